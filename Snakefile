@@ -1,0 +1,54 @@
+# The suite's contents page: what can be asked for, and where its rules stand.
+#
+#   snakemake dmh_fig02                        one table or figure, and only what it needs
+#   snakemake all --config tier=cpu            everything, in a larger tier
+#   snakemake plan                             what would be run, and its cost, before it is
+#   snakemake --list-target-rules              every target with a line on what it is
+import os
+import sys
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+sys.path.insert(0, workflow.basedir)
+# One thread a process, as many processes as cores: see docs/architecture.md.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+include: "workflow/rules/common.smk"
+
+
+rule all:
+    """Every table and figure of both papers, every number in one file, and a check that no cell failed."""
+    default_target: True
+    input:
+        every_rendering("table"),
+        every_rendering("figure"),
+        results("cells.csv"),
+        results("health.txt"),
+
+
+rule tables:
+    """Every table of both papers."""
+    input:
+        every_rendering("table"),
+
+
+rule figures:
+    """Every figure of both papers."""
+    input:
+        every_rendering("figure"),
+
+
+rule retry:
+    """Run again every cell whose status is not ok, and what is made from it."""
+    input:
+        every_rendering("table"),
+        every_rendering("figure"),
+        results("cells.csv"),
+        results("health.txt"),
+
+
+include: "workflow/rules/work.smk"
+include: "workflow/rules/artifacts.smk"
+include: "workflow/rules/reports.smk"

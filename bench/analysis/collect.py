@@ -1,0 +1,118 @@
+"""Reads the records of cells; nothing here, or anywhere in `bench.analysis`, imports torch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.analysis.statistics import Summary, summarise
+from bench.spec.cells import defaults, resolve
+from bench.spec.jobs import Entry, Job
+from bench.spec.load import load_catalogue
+
+RECORD_COLUMNS = [
+    "task", "method", "settings", "seed", "step", "metric", "index", "value", "unit", "protocol", "data_source",
+    "budget", "status", "fingerprint", "seconds", "peak_memory_mib",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One entry of an artifact as it stands: a number of ours, or why there is none."""
+
+    entry: Entry
+    status: str
+    summary: Summary | None = None
+    curve: pd.DataFrame = field(default_factory=pd.DataFrame)
+    value: Any = None
+    seconds: float = 0.0
+    fingerprints: tuple[str, ...] = ()
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """A sidecar; one that is absent or damaged reads as a status."""
+    try:
+        record: dict[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {"status": "not-run: no record yet"}
+    except json.JSONDecodeError:
+        return {"status": "failed: its record is damaged; delete it and run again"}
+    return record
+
+
+def job_rows(job: Job) -> pd.DataFrame:
+    """The tidy numbers of a job with what identifies them; one row with no value where it has none."""
+    catalogue = load_catalogue()
+    record = read_record(job.record)
+    rows = pd.read_csv(job.table) if record["status"] == "ok" and job.table.exists() else pd.DataFrame()
+    if rows.empty:
+        rows = pd.DataFrame([{"metric": "", "step": 0, "index": 0.0, "value": float("nan")}])
+    task = catalogue.tasks[job.cell.task]
+    facts = {
+        "task": job.cell.task, "method": job.cell.method, "settings": job.cell.slug, "seed": job.seed,
+        "protocol": task.protocol, "data_source": task.data_source, "budget": catalogue.tier(job.tier).budget,
+        "status": record["status"], "fingerprint": record.get("fingerprint", ""),
+        "seconds": record.get("seconds", 0.0), "peak_memory_mib": record.get("peak_memory_mib", 0.0),
+    }  # fmt: skip
+    rows["unit"] = [catalogue.metrics[m].unit if m in catalogue.metrics else "" for m in rows["metric"]]
+    return rows.assign(**facts)[RECORD_COLUMNS]
+
+
+def selected(rows: pd.DataFrame, selection: str) -> pd.DataFrame:
+    """One row a seed and index: the checkpoint the protocol selects.
+
+    `last` takes the last checkpoint, `best` the one with the highest mean over its indices,
+    `mean-of-last-3` averages over the last three.
+    """
+    if selection == "mean-of-last-3":
+        latest = sorted(rows["step"].unique())[-3:]
+        return rows[rows["step"].isin(latest)].groupby(["seed", "index"], as_index=False)["value"].mean()
+    chosen = []
+    for _, one in rows.groupby("seed"):
+        by_step = one.groupby("step")["value"].mean()
+        step = by_step.index.max() if selection == "last" else by_step.idxmax()
+        chosen.append(one[one["step"] == step])
+    return pd.concat(chosen, ignore_index=True)[["seed", "index", "value"]]
+
+
+def read_entry(entry: Entry, tier: str) -> Reading:
+    """What the records say of one entry of an artifact."""
+    if not entry.metric or (not entry.stage and not entry.missing):
+        return Reading(entry, "ok", value=_option_value(entry))
+    if entry.missing:
+        return Reading(entry, f"not-run: {entry.missing}")
+    jobs = entry.jobs(tier)
+    frames = [job_rows(job) for job in jobs]
+    statuses = [frame["status"].iloc[0] for frame in frames]
+    rows = pd.concat(frames, ignore_index=True)
+    rows = rows[rows["metric"] == entry.metric].dropna(subset="value")
+    seconds = float(sum(frame["seconds"].iloc[0] for frame in frames))
+    if rows.empty:
+        bad = [status for status in statuses if status != "ok"]
+        return Reading(entry, bad[0] if bad else f"not-run: no {entry.metric} in the record", seconds=seconds)
+    catalogue = load_catalogue()
+    protocol = catalogue.protocols[catalogue.tasks[entry.cell.task].protocol]
+    chosen = selected(rows, protocol.selection)
+    failed = sum(status != "ok" for status in statuses)
+    curve = pd.DataFrame(
+        [{"index": index, **summarise(group["value"]).as_row()} for index, group in chosen.groupby("index")]
+    )
+    return Reading(
+        entry,
+        f"ok, {failed} of {len(jobs)} seeds not" if failed else "ok",
+        summary=summarise(chosen.groupby("seed")["value"].mean()),
+        curve=curve,
+        seconds=seconds,
+        fingerprints=tuple(sorted({frame["fingerprint"].iloc[0] for frame in frames})),
+    )
+
+
+def _option_value(entry: Entry) -> Any:
+    """A hyper-parameter as the paper tier has it."""
+    resolved = resolve("paper", entry.cell, "train")
+    options = resolved.options if resolved else defaults(entry.cell.task, entry.cell.method)
+    return options[entry.metric]

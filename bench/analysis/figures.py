@@ -1,0 +1,240 @@
+"""Figures of an artifact: one function a layout; the data behind each lies beside it as CSV.
+
+Colours are Okabe and Ito's, told apart with every common colour blindness; each method also
+has its own line style and marker. Bands and bars are 95 % t-intervals over seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench.analysis.collect import Reading
+from bench.analysis.labels import axis_value, metric_label
+from bench.spec.load import load_catalogue
+from bench.spec.models import Artifact, BarLayout, CurveLayout, ScalingLayout
+
+COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#999999"]
+STYLES = ["-", "--", "-.", ":", "-", "--", "-.", ":"]
+MARKERS = ["o", "s", "^", "D", "v", "P", "X", "*"]
+PANEL = (3.4, 2.7)
+
+
+def draw(artifact: Artifact, readings: list[Reading], heading: str) -> Figure:
+    """Draw an artifact from its readings; panels without any number say why."""
+    matplotlib.use("Agg")
+    sns.set_theme(context="paper", style="ticks", rc={"pdf.fonttype": 42, "svg.hashsalt": "0"})
+    painter: Callable[..., None] = {"curve": _curve, "scaling": _scaling, "bar": _bar}.get(
+        artifact.layout.kind, _curve_less
+    )
+    panel_field = getattr(artifact.layout, "panel", None)
+    panels: dict[str, list[Reading]] = {}
+    for reading in readings:
+        panels.setdefault(axis_value(reading.entry, panel_field) if panel_field else "", []).append(reading)
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    figure, axes = plt.subplots(
+        rows,
+        columns,
+        figsize=(PANEL[0] * columns, PANEL[1] * rows + 0.9),
+        squeeze=False,
+        layout="constrained",
+    )
+    colours = _order(readings, artifact)
+    for ax in axes.flat[len(panels) :]:
+        ax.set_visible(False)
+    for ax, (name, shown) in zip(axes.flat, panels.items(), strict=False):
+        ax.set_title(name, fontsize=9)
+        if any(reading.summary for reading in shown) and painter is not _curve_less:
+            painter(ax, artifact.layout, shown, colours)
+        else:
+            _say_why(ax, shown)
+    _legend(figure, axes)
+    figure.suptitle(heading, fontsize=9)
+    return figure
+
+
+def _order(readings: list[Reading], artifact: Artifact) -> dict[str, int]:
+    """Line -> its place in the palettes, the same in every panel."""
+    names = dict.fromkeys(_line(reading, artifact.layout) for reading in readings)
+    return {name: number % len(COLOURS) for number, name in enumerate(names)}
+
+
+def _line(reading: Reading, layout: Any) -> str:
+    """What a reading's line, or bar, is called."""
+    if isinstance(layout, ScalingLayout):
+        settings = {k: v for k, v in reading.entry.cell.settings if k != layout.x}
+        title = reading.entry.label or load_catalogue().methods[reading.entry.cell.method].title
+        extra = ", ".join(f"{key.replace('_', ' ')}={value}" for key, value in settings.items())
+        return title if reading.entry.label or not extra else f"{title} ({extra})"
+    return axis_value(reading.entry, getattr(layout, "line", getattr(layout, "bar", "method")))
+
+
+def _style(place: int) -> dict[str, Any]:
+    return {
+        "color": COLOURS[place],
+        "linestyle": STYLES[place],
+        "marker": MARKERS[place],
+        "markersize": 3.5,
+        "linewidth": 1.4,
+    }
+
+
+def _curve(ax: Axes, layout: CurveLayout, readings: list[Reading], colours: dict[str, int]) -> None:
+    for reading in readings:
+        if reading.summary is None:
+            continue
+        name, data = _line(reading, layout), reading.curve
+        style = _style(colours[name])
+        ax.plot(data["index"], data["mean"], label=name, **style)
+        ax.fill_between(
+            data["index"], data["low"], data["high"], color=style["color"], alpha=0.18, linewidth=0
+        )
+    ax.set_xlabel(layout.x.replace("_", " "))
+    ax.set_ylabel(metric_label(layout.y))
+    _focus(ax, [value for reading in readings if reading.summary for value in reading.curve["mean"]])
+    sns.despine(ax=ax)
+
+
+def _focus(ax: Axes, means: list[float]) -> None:
+    """Let the means set the scale: with two or three seeds a t-interval can be far wider than any line."""
+    span = (max(means) - min(means)) or 1.0
+    low, high = ax.get_ylim()
+    ax.set_ylim(max(low, min(means) - 0.6 * span), min(high, max(means) + 0.6 * span))
+
+
+def _scaling(ax: Axes, layout: ScalingLayout, readings: list[Reading], colours: dict[str, int]) -> None:
+    lines: dict[str, list[tuple[float, Reading]]] = {}
+    for reading in readings:
+        if reading.summary is not None:
+            x = float(axis_value(reading.entry, layout.x))
+            lines.setdefault(_line(reading, layout), []).append((x, reading))
+    for name, points in lines.items():
+        points.sort(key=lambda point: point[0])
+        ax.plot(
+            [x for x, _ in points],
+            [r.summary.mean for _, r in points if r.summary],
+            label=name,
+            **_style(colours[name]),
+        )
+    ax.set_xlabel(layout.x.replace("_", " ") + " [steps]")
+    ax.set_ylabel(metric_label(readings[0].entry.metric))
+    if layout.log_x:
+        ax.set_xscale("log", base=2)
+        ticks = sorted({x for points in lines.values() for x, _ in points})
+        ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    if layout.log_y:
+        ax.set_yscale("log")
+    sns.despine(ax=ax)
+
+
+def _bar(ax: Axes, layout: BarLayout, readings: list[Reading], colours: dict[str, int]) -> None:
+    groups = list(dict.fromkeys(axis_value(reading.entry, layout.group) for reading in readings))
+    width = 0.8 / max(len(colours), 1)
+    for reading in readings:
+        if reading.summary is None:
+            continue
+        name = _line(reading, layout)
+        place = (
+            groups.index(axis_value(reading.entry, layout.group))
+            + (colours[name] - len(colours) / 2 + 0.5) * width
+        )
+        half = reading.summary.high - reading.summary.mean
+        ax.bar(
+            place,
+            reading.summary.mean,
+            width,
+            color=COLOURS[colours[name]],
+            label=name,
+            yerr=None if np.isnan(half) else half,
+            capsize=2,
+        )
+    ax.set_xticks(range(len(groups)), groups, rotation=30, ha="right")
+    ax.set_ylabel(metric_label(readings[0].entry.metric))
+    sns.despine(ax=ax)
+
+
+def _curve_less(*_: Any) -> None:
+    """Stands for layouts that only their own stage can fill."""
+
+
+def _say_why(ax: Axes, readings: list[Reading]) -> None:
+    reasons = sorted({reading.status for reading in readings})
+    ax.text(
+        0.5,
+        0.5,
+        "\n".join(reasons[:4]),
+        ha="center",
+        va="center",
+        fontsize=8,
+        wrap=True,
+        transform=ax.transAxes,
+    )
+    ax.set_xticks([])
+    ax.set_yticks([])
+
+
+def _legend(figure: Figure, axes: Any) -> None:
+    handles: dict[str, Any] = {}
+    for ax in axes.flat:
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
+            handles.setdefault(label, handle)
+    if handles:
+        figure.legend(
+            handles.values(),
+            handles.keys(),
+            loc="outside lower center",
+            ncols=min(4, len(handles)),
+            fontsize=8,
+            frameon=False,
+        )
+
+
+def figure_data(readings: list[Reading]) -> pd.DataFrame:
+    """The numbers behind a figure, one row a point, with what identifies and qualifies them."""
+    frames = []
+    for reading in readings:
+        cell = reading.entry.cell
+        points = reading.curve if reading.summary is not None else pd.DataFrame([{"index": np.nan}])
+        frames.append(
+            points.assign(
+                task=cell.task,
+                method=cell.method,
+                settings=cell.slug,
+                metric=reading.entry.metric,
+                label=reading.entry.label,
+                status=reading.status,
+                fingerprints=" ".join(reading.fingerprints),
+            )
+        )
+    columns = [
+        "task",
+        "method",
+        "settings",
+        "label",
+        "metric",
+        "index",
+        "mean",
+        "low",
+        "high",
+        "n",
+        "status",
+        "fingerprints",
+    ]
+    return pd.concat(frames, ignore_index=True).reindex(columns=columns)
+
+
+def save(figure: Figure, folder: Path, name: str) -> None:
+    """Write PNG and PDF without dates in them, so that equal figures have equal bytes."""
+    figure.savefig(folder / f"{name}.png", dpi=180, metadata={"Software": None})
+    figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None, "ModDate": None})
+    plt.close(figure)

@@ -1,0 +1,45 @@
+"""How tasks, methods, settings and metrics are called where a reader sees them."""
+
+from __future__ import annotations
+
+from bench.spec.cells import defaults
+from bench.spec.jobs import Entry
+from bench.spec.load import load_catalogue
+
+
+def axis_value(entry: Entry, field: str) -> str:
+    """The label of an entry on one axis: `task`, `method`, `metric`, `query`, or a setting's name."""
+    catalogue = load_catalogue()
+    if field == "task":
+        return catalogue.tasks[entry.cell.task].title
+    if field == "method":
+        return method_label(entry)
+    if field == "metric":
+        if entry.metric in catalogue.metrics:
+            return metric_label(entry.metric)
+        return entry.metric.replace("_", " ")
+    settings = dict(entry.cell.settings)
+    if field in settings:
+        return str(settings[field])
+    base = defaults(entry.cell.task, entry.cell.method)
+    return str(base.get(field, ""))
+
+
+def method_label(entry: Entry) -> str:
+    """The query's own label where it has one, else the method's title and its settings."""
+    if entry.label:
+        return entry.label
+    title = load_catalogue().methods[entry.cell.method].title
+    slug = entry.cell.slug
+    return title if slug == "default" else f"{title} ({slug.replace(',', ', ').replace('_', ' ')})"
+
+
+def metric_label(metric: str) -> str:
+    """Title and unit."""
+    known = load_catalogue().metrics[metric]
+    return f"{known.title} [{known.unit}]" if known.unit else known.title
+
+
+def axis_label(entry: Entry, fields: tuple[str, ...]) -> str:
+    """The label of an entry on an axis that joins several fields."""
+    return ", ".join(axis_value(entry, field) for field in fields)

@@ -1,0 +1,54 @@
+"""What tables and figures share: the check of the request, the heading, and the sidecar."""
+
+from __future__ import annotations
+
+import json
+
+from bench.analysis.collect import Reading
+from bench.spec.errors import SpecError
+from bench.spec.load import load_catalogue
+from bench.spec.renderings import Rendering
+
+PAPERS = {"dema": "DeMa", "dmh": "DM-H"}
+
+
+def open_rendering(tier: str, artifact: str, kind: str) -> Rendering:
+    """The rendering asked for; SpecError where tier, artifact or kind do not fit."""
+    catalogue = load_catalogue()
+    catalogue.tier(tier)
+    catalogue.artifact(artifact)
+    rendering = Rendering(tier, artifact)
+    if rendering.kind != kind:
+        raise SpecError(f"{artifact} is a {rendering.kind}: use python -m bench.{rendering.kind}.")
+    return rendering
+
+
+def heading(rendering: Rendering, readings: list[Reading]) -> str:
+    """Which artifact this is, in which tier, on what data, with how much of its budget."""
+    catalogue = load_catalogue()
+    paper = PAPERS[rendering.name.split("_")[0]]
+    said = f"{paper} {rendering.artifact.printed}: {rendering.artifact.title}"
+    ran = [r for r in readings if r.summary is not None]
+    if not ran:
+        return f"{said}\n{rendering.tier} tier"
+    sources = sorted(
+        {catalogue.tasks[r.entry.cell.task].data_source for r in ran if r.entry.stage != "probe"}
+    )
+    seeds = sorted({r.summary.n for r in ran if r.summary})
+    count = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    parts = [f"{rendering.tier} tier", f"{catalogue.tier(rendering.tier).budget} budget"]
+    parts += [f"{' and '.join(sources)} data"] if sources else []
+    return f"{said}\n{', '.join(parts)}; n = {count}, 95 % t-intervals over seeds"
+
+
+def write_sidecar(rendering: Rendering, readings: list[Reading]) -> None:
+    """The fingerprint, how many of the entries hold a number, and the command that makes it again."""
+    filled = sum(reading.summary is not None or reading.value is not None for reading in readings)
+    sidecar = {
+        "artifact": rendering.name,
+        "fingerprint": rendering.fingerprint,
+        "entries": len(readings),
+        "filled": filled,
+        "command": f"snakemake {rendering.name} --config tier={rendering.tier}",
+    }
+    rendering.outputs[-1].write_text(json.dumps(sidecar, indent=1) + "\n")

@@ -1,0 +1,30 @@
+"""Gather every number of a tier: `python -m bench.cells --tier quick` writes `results/quick/cells.csv`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import pandas as pd
+import typer
+
+from bench.analysis.collect import RECORD_COLUMNS, job_rows
+from bench.record import write_atomically
+from bench.spec.errors import exit_with_message
+from bench.spec.jobs import RESULTS, all_jobs
+from bench.spec.load import load_catalogue
+
+
+@exit_with_message
+def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None:
+    """Write the tidy file; a cell without a number has one row that says why."""
+    load_catalogue().tier(tier)
+    frames = [job_rows(job) for job in all_jobs(tier) if job.stage != "dataset"]
+    cells = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=RECORD_COLUMNS)
+    write_atomically(
+        RESULTS / tier / "cells.csv", cells.to_csv(index=False, float_format="%.9g", lineterminator="\n")
+    )
+    print(f"{len(cells)} rows of {len(frames)} records")
+
+
+if __name__ == "__main__":
+    typer.run(main)

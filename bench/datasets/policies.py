@@ -1,0 +1,133 @@
+"""Behaviour policies: the small networks, shipped with the package, that local datasets are rolled out from.
+
+A policy is two files beside this module: `policies/<name>.npz`, the float16 weights and the observation
+normaliser, and `policies/<name>.json`, its record (how it was made, what it scores, the sha256 of the
+weights). `python -m bench.behaviour` writes both.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.spec.errors import DatasetError
+
+SHIPPED = Path(__file__).parent / "policies"
+OBSERVATION_CLIP = 10.0  # standard deviations; the same bound while training and acting
+
+
+@dataclass(frozen=True)
+class BehaviourPolicy:
+    """A Gaussian policy over normalised observations: two tanh layers, a linear mean, constant deviations.
+
+    Shapes: `observation_mean`, `observation_std` (dim,) float32; `weights` three float16 arrays (inputs,
+    outputs) with `biases` (outputs,); `log_std` (action_dim,) float16; `record` is the content of the JSON
+    file.
+    """
+
+    env_id: str
+    observation_mean: NDArray[np.float32]
+    observation_std: NDArray[np.float32]
+    weights: tuple[NDArray[np.float16], ...]
+    biases: tuple[NDArray[np.float16], ...]
+    log_std: NDArray[np.float16]
+    record: dict[str, Any]
+
+    @classmethod
+    def load(cls, name: str, folder: Path = SHIPPED) -> BehaviourPolicy:
+        """The policy `name` of `folder` (by default: those shipped with the package).
+
+        Raises DatasetError for an unknown name, a missing or unreadable file, or weights that do not have the
+        sha256 their record states.
+        """
+        weights_file, record_file = folder / f"{name}.npz", folder / f"{name}.json"
+        if name not in shipped_policies(folder):
+            names = ", ".join(shipped_policies(folder)) or "none"
+            raise DatasetError(
+                f"There is no behaviour policy {name!r} in {folder}. Policies there: {names}. Name one of "
+                f"these, or train it with `python -m bench.behaviour {name} --steps <environment steps>`."
+            )
+        record = _read_record(record_file)
+        _verify(weights_file, record, name)
+        with np.load(weights_file) as arrays:
+            layers = range(sum(key.startswith("weight_") for key in arrays.files))
+            return cls(
+                env_id=record["env_id"],
+                observation_mean=arrays["observation_mean"],
+                observation_std=arrays["observation_std"],
+                weights=tuple(arrays[f"weight_{layer}"] for layer in layers),
+                biases=tuple(arrays[f"bias_{layer}"] for layer in layers),
+                log_std=arrays["log_std"],
+                record=record,
+            )
+
+    def save(self, name: str, folder: Path) -> Path:
+        """Write `<name>.npz` and `<name>.json`, the record with its sha256; returns the first."""
+        folder.mkdir(parents=True, exist_ok=True)
+        weights_file = folder / f"{name}.npz"
+        arrays: dict[str, NDArray[np.floating]] = {
+            f"weight_{layer}": weight for layer, weight in enumerate(self.weights)
+        }
+        arrays |= {f"bias_{layer}": bias for layer, bias in enumerate(self.biases)}
+        arrays |= {"observation_mean": self.observation_mean, "observation_std": self.observation_std}
+        np.savez(weights_file, allow_pickle=False, log_std=self.log_std, **arrays)
+        record = {"name": name, "env_id": self.env_id, **self.record, "sha256": _sha256(weights_file)}
+        (folder / f"{name}.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        return weights_file
+
+    def act(
+        self, observations: NDArray[np.floating], generator: np.random.Generator | None
+    ) -> NDArray[np.float32]:
+        """Actions (count, action_dim) for `observations` (count, dim), not clipped to the bounds.
+
+        With a `generator` the actions are sampled; with None they are the means. Computed in float64, so that
+        the float16 weights are the only rounding.
+        """
+        hidden = (np.asarray(observations, np.float64) - self.observation_mean) / self.observation_std
+        hidden = np.clip(hidden, -OBSERVATION_CLIP, OBSERVATION_CLIP)
+        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            hidden = np.tanh(hidden @ weight.astype(np.float64) + bias)
+        actions = hidden @ self.weights[-1].astype(np.float64) + self.biases[-1]
+        if generator is not None:
+            actions += np.exp(self.log_std.astype(np.float64)) * generator.standard_normal(actions.shape)
+        return actions.astype(np.float32)
+
+
+def shipped_policies(folder: Path = SHIPPED) -> list[str]:
+    """The sorted names of the policies in `folder`: those whose weights and record are both there."""
+    return sorted(path.stem for path in folder.glob("*.npz") if path.with_suffix(".json").is_file())
+
+
+def _read_record(record_file: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(record_file.read_text(encoding="utf-8"))
+        missing = [key for key in ("env_id", "sha256", "command") if key not in record]
+    except (ValueError, TypeError) as error:
+        raise DatasetError(
+            f"{record_file} is not a JSON object ({error}). Restore it from git, or train the policy again."
+        ) from error
+    if missing:
+        raise DatasetError(
+            f"{record_file} lacks {', '.join(missing)}. Restore it from git, or train the policy again."
+        )
+    return record
+
+
+def _verify(weights_file: Path, record: dict[str, Any], name: str) -> None:
+    found = _sha256(weights_file)
+    if found != record["sha256"]:
+        raise DatasetError(
+            f"{weights_file} does not hold the weights of {name} that its record describes: its sha256 is "
+            f"{found}, expected {record['sha256']}. Restore the file from git, or train the policy again "
+            f"with: {record['command']}"
+        )
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,53 @@
+"""Evaluate every checkpoint of a trained cell: `python -m bench.evaluate --tier quick --task darkroom ...`."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import torch
+
+from bench.methods.base import make_learner
+from bench.record import Rows, Skipped, stage_command
+from bench.runtime import one_thread
+from bench.spec.errors import UserError
+from bench.spec.jobs import Job, dataset_job
+from bench.spec.load import load_catalogue
+from bench.train import checkpoint_path, checkpoint_steps
+
+
+def evaluate(job: Job) -> tuple[Rows, dict[str, Any]]:
+    """Scores of every checkpoint, in the order of training; nothing is selected here."""
+    one_thread()
+    trained = job.upstream[0]
+    status = (trained.recorded() or {}).get("status", "not made")
+    if status != "ok":
+        raise Skipped(f"its training is {status}")
+    task = load_catalogue().tasks[job.cell.task]
+    protocol = load_catalogue().protocols[task.protocol]
+    evaluator = importlib.import_module(f"bench.evaluators.{protocol.evaluator.replace('-', '_')}")
+    facts = (dataset_job(job.tier, job.cell).recorded() or {}).get("facts", {})
+    learner = make_learner(job.cell.method, job.options)
+    rows: Rows = []
+    for step in checkpoint_steps(trained.options):
+        path = checkpoint_path(job.folder, step)
+        if not path.exists():
+            raise UserError(
+                f"{path}: missing, although {trained.record} says the cell is trained. "
+                f"Delete {job.folder} and run again: the cell is then trained anew."
+            )
+        saved = torch.load(path, weights_only=False)
+        learner.model.load_state_dict(saved["model"])
+        learner.restore(saved["learner"])
+        learner.model.eval()
+        rows += [
+            (metric, step, index, value)
+            for metric, index, value in evaluator.evaluate(
+                learner, job.options, job.cell.task, job.seed, facts
+            )
+        ]
+    return rows, {"checkpoints": checkpoint_steps(trained.options)}
+
+
+if __name__ == "__main__":
+    stage_command("evaluate", evaluate)

@@ -1,0 +1,38 @@
+"""Say whether the code of any cell broke: `python -m bench.health --tier quick`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Annotated
+
+import typer
+
+from bench.analysis.collect import read_record
+from bench.record import write_atomically
+from bench.spec.errors import UserError, exit_with_message
+from bench.spec.jobs import RESULTS, all_jobs
+from bench.spec.load import load_catalogue
+
+
+@exit_with_message
+def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None:
+    """Count the statuses of a tier's records; raise UserError naming the cells that failed."""
+    load_catalogue().tier(tier)
+    records = [(job, read_record(job.record)) for job in all_jobs(tier)]
+    failed = [(job, record["status"]) for job, record in records if record["status"].startswith("failed")]
+    if failed:
+        named = "; ".join(
+            f"{job.stage} of {job.cell.key} seed {job.seed} ({status})" for job, status in failed[:5]
+        )
+        raise UserError(
+            f"{len(failed)} of {len(records)} jobs broke: {named}. Read {failed[0][0].folder}/"
+            f"{failed[0][0].stage}.log, mend the cause, then run: snakemake retry --config tier={tier}"
+        )
+    counts = Counter(record["status"].split(":")[0] for _, record in records)
+    write_atomically(
+        RESULTS / tier / "health.txt", "".join(f"{name} {n}\n" for name, n in sorted(counts.items()))
+    )
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,57 @@
+"""What `bench.train`, `bench.evaluate` and `bench.probe` ask of a method.
+
+A method is one module `bench/methods/<name>.py` with a class `Learner`. It is found by its
+name, so that no registry couples one method's code to another's.
+"""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from bench.spec.jobs import method_module
+
+Batch = dict[str, Tensor]
+
+
+class Learner(ABC):
+    """A method on a task: a model, its batches, its loss, and what it needs beside its weights."""
+
+    model: nn.Module
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self.options = options
+
+    @abstractmethod
+    def prepare(self, dataset: Any) -> None:
+        """Take what the method needs from the dataset before training (normalisers, tables)."""
+
+    @abstractmethod
+    def batch(self, dataset: Any, generator: np.random.Generator) -> Batch:
+        """Draw one training batch."""
+
+    @abstractmethod
+    def loss(self, batch: Batch) -> Tensor:
+        """The training loss of a batch, a scalar; the model is in training mode."""
+
+    @abstractmethod
+    def synthetic_batch(self, sequences: int, generator: np.random.Generator) -> Batch:
+        """A batch of the true shapes with random content, for the probes."""
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint must hold beside the model's weights."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take back what `state` gave."""
+        assert not state
+
+
+def make_learner(method: str, options: dict[str, Any]) -> Learner:
+    """The learner of that name, its weights freshly initialised from torch's global generator."""
+    learner: Learner = importlib.import_module(method_module(method)).Learner(options)
+    return learner

@@ -1,0 +1,59 @@
+"""What would be run, and its cost: `python -m bench.plan --tier quick`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bench.spec.errors import exit_with_message
+from bench.spec.jobs import Job, all_jobs
+from bench.spec.load import load_catalogue
+
+
+def to_run(jobs: list[Job]) -> list[Job]:
+    """Those of the jobs whose result is missing or out of date."""
+    return [job for job in jobs if job.state != "current"]
+
+
+def hours(jobs: list[Job]) -> float:
+    """Estimated core-hours of the jobs."""
+    return sum(job.core_seconds for job in jobs) / 3600
+
+
+@exit_with_message
+def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None:
+    """Print, for each artifact, its cells, what is current, what would be run, and the core-hours."""
+    catalogue = load_catalogue()
+    budget = catalogue.tier(tier)
+    table = Table(
+        title=f"Plan of the {tier} tier: {budget.title}",
+        caption="A job that several artifacts need is "
+        "counted in each of them, and once in the total. Core-hours are estimates of the tier file.",
+    )
+    for column in ("artifact", "printed as", "jobs", "current", "to run", "core-hours"):
+        table.add_column(column, justify="left" if column in ("artifact", "printed as") else "right")
+    for name, artifact in catalogue.artifacts.items():
+        jobs = all_jobs(tier, (name,))
+        waiting = to_run(jobs)
+        table.add_row(
+            name,
+            artifact.printed,
+            str(len(jobs)),
+            str(len(jobs) - len(waiting)),
+            str(len(waiting)),
+            f"{hours(waiting):.2f}",
+        )
+    jobs = all_jobs(tier)
+    waiting = to_run(jobs)
+    table.add_section()
+    table.add_row(
+        "total", "", str(len(jobs)), str(len(jobs) - len(waiting)), str(len(waiting)), f"{hours(waiting):.2f}"
+    )
+    Console(width=100).print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,109 @@
+"""Cross-checks of the catalogue: every name that one file uses, another declares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from bench.spec.errors import SpecError, unknown
+
+if TYPE_CHECKING:
+    from bench.spec.load import Catalogue
+    from bench.spec.models import Artifact, Budget, CellQuery, Options
+
+
+def check(catalogue: Catalogue) -> None:
+    """Raise SpecError, naming file and key, at the first name that nothing declares."""
+    for name, task in catalogue.tasks.items():
+        where = f"workflow/tasks/{task.family}.yaml"
+        if task.protocol not in catalogue.protocols:
+            raise unknown("protocol", task.protocol, catalogue.protocols, f"{where}: key protocol")
+        check_values(task.values, catalogue.options(name, None), f"{where}: key tasks.{name}.values")
+    for name, method in catalogue.methods.items():
+        where = f"workflow/methods/{name}.yaml: key per_task"
+        for override in method.per_task:
+            _check_names(override.tasks, "task", catalogue.tasks, where)
+            check_values(override.values, catalogue.method_options[name], where)
+        for task in catalogue.tasks:
+            _check_no_overlap(catalogue, name, task)
+    for name, tier in catalogue.tiers.items():
+        for budget in tier.budgets:
+            _check_budget(catalogue, budget, f"workflow/tiers/{name}.yaml: budget {budget.label!r}")
+            if budget.ceiling is not None and budget.ceiling not in tier.ceilings:
+                raise unknown("ceiling", budget.ceiling, tier.ceilings, f"workflow/tiers/{name}.yaml")
+    for name, artifact in catalogue.artifacts.items():
+        paper, short = name.split("_", 1)
+        _check_artifact(catalogue, artifact, f"workflow/papers/{paper}/{short}.yaml")
+
+
+def check_values(values: dict[str, Any], options: Options, where: str) -> None:
+    """Every value names a declared option and fits it."""
+    for key, value in values.items():
+        if key not in options:
+            raise unknown("option", key, options, where)
+        problem = options[key].problem(value)
+        if problem:
+            raise SpecError(f"{where}: option {key} {problem}. Correct the value and run again.")
+
+
+def _check_names(names: Iterable[str], kind: str, known: Iterable[str], where: str) -> None:
+    known = set(known)
+    for name in names:
+        if name not in known:
+            raise unknown(kind, name, known, where)
+
+
+def _check_no_overlap(catalogue: Catalogue, method: str, task: str) -> None:
+    family = catalogue.tasks[task]
+    groups = [
+        family.environment_options,
+        family.data_options,
+        catalogue.protocols[family.protocol].options,
+        catalogue.method_options[method],
+    ]
+    seen: set[str] = set()
+    for group in groups:
+        both = seen & set(group)
+        if both:
+            raise SpecError(
+                f"workflow/methods/{method}.yaml and workflow/tasks/{family.family}.yaml: option "
+                f"{sorted(both)[0]} is declared twice for {task}; one name has one meaning."
+            )
+        seen |= set(group)
+
+
+def _check_budget(catalogue: Catalogue, budget: Budget, where: str) -> None:
+    tasks = catalogue.tasks if budget.tasks == "any" else budget.tasks
+    methods = catalogue.methods if budget.methods == "any" else budget.methods
+    _check_names(tasks, "task", catalogue.tasks, where)
+    _check_names(methods, "method", catalogue.methods, where)
+    for task in tasks:
+        for method in methods:
+            options = catalogue.options(task, method)
+            check_values(budget.options, options, where)
+            if isinstance(budget.settings, dict):
+                _check_names(budget.settings, "option", options, where)
+
+
+def _check_query(catalogue: Catalogue, query: CellQuery, where: str) -> None:
+    _check_names(query.tasks, "task", catalogue.tasks, f"{where}: key tasks")
+    _check_names(query.methods, "method", catalogue.methods, f"{where}: key methods")
+    _check_names(query.metrics, "metric", catalogue.metrics, f"{where}: key metrics")
+    for task in query.tasks:
+        for method in query.methods:
+            options = catalogue.options(task, method)
+            _check_names(query.options, "option", options, f"{where}: key options ({method} on {task})")
+            for key, value in query.settings.items():
+                for single in value if isinstance(value, tuple) else (value,):
+                    check_values({key: single}, options, f"{where}: key settings ({method} on {task})")
+
+
+def _check_artifact(catalogue: Catalogue, artifact: Artifact, where: str) -> None:
+    options: set[str] = set()
+    for number, query in enumerate(artifact.cells):
+        _check_query(catalogue, query, f"{where}: key cells.{number}")
+        for task in query.tasks:
+            for method in query.methods:
+                options |= set(catalogue.options(task, method))
+    for number, unsaid in enumerate(artifact.unsaid):
+        _check_names([unsaid.option], "option", options, f"{where}: key unsaid.{number}.option")

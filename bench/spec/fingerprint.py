@@ -1,0 +1,151 @@
+"""What a cell's number depends on, hashed.
+
+The parts: the docstring-free syntax tree of every module of this package that the stage's code
+can import (found statically from the entry module and the named method, environment and
+dataset modules), the data files shipped beside those modules that the options name, the
+resolved options, the seed, the fingerprints of what was made before, and the versions of the
+packages those modules import. Comments and docstrings are no part of it.
+
+`bench.spec` (but for the seeds) and `bench.record` are left out: what the specification says
+enters as the resolved options, and how a record is written changes no number.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.metadata
+import json
+import sys
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from bench.spec.load import ROOT
+
+LEFT_OUT = ("bench.spec", "bench.record")
+KEPT = ("bench.spec.seeds",)
+
+
+def module_path(name: str) -> Path | None:
+    """File of a module of this package, or None if there is no such module."""
+    base = ROOT / Path(*name.split("."))
+    for candidate in (base.with_suffix(".py"), base / "__init__.py"):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def _is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+
+
+def _imports(tree: ast.AST) -> Iterable[str]:
+    """Dotted names imported anywhere in the tree, but for those under `if TYPE_CHECKING`."""
+    stack: list[ast.AST] = [tree]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, ast.If) and _is_type_checking(node):
+            stack.extend(node.orelse)
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        stack.extend(ast.iter_child_nodes(node))
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            body = node.body
+            if (
+                body
+                and isinstance(body[0], ast.Expr)
+                and isinstance(body[0].value, ast.Constant)
+                and isinstance(body[0].value.value, str)
+            ):
+                node.body = body[1:]
+    return tree
+
+
+@cache
+def module_facts(name: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """(hash of the code, modules of this package it imports, other packages it imports)."""
+    path = module_path(name)
+    assert path is not None, name
+    tree = ast.parse(path.read_text())
+    imported = set(_imports(tree))
+    own = sorted(i for i in imported if i.split(".")[0] == "bench" and module_path(i))
+    others = sorted({i.split(".")[0] for i in imported} - {"bench"} - set(sys.stdlib_module_names))
+    digest = hashlib.sha256(ast.dump(_without_docstrings(tree)).encode()).hexdigest()[:16]
+    return digest, tuple(own), tuple(others)
+
+
+def import_closure(entries: Iterable[str]) -> tuple[dict[str, str], set[str]]:
+    """(module -> code hash, other packages) reachable from the entries, but for what is left out."""
+    found: dict[str, str] = {}
+    packages: set[str] = set()
+    stack = list(entries)
+    while stack:
+        name = stack.pop()
+        if name in found or (name.startswith(LEFT_OUT) and name not in KEPT):
+            continue
+        digest, own, others = module_facts(name)
+        found[name] = digest
+        packages |= set(others)
+        stack.extend(own)
+    return found, packages
+
+
+@cache
+def _distribution_version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        names = importlib.metadata.packages_distributions().get(package, [])
+        return (
+            ",".join(f"{name} {importlib.metadata.version(name)}" for name in sorted(set(names))) or "absent"
+        )
+
+
+@cache
+def _file_hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def _shipped_files(modules: Iterable[str], options: dict[str, Any]) -> dict[str, str]:
+    """Data files beside the modules (`x/` beside `x.py`) whose name an option's value names."""
+    wanted = {value for value in options.values() if isinstance(value, str)}
+    found: dict[str, str] = {}
+    for name in modules:
+        path = module_path(name)
+        folder = path.with_suffix("") if path else None
+        if folder and folder.is_dir():
+            for file in sorted(folder.iterdir()):
+                if file.suffix != ".py" and file.name.split(".")[0] in wanted:
+                    found[str(file.relative_to(ROOT))] = _file_hash(file)
+    return found
+
+
+def fingerprint_parts(
+    entries: Iterable[str], options: dict[str, Any], seed: int, upstream: Iterable[str]
+) -> dict[str, Any]:
+    """The parts of a fingerprint, as kept in the sidecar so that a change can be named."""
+    modules, packages = import_closure(entries)
+    return {
+        "modules": dict(sorted(modules.items())),
+        "files": _shipped_files(modules, options),
+        "options": dict(sorted(options.items())),
+        "seed": seed,
+        "upstream": list(upstream),
+        "packages": {name: _distribution_version(name) for name in sorted(packages)},
+        "python": f"{sys.version_info.major}.{sys.version_info.minor}",
+    }
+
+
+def fingerprint(parts: dict[str, Any]) -> str:
+    """Hash of the parts: 16 hexadecimal digits."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,277 @@
+"""Jobs: a stage of a cell (or of a dataset) for one seed in one tier, with its files and fingerprint."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from bench.spec.cells import Cell, Resolved, cells_of, data_options, data_slug, resolve
+from bench.spec.errors import SpecError
+from bench.spec.fingerprint import fingerprint, fingerprint_parts, module_path
+from bench.spec.load import Catalogue, load_catalogue
+from bench.spec.models import StageName
+
+RESULTS = Path("results")
+
+
+def method_module(method: str) -> str:
+    """Module that holds a method: its name with underscores, under `bench.methods`."""
+    return f"bench.methods.{method.replace('-', '_')}"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One unit of work. `cell.method` is empty for a dataset."""
+
+    stage: StageName
+    tier: str
+    cell: Cell
+    seed: int
+
+    @property
+    def folder(self) -> Path:
+        """Where its files lie, relative to the working folder."""
+        if self.stage == "dataset":
+            return RESULTS / self.tier / "datasets" / self.cell.task / self.cell.slug
+        return RESULTS / self.tier / "cells" / self.cell.key / f"seed-{self.seed}"
+
+    @property
+    def record(self) -> Path:
+        """Its sidecar."""
+        return self.folder / f"{self.stage}.json"
+
+    @property
+    def table(self) -> Path:
+        """Its tidy numbers."""
+        return self.folder / f"{self.stage}.csv"
+
+    @cached_property
+    def resolved(self) -> Resolved:
+        """Its options in its tier."""
+        return _resolved(self)
+
+    @cached_property
+    def upstream(self) -> list[Job]:
+        """The jobs whose results it reads."""
+        if self.stage in ("dataset", "probe"):
+            return []
+        if self.stage == "train":
+            return [dataset_job(self.tier, self.cell)]
+        return [Job("train", self.tier, self.cell, self.seed)]
+
+    @cached_property
+    def options(self) -> dict[str, Any]:
+        """The options its result depends on."""
+        catalogue = load_catalogue()
+        task = catalogue.tasks[self.cell.task]
+        if self.stage == "dataset":
+            return self.resolved.options
+        names = {*task.environment_options, *task.data_options, *catalogue.method_options[self.cell.method]}
+        if self.stage != "train":
+            names |= set(catalogue.protocols[task.protocol].options)
+        return {key: value for key, value in self.resolved.options.items() if key in names}
+
+    @cached_property
+    def entries(self) -> list[str]:
+        """Modules from which its import closure starts."""
+        catalogue = load_catalogue()
+        task = catalogue.tasks[self.cell.task]
+        names = [f"bench.{self.stage}", f"bench.envs.{task.environment.replace('-', '_')}"]
+        if self.stage == "dataset":
+            return [*names, f"bench.datasets.{task.collector.replace('-', '_')}"]
+        names.append(method_module(self.cell.method))
+        if self.stage == "train":
+            names.append(f"bench.datasets.{task.collector.replace('-', '_')}")
+        elif self.stage != "probe":
+            names.append(f"bench.evaluators.{catalogue.protocols[task.protocol].evaluator.replace('-', '_')}")
+        return names
+
+    @cached_property
+    def parts(self) -> dict[str, Any]:
+        """What its fingerprint is made of."""
+        return fingerprint_parts(
+            self.entries, self.options, self.seed, [j.fingerprint for j in self.upstream]
+        )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of everything its number depends on."""
+        return fingerprint(self.parts)
+
+    @property
+    def core_seconds(self) -> float:
+        """Estimated cost, from the tier."""
+        return self.resolved.budget.core_seconds[self.stage]
+
+    def recorded(self) -> dict[str, Any] | None:
+        """Its sidecar as it stands on disk; None if there is none or it cannot be read."""
+        try:
+            record: dict[str, Any] = json.loads(self.record.read_text())
+        except (FileNotFoundError, json.JSONDecodeError):
+            return None
+        return record
+
+    @property
+    def state(self) -> str:
+        """`current`, `stale` (made by other code, options or data), or `missing`."""
+        record = self.recorded()
+        if record is None or not self.table.exists():
+            return "missing"
+        return "current" if record.get("fingerprint") == self.fingerprint else "stale"
+
+
+@cache
+def _resolved(job: Job) -> Resolved:
+    if job.stage == "dataset":
+        return _dataset_users(job.tier)[job.cell]
+    resolved = resolve(job.tier, job.cell, job.stage)
+    if resolved is None:
+        raise SpecError(
+            f"workflow/tiers/{job.tier}.yaml: no budget matches {job.cell.key} at stage {job.stage}. "
+            f"Add a budget that names its task, method and settings, or choose another tier."
+        )
+    return resolved
+
+
+def dataset_job(tier: str, cell: Cell) -> Job:
+    """The job that makes the dataset of a cell."""
+    catalogue = load_catalogue()
+    task = catalogue.tasks[cell.task]
+    names = {*task.environment_options, *task.data_options}
+    settings = tuple((key, value) for key, value in cell.settings if key in names)
+    job = Job("dataset", tier, Cell(cell.task, "", settings), 0)
+    assert job.cell.slug == data_slug(catalogue, cell)
+    return job
+
+
+@cache
+def _dataset_users(tier: str) -> dict[Cell, Resolved]:
+    """Dataset -> its options; SpecError where two budgets of the tier want it made differently."""
+    found: dict[Cell, Resolved] = {}
+    for cell in sorted(trained_cells(tier)):
+        resolved = resolve(tier, cell, "train")
+        assert resolved is not None
+        key = dataset_job(tier, cell).cell
+        wanted = data_options(cell, resolved.options)
+        if key in found and found[key].options != wanted:
+            differing = sorted(k for k in wanted if wanted[k] != found[key].options[k])
+            raise SpecError(
+                f"workflow/tiers/{tier}.yaml: budgets {resolved.budget.label!r} and "
+                f"{found[key].budget.label!r} set {', '.join(differing)} of the dataset of {cell.task} "
+                f"differently. Give it one value, or make it a setting of the cell."
+            )
+        if key not in found:
+            found[key] = Resolved(key, tier, wanted, 1, resolved.budget)
+    return found
+
+
+def is_built(stage: str, cell: Cell, catalogue: Catalogue) -> str:
+    """Empty if the code for this stage of the cell exists, else what is not built yet."""
+    task = catalogue.tasks[cell.task]
+    if module_path(f"bench.{stage}") is None:
+        return f"stage {stage} is not built yet"
+    if module_path(f"bench.envs.{task.environment.replace('-', '_')}") is None:
+        return f"task {cell.task} is not built yet"
+    if module_path(method_module(cell.method)) is None:
+        return f"method {cell.method} is not built yet"
+    return ""
+
+
+@cache
+def trained_cells(tier: str) -> frozenset[Cell]:
+    """Every cell that some artifact wants trained and that the tier has a budget for."""
+    catalogue = load_catalogue()
+    return frozenset(
+        entry.cell
+        for name in catalogue.artifacts
+        for entry in entries(name, tier)
+        if not entry.missing and entry.stage not in ("", "probe")
+    )
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One number an artifact shows: a cell read by a metric, or a hyper-parameter read by its name.
+
+    `missing` is empty where the tier runs it, else the reason it is not run.
+    """
+
+    artifact: str
+    query: int
+    cell: Cell
+    metric: str
+    label: str
+    stage: str
+    missing: str
+
+    def jobs(self, tier: str) -> list[Job]:
+        """The jobs this number is read from, one a seed."""
+        if self.missing or not self.stage:
+            return []
+        stage: Any = self.stage
+        resolved = resolve(tier, self.cell, stage)
+        assert resolved is not None
+        limit = load_catalogue().artifacts[self.artifact].seeds
+        return [Job(stage, tier, self.cell, seed) for seed in range(min(resolved.seeds, limit))]
+
+
+@cache
+def entries(artifact: str, tier: str) -> tuple[Entry, ...]:
+    """Every number an artifact shows, in the order its file writes them."""
+    return tuple(_entries(artifact, tier))
+
+
+def _entries(artifact: str, tier: str) -> Iterator[Entry]:
+    catalogue = load_catalogue()
+    for number, query in enumerate(catalogue.artifact(artifact).cells):
+        for cell in cells_of(query):
+            for option in query.options:
+                yield Entry(artifact, number, cell, option, query.label, "", "")
+            for metric in query.metrics:
+                stage = catalogue.metrics[metric].stage
+                missing = is_built(stage, cell, catalogue)
+                if not missing and resolve(tier, cell, stage) is None:
+                    missing = _where_run(cell, stage)
+                if not missing:
+                    _check_sweep(tier, cell, stage, set(query.settings), artifact)
+                yield Entry(artifact, number, cell, metric, query.label, stage, missing)
+
+
+def _where_run(cell: Cell, stage: StageName) -> str:
+    for tier in ("quick", "cpu", "paper"):
+        if tier in load_catalogue().tiers and resolve(tier, cell, stage) is not None:
+            return f"{tier} tier"
+    return "no tier runs it yet"
+
+
+def _check_sweep(tier: str, cell: Cell, stage: StageName, swept: set[str], artifact: str) -> None:
+    """A tier may not set what an artifact varies: the cell's name would then say another value."""
+    resolved = resolve(tier, cell, stage)
+    assert resolved is not None
+    both = swept & set(resolved.budget.options) - dict(cell.settings).keys()
+    if both:
+        raise SpecError(
+            f"workflow/tiers/{tier}.yaml: budget {resolved.budget.label!r} sets {sorted(both)[0]}, which "
+            f"{artifact} varies for {cell.key}. Remove it from the budget's options."
+        )
+
+
+def all_jobs(tier: str, artifacts: tuple[str, ...] | None = None) -> list[Job]:
+    """Every job the artifacts (default: all) need in this tier, upstream first, each once."""
+    catalogue = load_catalogue()
+    ordered: dict[Job, None] = {}
+
+    def add(job: Job) -> None:
+        for before in job.upstream:
+            add(before)
+        ordered.setdefault(job)
+
+    for name in catalogue.artifacts if artifacts is None else artifacts:
+        for entry in entries(name, tier):
+            for job in entry.jobs(tier):
+                add(job)
+    return list(ordered)

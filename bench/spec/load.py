@@ -1,0 +1,200 @@
+"""Reads `workflow/**/*.yaml` into one checked `Catalogue`.
+
+Every error is a `SpecError` of one paragraph that names the file, the key and the remedy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from bench.spec.errors import SpecError, unknown
+from bench.spec.models import Artifact, Method, Metric, Option, Options, Protocol, TaskFamily, Tier
+
+ROOT = Path(__file__).resolve().parents[2]
+WORKFLOW = ROOT / "workflow"
+Model = TypeVar("Model", bound=BaseModel)
+Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def read_yaml(path: Path) -> Any:
+    """The content of one YAML file; a syntax error names the file and the line."""
+    try:
+        return yaml.load(path.read_text(), Loader=Loader)
+    except yaml.YAMLError as error:
+        raise SpecError(f"{shown(path)}: not valid YAML: {error}. Mend the file and run again.") from None
+
+
+def shown(path: Path) -> str:
+    """A path as a user types it: relative to the repository where it lies in it."""
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+
+
+def _explain(path: Path, error: ValidationError, model: type[BaseModel] | None) -> SpecError:
+    """Turn a pydantic error into one paragraph: file, key, what is wrong, what to do."""
+    parts = []
+    for problem in error.errors()[:5]:
+        key = ".".join(str(part) for part in problem["loc"]) or "(whole file)"
+        if problem["type"] == "extra_forbidden":
+            known = sorted(model.model_fields) if model and len(problem["loc"]) == 1 else []
+            parts.append(
+                str(unknown("key", str(problem["loc"][-1]), known, f"key {key}"))
+                if known
+                else f"key {key}: not a key this file may hold; remove it or correct its spelling"
+            )
+        else:
+            parts.append(f"key {key}: {problem['msg']}, got {str(problem.get('input'))[:80]!r}")
+    return SpecError(f"{shown(path)}: {'; '.join(parts)}. Correct the file and run again.")
+
+
+def read_model(path: Path, model: type[Model]) -> Model:
+    """One YAML file as one model."""
+    try:
+        return model.model_validate(read_yaml(path))
+    except ValidationError as error:
+        raise _explain(path, error, model) from None
+
+
+def read_mapping(path: Path, value: type[Model]) -> dict[str, Model]:
+    """One YAML file as name -> model."""
+    try:
+        return TypeAdapter(dict[str, value]).validate_python(read_yaml(path) or {})  # type: ignore[valid-type]
+    except ValidationError as error:
+        raise _explain(path, error, None) from None
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task: its family, and the values in which it differs from the family's defaults."""
+
+    name: str
+    title: str
+    family: str
+    environment: str
+    collector: str
+    protocol: str
+    data_source: str
+    environment_options: Options
+    data_options: Options
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Everything declared under `workflow/`, cross-checked."""
+
+    methods: dict[str, Method]
+    method_options: dict[str, Options]
+    tasks: dict[str, Task]
+    protocols: dict[str, Protocol]
+    metrics: dict[str, Metric]
+    tiers: dict[str, Tier]
+    artifacts: dict[str, Artifact]
+
+    def method(self, name: str, where: str = "request") -> Method:
+        """The method of that name; SpecError if none."""
+        if name not in self.methods:
+            raise unknown("method", name, self.methods, where)
+        return self.methods[name]
+
+    def task(self, name: str, where: str = "request") -> Task:
+        """The task of that name; SpecError if none."""
+        if name not in self.tasks:
+            raise unknown("task", name, self.tasks, where)
+        return self.tasks[name]
+
+    def tier(self, name: str) -> Tier:
+        """The tier of that name; SpecError if none."""
+        if name not in self.tiers:
+            raise unknown("tier", name, self.tiers, "config key tier (workflow/tiers/*.yaml)")
+        return self.tiers[name]
+
+    def artifact(self, name: str) -> Artifact:
+        """The artifact of that name; SpecError if none."""
+        if name not in self.artifacts:
+            raise unknown("artifact", name, self.artifacts, "request (workflow/papers/*/*.yaml)")
+        return self.artifacts[name]
+
+    def options(self, task: str, method: str | None) -> Options:
+        """Every option a cell of this task and method can set (`None`: the task's alone)."""
+        family = self.tasks[task]
+        own = self.method_options[method] if method else {}
+        return {
+            **family.environment_options,
+            **family.data_options,
+            **self.protocols[family.protocol].options,
+            **own,
+        }
+
+
+def _files(folder: str) -> Iterator[tuple[str, Path]]:
+    for path in sorted((WORKFLOW / folder).glob("*.yaml")):
+        yield path.stem, path
+
+
+def _tasks() -> dict[str, Task]:
+    tasks: dict[str, Task] = {}
+    for family_name, path in _files("tasks"):
+        family = read_model(path, TaskFamily)
+        for name, entry in family.tasks.items():
+            if name in tasks:
+                raise SpecError(
+                    f"{shown(path)}: key tasks.{name}: also declared by "
+                    f"workflow/tasks/{tasks[name].family}.yaml; rename one of them."
+                )
+            tasks[name] = Task(
+                name,
+                entry.title,
+                family_name,
+                family.environment,
+                family.collector,
+                family.protocol,
+                family.data_source,
+                family.environment_options,
+                family.data_options,
+                dict(entry.values),
+            )
+    return tasks
+
+
+def _method_options(methods: dict[str, Method]) -> dict[str, Options]:
+    groups = {name: read_mapping(path, Option) for name, path in _files("options")}
+    found: dict[str, Options] = {}
+    for name, method in methods.items():
+        merged: Options = {}
+        for group in method.groups:
+            if group not in groups:
+                raise unknown("option group", group, groups, f"workflow/methods/{name}.yaml: key groups")
+            merged |= groups[group]
+        # A method may restate an option of its groups: its own default then holds.
+        found[name] = merged | method.options
+    return found
+
+
+@cache
+def load_catalogue() -> Catalogue:
+    """Read and cross-check every file under `workflow/`; SpecError on the first that fails."""
+    from bench.spec.check import check  # the checks need Catalogue
+
+    methods = {name: read_model(path, Method) for name, path in _files("methods")}
+    catalogue = Catalogue(
+        methods=methods,
+        method_options=_method_options(methods),
+        tasks=_tasks(),
+        protocols={name: read_model(path, Protocol) for name, path in _files("protocols")},
+        metrics=read_mapping(WORKFLOW / "metrics.yaml", Metric),
+        tiers={name: read_model(path, Tier) for name, path in _files("tiers")},
+        artifacts={
+            f"{paper}_{name}": read_model(path, Artifact)
+            for paper in ("dema", "dmh")
+            for name, path in _files(f"papers/{paper}")
+        },
+    )
+    check(catalogue)
+    return catalogue

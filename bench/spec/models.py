@@ -1,0 +1,241 @@
+"""The vocabulary of the suite as data: pydantic models of every file under `workflow/`.
+
+A file that holds a key these models do not know is refused (`extra="forbid"`), so that a
+typo is an error and never a silent default.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Value = bool | int | float | str
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+OptionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+StageName = Literal["dataset", "train", "evaluate", "probe", "attend", "intervene"]
+
+
+class Strict(BaseModel):
+    """Base of every model: unknown keys are errors, instances do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Option(Strict):
+    """One thing that can be set: its default is what the paper prints, or the choice we state."""
+
+    default: Value
+    help: str
+    choices: tuple[Value, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    source: str = "our choice"
+
+    def problem(self, value: Any) -> str | None:
+        """What is wrong with `value` for this option, or None."""
+        wanted = type(self.default)
+        if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if type(value) is not wanted:
+            return f"must be of type {wanted.__name__} like its default {self.default!r}, got {value!r}"
+        if self.choices and value not in self.choices:
+            return f"must be one of {', '.join(map(repr, self.choices))}, got {value!r}"
+        if isinstance(value, int | float):
+            if self.minimum is not None and value < self.minimum:
+                return f"must be at least {self.minimum:g}, got {value!r}"
+            if self.maximum is not None and value > self.maximum:
+                return f"must be at most {self.maximum:g}, got {value!r}"
+        return None
+
+    @model_validator(mode="after")
+    def _default_is_valid(self) -> Option:
+        problem = self.problem(self.default)
+        if problem:
+            raise ValueError(f"default {problem}")
+        return self
+
+
+Options = dict[OptionName, Option]
+Values = dict[OptionName, Value]
+
+
+class Override(Strict):
+    """Values that hold for some tasks only, as printed per dataset in a paper."""
+
+    tasks: tuple[Name, ...]
+    values: Values
+
+
+class Method(Strict):
+    """A learning method; its code, once built, is `bench/methods/<name with underscores>.py`."""
+
+    title: str
+    source: str
+    groups: tuple[Name, ...] = ()
+    options: Options = {}
+    per_task: tuple[Override, ...] = ()
+
+
+class TaskEntry(Strict):
+    """One task of a family: the values in which it differs from the family's defaults."""
+
+    title: str
+    dataset: str = ""
+    values: Values = {}
+
+
+class TaskFamily(Strict):
+    """Tasks that share an environment module, a dataset module and a protocol."""
+
+    title: str
+    environment: Name
+    collector: Name
+    protocol: Name
+    data_source: Literal["real", "local", "stand-in"]
+    environment_options: Options = {}
+    data_options: Options = {}
+    tasks: dict[Name, TaskEntry]
+
+
+class Protocol(Strict):
+    """How a score is read off a run: evaluator, options, score selection, equivalence margin."""
+
+    title: str
+    evaluator: Name
+    score: str
+    selection: Literal["last", "best", "mean-of-last-3"]
+    margin: float = Field(gt=0)
+    options: Options = {}
+
+
+class Metric(Strict):
+    """A number a stage produces."""
+
+    title: str
+    unit: str
+    stage: StageName
+    better: Literal["higher", "lower", "neither"]
+    deterministic: bool = False
+    decimals: int = 1
+
+
+class Unsaid(Strict):
+    """A choice the paper leaves open, the option it became, and whether it was measured here."""
+
+    choice: str
+    alternatives: tuple[str, ...] = Field(min_length=2)
+    option: OptionName
+    measured: bool
+    note: str = ""
+
+
+class CellQuery(Strict):
+    """A block of cells: every task x method x combination of settings, read by `metrics`.
+
+    A query with `options` in place of `metrics` asks for resolved hyper-parameters instead of
+    runs: its entries are filled from the paper tier's specification and cost nothing.
+    """
+
+    tasks: tuple[Name, ...] = Field(min_length=1)
+    methods: tuple[Name, ...] = Field(min_length=1)
+    settings: dict[OptionName, Value | tuple[Value, ...]] = {}
+    metrics: tuple[OptionName, ...] = ()
+    options: tuple[OptionName, ...] = ()
+    label: str = ""
+
+    @model_validator(mode="after")
+    def _metrics_or_options(self) -> CellQuery:
+        if bool(self.metrics) == bool(self.options):
+            raise ValueError("a cell query has either metrics or options, and not both")
+        return self
+
+
+class TableLayout(Strict):
+    """Axes of a table; each axis joins the fields it names."""
+
+    kind: Literal["table"]
+    rows: tuple[str, ...] = Field(min_length=1)
+    columns: tuple[str, ...] = Field(min_length=1)
+    average: str = ""
+
+
+class CurveLayout(Strict):
+    """Lines over the index of a metric (episodes, say), one panel a task."""
+
+    kind: Literal["curve"]
+    x: str
+    y: str
+    panel: str = "task"
+    line: str = "method"
+
+
+class ScalingLayout(Strict):
+    """Lines over a setting, one panel a metric."""
+
+    kind: Literal["scaling"]
+    x: OptionName
+    panel: str = "metric"
+    line: str = "method"
+    log_x: bool = True
+    log_y: bool = True
+
+
+class BarLayout(Strict):
+    """Groups of bars: groups along x, one bar for each value of `bar`."""
+
+    kind: Literal["bar"]
+    group: str = "task"
+    bar: str = "method"
+
+
+class AttentionLayout(Strict):
+    """Hidden-attention maps: over the last K tokens along an episode, or the whole matrix."""
+
+    kind: Literal["attention"]
+    view: Literal["surface", "matrix"]
+
+
+class Artifact(Strict):
+    """One table or figure of a paper: a query over cells, and a way to show it."""
+
+    title: str
+    printed: str
+    section: str
+    layout: TableLayout | CurveLayout | ScalingLayout | BarLayout | AttentionLayout = Field(
+        discriminator="kind"
+    )
+    cells: tuple[CellQuery, ...] = Field(min_length=1)
+    seeds: int = Field(ge=1)
+    unsaid: tuple[Unsaid, ...]
+    note: str = ""
+
+
+class Budget(Strict):
+    """What a tier spends on the cells it matches; the first match in the file counts."""
+
+    label: str
+    ceiling: Name | None = None
+    tasks: tuple[Name, ...] | Literal["any"]
+    methods: tuple[Name, ...] | Literal["any"]
+    settings: dict[OptionName, tuple[Value, ...] | Literal["any"]] | Literal["any"] = {}
+    stages: tuple[StageName, ...]
+    seeds: int = Field(ge=1, default=1)
+    options: Values = {}
+    core_seconds: dict[StageName, Annotated[float, Field(gt=0)]]
+
+    @model_validator(mode="after")
+    def _every_stage_has_a_cost(self) -> Budget:
+        missing = set(self.stages) - set(self.core_seconds)
+        if missing:
+            raise ValueError(f"core_seconds lacks {', '.join(sorted(missing))}")
+        return self
+
+
+class Tier(Strict):
+    """How much of everything is run."""
+
+    title: str
+    budget: Literal["paper", "reduced"]
+    ceilings: dict[Name, float] = {}
+    budgets: tuple[Budget, ...]

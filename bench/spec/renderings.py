@@ -1,0 +1,85 @@
+"""Renderings: an artifact's table or figure in a tier, with its files and fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from bench.spec.fingerprint import fingerprint, fingerprint_parts
+from bench.spec.jobs import RESULTS, Entry, Job, entries
+from bench.spec.load import ROOT, load_catalogue
+from bench.spec.models import Artifact
+
+FIGURES = Path("figures")
+REPORTED = ROOT / "results" / "reported"
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """How one artifact is shown in one tier."""
+
+    tier: str
+    name: str
+
+    @property
+    def artifact(self) -> Artifact:
+        """Its specification."""
+        return load_catalogue().artifact(self.name)
+
+    @property
+    def kind(self) -> str:
+        """`table` or `figure`; also the rule and the module that make it."""
+        return "table" if self.artifact.layout.kind == "table" else "figure"
+
+    @property
+    def folder(self) -> Path:
+        """Where its files lie, relative to the working folder."""
+        return RESULTS / self.tier / "tables" if self.kind == "table" else FIGURES / self.tier
+
+    @property
+    def outputs(self) -> list[Path]:
+        """Its files; the sidecar comes last."""
+        kinds = ("csv", "md", "tex") if self.kind == "table" else ("csv", "png", "pdf")
+        return [self.folder / f"{self.name}.{kind}" for kind in (*kinds, "json")]
+
+    @cached_property
+    def entries(self) -> tuple[Entry, ...]:
+        """Every number it shows."""
+        return entries(self.name, self.tier)
+
+    @cached_property
+    def jobs(self) -> list[Job]:
+        """The jobs it reads, each once."""
+        return list(dict.fromkeys(job for entry in self.entries for job in entry.jobs(self.tier)))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of everything it shows or that decides how."""
+        said = self.artifact.model_dump_json() + json.dumps([entry.missing for entry in self.entries])
+        options: dict[str, Any] = {
+            "artifact": hashlib.sha256(said.encode()).hexdigest(),
+            "reported": _reported_hash() if self.kind == "table" else "",
+        }
+        upstream = [job.fingerprint for job in self.jobs]
+        return fingerprint(fingerprint_parts((f"bench.{self.kind}",), options, 0, upstream))
+
+    @property
+    def state(self) -> str:
+        """`current`, `stale` or `missing`."""
+        try:
+            record = json.loads(self.outputs[-1].read_text())
+        except (FileNotFoundError, json.JSONDecodeError):
+            return "missing"
+        return "current" if record.get("fingerprint") == self.fingerprint else "stale"
+
+
+@cache
+def _reported_hash() -> str:
+    digest = hashlib.sha256()
+    for path in sorted(REPORTED.glob("*.csv")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,42 @@
+"""Say in a few lines what a run made and where it lies: `python -m bench.summary --tier quick`."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bench.spec.errors import exit_with_message
+from bench.spec.load import load_catalogue
+from bench.spec.renderings import Rendering
+
+
+@exit_with_message
+def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None:
+    """Print each artifact with how many of its numbers are there."""
+    catalogue = load_catalogue()
+    catalogue.tier(tier)
+    table = Table(title=f"What the {tier} tier holds")
+    for column in ("artifact", "what it shows", "numbers", "of", "file"):
+        table.add_column(column, justify="right" if column in ("numbers", "of") else "left")
+    for name, artifact in catalogue.artifacts.items():
+        rendering = Rendering(tier, name)
+        try:
+            record = json.loads(rendering.outputs[-1].read_text())
+        except FileNotFoundError:
+            record = {"filled": "-", "entries": "-"}
+        table.add_row(
+            name, artifact.title, str(record["filled"]), str(record["entries"]), str(rendering.outputs[1])
+        )
+    console = Console()
+    console.print(table)
+    console.print(
+        f"Every number: results/{tier}/cells.csv. One artifact again: snakemake {next(iter(catalogue.artifacts))}"
+    )
+
+
+if __name__ == "__main__":
+    typer.run(main)

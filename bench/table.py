@@ -1,0 +1,36 @@
+"""Render one table from the records of its cells: `python -m bench.table --tier quick --artifact dmh_table04`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from bench.analysis.collect import read_entry
+from bench.analysis.rendering import heading, open_rendering, write_sidecar
+from bench.analysis.reported import load_reported
+from bench.analysis.tables import long_table, to_latex, to_markdown
+from bench.spec.errors import exit_with_message
+from bench.spec.renderings import REPORTED
+
+
+@exit_with_message
+def main(
+    tier: Annotated[str, typer.Option(help="quick, cpu or paper")],
+    artifact: Annotated[str, typer.Option(help="a table, as in dmh_table04")],
+) -> None:
+    """Write CSV (one row a number), Markdown and LaTeX, reported and ours side by side."""
+    rendering = open_rendering(tier, artifact, "table")
+    readings = [read_entry(entry, tier) for entry in rendering.entries]
+    table = long_table(rendering, readings, load_reported(REPORTED))
+    rendering.folder.mkdir(parents=True, exist_ok=True)
+    base = rendering.folder / artifact
+    table.to_csv(base.with_suffix(".csv"), index=False, float_format="%.6g", lineterminator="\n")
+    title = heading(rendering, readings)
+    base.with_suffix(".md").write_text(to_markdown(rendering, table, title))
+    base.with_suffix(".tex").write_text(to_latex(table, title))
+    write_sidecar(rendering, readings)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,38 @@
+# What is said about a run as a whole.
+EVERY_RECORD = [str(job.record) for job in JOBS]
+
+
+rule cells:
+    """Every number of the tier in one tidy file."""
+    input:
+        EVERY_RECORD,
+    output:
+        results("cells.csv"),
+    log:
+        results("logs/cells.log"),
+    params:
+        tier=TIER,
+    shell:
+        PYTHON + " -m bench.cells --tier {params.tier} > {log} 2>&1"
+
+
+rule health:
+    """Fail, naming the cells, where the code of a cell broke; what could not be had is no failure."""
+    input:
+        EVERY_RECORD,
+    output:
+        results("health.txt"),
+    log:
+        results("logs/health.log"),
+    params:
+        tier=TIER,
+    shell:
+        PYTHON + " -m bench.health --tier {params.tier} > {log} 2>&1"
+
+
+rule plan:
+    """What would be run, and what it costs, for each artifact; runs nothing."""
+    params:
+        tier=TIER,
+    shell:
+        PYTHON + " -m bench.plan --tier {params.tier}"

@@ -1,0 +1,75 @@
+# The work: datasets, training, evaluation and probes. Inputs are `ancient`, since fingerprints,
+# and not file times, say what is out of date.
+DATASET = str(RESULTS / "{tier}/datasets/{task}/{settings}/dataset")
+CELL = str(RESULTS / "{tier}/cells/{task}/{method}/{settings}/seed-{seed}")
+NAMED = "--tier {wildcards.tier} --task {wildcards.task}"
+SEEDED = (
+    NAMED
+    + " --method {wildcards.method} --settings '{wildcards.settings}' --seed {wildcards.seed}"
+)
+
+
+rule dataset:
+    """Make the dataset of a task."""
+    input:
+        stale("dataset"),
+    output:
+        record=DATASET + ".json",
+        table=DATASET + ".csv",
+    log:
+        DATASET + ".log",
+    params:
+        fingerprint=print_of("dataset"),
+    shell:
+        PYTHON
+        + " -m bench.dataset "
+        + NAMED
+        + " --settings '{wildcards.settings}' > {log} 2>&1"
+
+
+rule train:
+    """Train a cell with one seed."""
+    input:
+        stale("train"),
+        upstream=ancient(before("train")),
+    output:
+        record=CELL + "/train.json",
+        table=CELL + "/train.csv",
+    log:
+        CELL + "/train.log",
+    params:
+        fingerprint=print_of("train"),
+    shell:
+        PYTHON + " -m bench.train " + SEEDED + " > {log} 2>&1"
+
+
+rule evaluate:
+    """Evaluate every checkpoint of a trained cell."""
+    input:
+        stale("evaluate"),
+        upstream=ancient(before("evaluate")),
+    output:
+        record=CELL + "/evaluate.json",
+        table=CELL + "/evaluate.csv",
+    log:
+        CELL + "/evaluate.log",
+    params:
+        fingerprint=print_of("evaluate"),
+    shell:
+        PYTHON + " -m bench.evaluate " + SEEDED + " > {log} 2>&1"
+
+
+rule probe:
+    """Count parameters and MACs and measure time and memory, alone on the machine."""
+    input:
+        stale("probe"),
+    output:
+        record=CELL + "/probe.json",
+        table=CELL + "/probe.csv",
+    log:
+        CELL + "/probe.log",
+    threads: workflow.cores
+    params:
+        fingerprint=print_of("probe"),
+    shell:
+        PYTHON + " -m bench.probe " + SEEDED + " > {log} 2>&1"
