@@ -138,7 +138,8 @@ def _minari_root(folder: Path) -> Iterator[None]:
     """Let Minari write below `folder`: it takes its root from the process environment only."""
     key = "MINARI_DATASETS_PATH"
     before = os.environ.get(key)
-    os.environ[key] = str(folder)
+    # Absolute: Minari joins a relative root to itself when it asks for the size of a file.
+    os.environ[key] = str(folder.resolve())
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Local MuJoCo datasets: whole episodes of a shipped behaviour policy.
+"""Local MuJoCo datasets: whole episodes of a shipped behaviour policy, kept in Minari's format.
 
 Random streams are derived from (seed, episode number): each episode has one for its initial state, each round
 of sixteen, which run side by side, one for the policy's noise. Episodes are stored in the order of their
@@ -10,15 +10,63 @@ the trajectories are other ones (of the same distribution).
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.datasets.minari_store import load_minari, save_minari
 from bench.datasets.policies import BehaviourPolicy
 from bench.datasets.trajectories import Trajectories, Trajectory
 from bench.envs.mujoco import MujocoBatch
+from bench.spec.seeds import stream_seed
 
+DATASET_ID = "local/behaviour-v0"
 ENVIRONMENTS = 16
 INITIAL_STATE, NOISE = 0, 1  # the purposes of the random streams
+
+
+def make(options: dict[str, Any], task: str, folder: Path) -> dict[str, Any]:
+    """Roll out the task's behaviour policy, or half and half of two, into a Minari dataset below `folder`; returns facts for the sidecar.
+
+    The stream of random numbers is the policy's, so that a delayed-reward task holds the same
+    trajectories as its dense twin.
+    """
+    names = [options["behaviour_policy"]]
+    if options["second_policy"] != "none":
+        names.append(options["second_policy"])
+    episodes: list[Trajectory] = []
+    for name in names:
+        share = options["transitions"] // len(names)
+        episodes += collect(name, share, stream_seed("data", "behaviour", name), options["stochastic"])
+    trajectories = Trajectories.from_episodes(episodes)
+    returns = trajectories.returns
+    if options["delayed_reward"]:
+        trajectories = delay_rewards(trajectories)
+    described = f"stand-in for {task}: episodes of {' and '.join(names)}"
+    save_minari(trajectories, folder, DATASET_ID, options["environment_id"], described)
+    return {
+        "transitions": int(trajectories.transitions),
+        "trajectories": len(trajectories),
+        "mean_return": float(returns.mean()),
+        "standard_deviation_of_return": float(returns.std()),
+        "largest_return": float(returns.max()),
+        "content_sha256": trajectories.digest(),
+    }
+
+
+def load(folder: Path) -> Trajectories:
+    """The dataset written by `make`."""
+    return load_minari(folder, DATASET_ID)
+
+
+def delay_rewards(trajectories: Trajectories) -> Trajectories:
+    """The same trajectories with all reward of each moved to its last step (DeMa Appendix E)."""
+    rewards = np.zeros_like(trajectories.rewards)
+    rewards[trajectories.starts[1:] - 1] = trajectories.returns
+    return replace(trajectories, rewards=rewards)
 
 
 def collect(policy_name: str, transitions: int, seed: int, stochastic: bool) -> Trajectories:

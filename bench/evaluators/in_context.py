@@ -12,9 +12,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bench.envs.gridworld import GridWorld
+from bench.envs.gridworld import GridWorld, goal_columns
 from bench.methods.in_context import Episodes
 from bench.spec.seeds import stream, stream_seed
+
+
+__all__ = ["evaluate", "goal_columns", "returns_by_episode", "spread_goals"]
 
 
 class InContextPolicy(Protocol):

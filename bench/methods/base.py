@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,11 @@ class Learner(ABC):
     @abstractmethod
     def synthetic_batch(self, sequences: int, generator: np.random.Generator) -> Batch:
         """A batch of the true shapes with random content, for the probes."""
+
+    def decision(self, generator: np.random.Generator) -> Callable[[], Any]:
+        """One decision with a full context, as the method takes it: by default a pass over the whole context."""
+        batch = self.synthetic_batch(1, generator)
+        return lambda: self.model(**batch)
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint must hold beside the model's weights."""

@@ -44,8 +44,12 @@ def check_finite(output: Tensor, **inputs: Tensor | None) -> None:
     Only the output is read in the ordinary case. Finite inputs that overflow pass: that is the caller's divergence.
     Nothing is checked off the CPU, where a look at the values would wait for the device.
     """
-    if output.device.type != "cpu" or bool(torch.isfinite(output.detach().sum())):
-        return
+    if output.device.type == "cpu" and not bool(torch.isfinite(output.detach().sum())):
+        require_finite(**inputs)
+
+
+def require_finite(**inputs: Tensor | None) -> None:
+    """Raise FloatingPointError naming the first input with a NaN or infinity, and where it is."""
     for name, tensor in inputs.items():
         if tensor is None:
             continue

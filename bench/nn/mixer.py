@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.nn.backends.select import choose_backend
 from bench.nn.scan import selective_scan, selective_scan_step
 
 STEP_MIN, STEP_MAX, STEP_FLOOR = 1e-3, 1e-1, 1e-4
@@ -75,13 +76,20 @@ class MambaMixer(nn.Module):
         """
         if x.dim() != 3 or x.shape[2] != self.d_model:
             raise ValueError(f"x: expected shape (batch, length, {self.d_model}), got {tuple(x.shape)}")
-        inner, gate = self.in_proj(x).chunk(2, dim=-1)
+        xz, A = self.in_proj(x), -torch.exp(self.A_log)
+        if choose_backend("auto", x.device, xz.dtype) == "numba" and xz.dtype == torch.float32:
+            from bench.nn.backends.numba_mixer import mix
+
+            y = mix(
+                xz, self.conv1d.weight, self.conv1d.bias, self.x_proj.weight, self.dt_proj.weight, self.dt_proj.bias,
+                A, self.D, resets,
+            )  # fmt: skip
+            return self.out_proj(y)
+        inner, gate = xz.chunk(2, dim=-1)
         u = F.silu(causal_convolution(inner, self.conv1d.weight, self.conv1d.bias, resets))
         low_rank, B, C = self._project(u)
-        y = selective_scan(
-            u, F.linear(low_rank, self.dt_proj.weight), -torch.exp(self.A_log), B, C, self.D, gate,
-            self.dt_proj.bias, resets=resets,
-        )  # fmt: skip
+        delta = F.linear(low_rank, self.dt_proj.weight)
+        y = selective_scan(u, delta, A, B, C, self.D, gate, self.dt_proj.bias, resets=resets)
         return self.out_proj(y)
 
     def step(self, x: Tensor, state: MixerState) -> tuple[Tensor, MixerState]:

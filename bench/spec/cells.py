@@ -13,7 +13,7 @@ from typing import Any
 from bench.spec.check import check_values
 from bench.spec.errors import SpecError
 from bench.spec.load import Catalogue, load_catalogue
-from bench.spec.models import Budget, CellQuery, StageName, Value
+from bench.spec.models import Budget, CellQuery, Options, StageName, Value
 
 
 @dataclass(frozen=True, order=True)
@@ -86,13 +86,19 @@ def defaults(task: str, method: str | None) -> dict[str, Any]:
         for override in catalogue.methods[method].per_task:
             if task in override.tasks:
                 values |= override.values
-    return values
+    return _exact(values, catalogue.options(task, method))
+
+
+def _exact(values: dict[str, Any], options: Options) -> dict[str, Any]:
+    """The values in the types of their options: a 1 written for a 1.0 would name the same cell twice."""
+    return {key: float(value) if isinstance(options[key].default, float) else value for key, value in values.items()}
 
 
 def make_cell(task: str, method: str, settings: dict[str, Any]) -> Cell:
     """The canonical cell: settings equal to their default are dropped, the rest sorted."""
     base = defaults(task, method or None)
-    return Cell(task, method, tuple(sorted((k, v) for k, v in settings.items() if base[k] != v)))
+    exact = _exact(settings, load_catalogue().options(task, method or None))
+    return Cell(task, method, tuple(sorted((k, v) for k, v in exact.items() if base[k] != v)))
 
 
 def cells_of(query: CellQuery) -> list[Cell]:
@@ -145,7 +151,8 @@ def resolve(tier_name: str, cell: Cell, stage: StageName) -> Resolved | None:
     budget = find_budget(tier_name, cell, stage)
     if budget is None:
         return None
-    options = defaults(cell.task, cell.method) | dict(budget.options) | dict(cell.settings)
+    known = load_catalogue().options(cell.task, cell.method)
+    options = defaults(cell.task, cell.method) | _exact(budget.options, known) | dict(cell.settings)
     return Resolved(cell, tier_name, options, budget.seeds, budget)
 
 

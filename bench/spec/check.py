@@ -77,12 +77,14 @@ def _check_budget(catalogue: Catalogue, budget: Budget, where: str) -> None:
     methods = catalogue.methods if budget.methods == "any" else budget.methods
     _check_names(tasks, "task", catalogue.tasks, where)
     _check_names(methods, "method", catalogue.methods, where)
+    known: set[str] = set()
     for task in tasks:
         for method in methods:
             options = catalogue.options(task, method)
             check_values(budget.options, options, where)
-            if isinstance(budget.settings, dict):
-                _check_names(budget.settings, "option", options, where)
+            known |= set(options)
+    if isinstance(budget.settings, dict):
+        _check_names(budget.settings, "option", known, f"{where}: key settings")
 
 
 def _check_query(catalogue: Catalogue, query: CellQuery, where: str) -> None:

@@ -73,6 +73,8 @@ class Job:
         names = {*task.environment_options, *task.data_options, *catalogue.method_options[self.cell.method]}
         if self.stage != "train":
             names |= set(catalogue.protocols[task.protocol].options)
+        if self.stage == "probe":
+            names |= set(catalogue.probe_options)
         return {key: value for key, value in self.resolved.options.items() if key in names}
 
     @cached_property
@@ -86,7 +88,7 @@ class Job:
         names.append(method_module(self.cell.method))
         if self.stage == "train":
             names.append(f"bench.datasets.{task.collector.replace('-', '_')}")
-        elif self.stage != "probe":
+        else:
             names.append(f"bench.evaluators.{catalogue.protocols[task.protocol].evaluator.replace('-', '_')}")
         return names
 

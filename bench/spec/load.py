@@ -20,7 +20,21 @@ from bench.spec.models import Artifact, Method, Metric, Option, Options, Protoco
 ROOT = Path(__file__).resolve().parents[2]
 WORKFLOW = ROOT / "workflow"
 Model = TypeVar("Model", bound=BaseModel)
-Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """YAML's safe loader, but a key written twice is an error: YAML itself keeps the last one in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """The mapping of a node; YAMLError, with its line, at the first key written twice."""
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.MarkedYAMLError(problem=f"key {key!r} is written twice", problem_mark=key_node.start_mark)
+            seen.add(key)
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep=deep)
+        return mapping
 
 
 def read_yaml(path: Path) -> Any:
@@ -28,7 +42,8 @@ def read_yaml(path: Path) -> Any:
     try:
         return yaml.load(path.read_text(), Loader=Loader)
     except yaml.YAMLError as error:
-        raise SpecError(f"{shown(path)}: not valid YAML: {error}. Mend the file and run again.") from None
+        problem = " ".join(str(error).replace('in "<unicode string>", ', "").split())
+        raise SpecError(f"{shown(path)}: not valid YAML: {problem}. Mend the file and run again.") from None
 
 
 def shown(path: Path) -> str:
@@ -91,6 +106,7 @@ class Catalogue:
 
     methods: dict[str, Method]
     method_options: dict[str, Options]
+    probe_options: Options
     tasks: dict[str, Task]
     protocols: dict[str, Protocol]
     metrics: dict[str, Metric]
@@ -124,7 +140,7 @@ class Catalogue:
     def options(self, task: str, method: str | None) -> Options:
         """Every option a cell of this task and method can set (`None`: the task's alone)."""
         family = self.tasks[task]
-        own = self.method_options[method] if method else {}
+        own = {**self.method_options[method], **self.probe_options} if method else {}
         return {
             **family.environment_options,
             **family.data_options,
@@ -186,6 +202,7 @@ def load_catalogue() -> Catalogue:
     catalogue = Catalogue(
         methods=methods,
         method_options=_method_options(methods),
+        probe_options=read_mapping(WORKFLOW / "options" / "probe.yaml", Option),
         tasks=_tasks(),
         protocols={name: read_model(path, Protocol) for name, path in _files("protocols")},
         metrics=read_mapping(WORKFLOW / "metrics.yaml", Metric),

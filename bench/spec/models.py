@@ -182,11 +182,12 @@ class ScalingLayout(Strict):
 
 
 class BarLayout(Strict):
-    """Groups of bars: groups along x, one bar for each value of `bar`."""
+    """Groups of bars: groups along x, one bar for each value of `bar`, one panel for each of `panel`."""
 
     kind: Literal["bar"]
     group: str = "task"
     bar: str = "method"
+    panel: str = ""
 
 
 class AttentionLayout(Strict):

@@ -8,6 +8,7 @@ from bench.spec.cells import parse_slug
 from bench.spec.errors import UserError
 from bench.spec.jobs import RESULTS, Job, all_jobs, dataset_job
 from bench.spec.load import load_catalogue
+from bench.spec.regression import regressed_jobs
 from bench.spec.renderings import FIGURES, Rendering
 
 TIER = config.get("tier", "quick")
@@ -109,3 +110,8 @@ def records_of(wildcards):
     return [
         str(job.record) for job in Rendering(wildcards.tier, wildcards.artifact).jobs
     ]
+
+
+def regressed_records():
+    """The records `regress` compares with the store."""
+    return [str(job.record) for job in regressed_jobs(TIER)]

@@ -36,3 +36,13 @@ rule plan:
         tier=TIER,
     shell:
         PYTHON + " -m bench.plan --tier {params.tier}"
+
+
+rule regress:
+    """Compare counts, and one cell trained anew, with the committed store; fails by name."""
+    input:
+        regressed_records(),
+    params:
+        tier=TIER,
+    shell:
+        PYTHON + " -m bench.regress --tier {params.tier}"

@@ -19,7 +19,8 @@ def scan(
     delta_softplus: bool,
     initial_state: Tensor | None,
     resets: Tensor | None,
-) -> tuple[Tensor, Tensor]:
+    return_final_state: bool,
+) -> tuple[Tensor, Tensor | None]:
     """DeMa equation 1 with the discretisation of equation 5; shapes as `bench.nn.scan.selective_scan`."""
     step = delta if delta_bias is None else delta + delta_bias
     if delta_softplus:
@@ -38,4 +39,4 @@ def scan(
         y = y + D * u
     if z is not None:
         y = y * F.silu(z)
-    return y.to(u.dtype), state
+    return y.to(u.dtype), state if return_final_state else None

@@ -1,17 +1,25 @@
-"""Which backend computes the selective scan: one registry, one rule for `auto`."""
+"""Which backend computes the selective scan: one registry, and one rule for `auto`."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import warnings
+from collections.abc import Callable
+from functools import cache
 
 import torch
 from torch import Tensor
 
-BACKENDS = ("reference", "torch")
+BACKENDS = ("reference", "torch", "numba")
+VARIABLE = "BENCH_SCAN_BACKEND"
+NARROW = (torch.float32, torch.bfloat16, torch.float16)
+
+Scan = Callable[..., tuple[Tensor, Tensor | None]]
 
 
 def scan_backend(device: torch.device | str) -> str:
-    """Name the backend that "auto" picks for float32 tensors on `device`; recorded beside every result.
+    """Name the backend that "auto" picks for float32 tensors on `device`, to be recorded beside a result.
 
     Raises ValueError where BENCH_SCAN_BACKEND names no backend, RuntimeError where this machine lacks it.
     """
@@ -19,32 +27,51 @@ def scan_backend(device: torch.device | str) -> str:
 
 
 def choose_backend(backend: str, device: torch.device, dtype: torch.dtype) -> str:
-    """Resolve "auto" and check that the backend can run for `device` and `dtype` on this machine."""
-    name = os.environ.get("BENCH_SCAN_BACKEND", "auto") if backend == "auto" else backend
+    """Resolve "auto" for tensors of `dtype` on `device`, or check that the backend named can take them.
+
+    Raises ValueError for an unknown backend, RuntimeError for one that this machine lacks, TypeError for a dtype that
+    it does not compute in.
+    """
+    name = os.environ.get(VARIABLE, "auto") if backend == "auto" else backend
     if name == "auto":
-        return "torch"
+        return _best(device.type, dtype in NARROW)
     if name not in BACKENDS:
-        raise ValueError(f"backend: expected 'auto' or one of {', '.join(BACKENDS)}, got {name!r}")
+        source = VARIABLE if backend == "auto" else "backend"
+        raise ValueError(f"{source}: expected 'auto' or one of {', '.join(BACKENDS)}, got {name!r}")
+    if name == "numba":
+        missing = _why_not_numba() or (device.type != "cpu" and f"it computes on a CPU, the tensors are on {device}")
+        if missing:
+            raise RuntimeError(f"backend: 'numba' cannot be used here: {missing}")
+        if dtype not in NARROW:
+            raise TypeError(f"u: backend 'numba' computes in float32, expected it or half precision, got {dtype}")
     return name
 
 
-def run_backend(
-    name: str,
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None,
-    z: Tensor | None,
-    delta_bias: Tensor | None,
-    delta_softplus: bool,
-    initial_state: Tensor | None,
-    resets: Tensor | None,
-) -> tuple[Tensor, Tensor]:
-    """Compute y and the final state with the backend `name`; arguments as `bench.nn.scan.selective_scan`."""
+def load_backend(name: str) -> Scan:
+    """Return the function that runs backend `name`; its arguments are those of `bench.nn.scan.selective_scan`."""
     if name == "reference":
         from bench.nn.backends.reference import scan
+    elif name == "numba":
+        from bench.nn.backends.numba_scan import scan
     else:
         from bench.nn.backends.torch_scan import scan
-    return scan(u, delta, A, B, C, D, z, delta_bias, delta_softplus, initial_state, resets)
+    return scan
+
+
+@cache
+def _best(device: str, narrow: bool) -> str:
+    if device == "cpu" and narrow:
+        missing = _why_not_numba()
+        if not missing:
+            return "numba"
+        warnings.warn(f"selective scan: {missing}; using the slower torch backend", stacklevel=4)
+    return "torch"
+
+
+@cache
+def _why_not_numba() -> str:
+    if importlib.util.find_spec("numba") is None:
+        return "numba is not installed"
+    if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
+        return "NUMBA_DISABLE_JIT is set"
+    return ""

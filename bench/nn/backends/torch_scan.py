@@ -28,7 +28,8 @@ def scan(
     delta_softplus: bool,
     initial_state: Tensor | None,
     resets: Tensor | None,
-) -> tuple[Tensor, Tensor]:
+    return_final_state: bool,
+) -> tuple[Tensor, Tensor | None]:
     """Compute y and the final state; shapes as `bench.nn.scan.selective_scan`."""
     # Half precision accumulates in float32, as Mamba's own kernels do.
     working = torch.promote_types(u.dtype, torch.float32)
@@ -48,7 +49,7 @@ def scan(
         y = y + D.to(working) * wide
     if z is not None:
         y = y * F.silu(z.to(working))
-    return y.to(u.dtype), final_state
+    return y.to(u.dtype), final_state if return_final_state else None
 
 
 class _Recurrence(torch.autograd.Function):

@@ -99,9 +99,9 @@ def wider(*kinds: types.Type) -> types.Type | None:
     return quad if quad in kinds else vector
 
 
-def _define_operator(symbol: Callable[..., Any], instruction: str) -> None:
+def _define_operator(symbol: Callable[..., Any], instruction: str, flags: tuple[str, ...] = ()) -> None:
     pairs = [(left, right) for left in (vector, quad) for right in (vector, quad)]
-    generate = elementwise(lambda builder, x, y: getattr(builder, instruction)(x, y))
+    generate = elementwise(lambda builder, x, y: getattr(builder, instruction)(x, y, flags=flags))
 
     @infer_global(symbol)
     class _Template(ConcreteTemplate):
@@ -114,7 +114,7 @@ def _define_operator(symbol: Callable[..., Any], instruction: str) -> None:
 _define_operator(operator.add, "fadd")
 _define_operator(operator.sub, "fsub")
 _define_operator(operator.mul, "fmul")
-_define_operator(operator.truediv, "fdiv")
+_define_operator(operator.truediv, "fdiv", ("arcp",))
 
 
 def constant(value: float) -> ir.Constant:
@@ -167,14 +167,14 @@ def exp2(typing_context: Any, x: Any) -> Any:
 
 @intrinsic
 def fma(typing_context: Any, x: Any, y: Any, z: Any) -> Any:
-    """X y + z, fused where the machine can."""
+    """x y + z, fused where the machine can."""
     kind = wider(x, y, z)
     return None if kind is None else (kind(x, y, z), elementwise(multiply_add))
 
 
 @intrinsic
 def dot(typing_context: Any, x: Any, y: Any, z: Any) -> Any:
-    """Z plus the sum over the four parts of x y, for quads x and y and a vector z, in order."""
+    """z plus the sum over the four parts of x y, for quads x and y and a vector z, in order."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         result = args[2]
@@ -195,6 +195,16 @@ def absolute(typing_context: Any, x: Any) -> Any:
 def positive(typing_context: Any, x: Any) -> Any:
     """max(x, 0) of a vector, keeping NaN."""
     return vector(vector), lambda context, builder, sig, args: clamp(builder, args[0], ">", 0.0)
+
+
+@intrinsic
+def where_negative(typing_context: Any, x: Any, y: Any, z: Any) -> Any:
+    """y in the lanes where the vector x is below zero, z elsewhere."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.select(builder.fcmp_ordered("<", args[0], constant(0.0)), args[1], args[2])
+
+    return vector(vector, vector, vector), generate
 
 
 @intrinsic

@@ -5,38 +5,34 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba import types
+from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from bench.nn.backends.vector import (
-    FLOATS,
-    INT32,
-    INTEGERS,
-    LANES,
-    UNROLL,
-    call,
-    constant,
-    join,
-    quad,
-    split,
-    vector,
-)
+from bench.nn.kernels.vector import FLOATS, INT32, INTEGERS, LANES, UNROLL, call, constant, join, quad, split, vector
 
 # Rows of a caller's array start anywhere; unaligned access costs nothing where they happen to be aligned.
-ALIGNMENT = 4
+ALIGNMENT = FLOAT_BYTES = 4
 
 
-def _address(context: Any, builder: Any, kinds: Any, values: Any, axis: int = -1, offset: int = 0) -> Any:
-    """Return the address of array[index], `offset` further along `axis`."""
+def _address(context: Any, builder: Any, kinds: Any, values: Any) -> Any:
+    """Return the address of array[index]: every axis has its stride, but the last one is known to be contiguous."""
     array_kind, index_kind = kinds[:2]
-    indices = [
-        context.cast(builder, value, kind, types.intp)
-        for value, kind in zip(cgutils.unpack_tuple(builder, values[1]), index_kind.types, strict=True)
-    ]
-    indices[axis] = builder.add(indices[axis], ir.Constant(indices[axis].type, offset))
     view = context.make_array(array_kind)(context, builder, values[0])
-    return cgutils.get_item_pointer(context, builder, array_kind, view, indices, wraparound=False)
+    indices = cgutils.unpack_tuple(builder, values[1])
+    steps = [*cgutils.unpack_tuple(builder, view.strides)[:-1], context.get_constant(types.intp, FLOAT_BYTES)]
+    offset = context.get_constant(types.intp, 0)
+    for index, kind, step in zip(indices, index_kind.types, steps, strict=True):
+        offset = builder.add(offset, builder.mul(context.cast(builder, index, kind, types.intp), step))
+    return builder.gep(_bytes(builder, view.data), [offset], source_etype=ir.IntType(8))
+
+
+def _bytes(builder: Any, address: Any) -> Any:
+    return builder.bitcast(address, ir.IntType(8).as_pointer())
+
+
+def _further(builder: Any, address: Any, floats: int) -> Any:
+    return builder.gep(address, [ir.Constant(ir.IntType(64), floats * FLOAT_BYTES)], source_etype=ir.IntType(8))
 
 
 def _load(builder: Any, address: Any, kind: ir.Type) -> Any:
@@ -73,8 +69,9 @@ def columns(typing_context: Any, array: Any, index: Any) -> Any:
     """Four neighbours along the last axis, each in all lanes of one part of a quad."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        addresses = [_address(context, builder, sig.args, args, -1, part) for part in range(UNROLL)]
-        return join(builder, [_spread(builder, _load(builder, a, ir.FloatType()), FLOATS) for a in addresses])
+        first = _address(context, builder, sig.args, args)
+        scalars = [_load(builder, _further(builder, first, part), ir.FloatType()) for part in range(UNROLL)]
+        return join(builder, [_spread(builder, scalar, FLOATS) for scalar in scalars])
 
     return quad(array, index), generate
 
@@ -89,11 +86,11 @@ def load(typing_context: Any, array: Any, index: Any) -> Any:
 
 @intrinsic
 def load_quad(typing_context: Any, array: Any, index: Any) -> Any:
-    """Sixteen neighbours along the last axis, in four neighbouring rows of the last axis but one."""
+    """Sixty-four neighbours along the last axis, or through the last two where the last has sixteen."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        addresses = [_address(context, builder, sig.args, args, -2, part) for part in range(UNROLL)]
-        return join(builder, [_load(builder, address, FLOATS) for address in addresses])
+        first = _address(context, builder, sig.args, args)
+        return join(builder, [_load(builder, _further(builder, first, part * LANES), FLOATS) for part in range(UNROLL)])
 
     return quad(array, index), generate
 
@@ -104,9 +101,10 @@ def store(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         parts = split(builder, quad, args[2]) if sig.args[2] == quad else [args[2]]
+        first = _address(context, builder, sig.args, args)
         for part, content in enumerate(parts):
-            address = _address(context, builder, sig.args, args, -2, part)
-            builder.store(content, builder.bitcast(address, FLOATS.as_pointer())).align = ALIGNMENT
+            address = builder.bitcast(_further(builder, first, part * LANES), FLOATS.as_pointer())
+            builder.store(content, address).align = ALIGNMENT
         return context.get_dummy_value()
 
     return types.void(array, index, value), generate
@@ -135,3 +133,40 @@ def store_first(typing_context: Any, array: Any, index: Any, value: Any, lanes: 
         return context.get_dummy_value()
 
     return types.void(array, index, vector, types.intp), generate
+
+
+@intrinsic
+def prefetch(typing_context: Any, array: Any, index: Any) -> Any:
+    """Ask for the cache line that holds array[index], which need not exist."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        address = _address(context, builder, sig.args, args)
+        for_reading, soon, data = (ir.Constant(INT32, value) for value in (0, 3, 1))
+        call(builder, "llvm.prefetch.p0", ir.VoidType(), [address, for_reading, soon, data])
+        return context.get_dummy_value()
+
+    return types.void(array, index), generate
+
+
+@njit(forceinline=True)
+def compensated(before, loss, value):  # type: ignore[no-untyped-def]
+    """Kahan's summation: return before + value, and what rounding added to it, given the last step's `loss`."""
+    value = value - loss
+    after = before + value
+    return after, (after - before) - value
+
+
+@njit(forceinline=True)
+def add_line(sums, block, row, value):  # type: ignore[no-untyped-def]
+    """Add a vector to row `row` of sums (2, blocks, rows, LANES), whose second half keeps the rounding losses."""
+    after, loss = compensated(load(sums, (0, block, row, 0)), load(sums, (1, block, row, 0)), value)
+    store(sums, (0, block, row, 0), after)
+    store(sums, (1, block, row, 0), loss)
+
+
+@njit(forceinline=True)
+def add_lines(sums, block, row, value):  # type: ignore[no-untyped-def]
+    """`add_line` of a quad to four rows."""
+    after, loss = compensated(load_quad(sums, (0, block, row, 0)), load_quad(sums, (1, block, row, 0)), value)
+    store(sums, (0, block, row, 0), after)
+    store(sums, (1, block, row, 0), loss)

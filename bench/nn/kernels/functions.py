@@ -9,8 +9,8 @@ from typing import Any
 from numba import njit, types
 from numba.extending import intrinsic
 
-from bench.nn.backends.vector import absolute, exp2, fma, polynomial, positive, vector
-from bench.nn.backends.vector_memory import broadcast
+from bench.nn.kernels.vector import absolute, exp2, fma, polynomial, positive, vector, where_negative
+from bench.nn.kernels.memory import broadcast
 
 MINUS_LOG2_E = types.float32(-1.4426950408889634)
 ZERO, ONE, TWO = types.float32(0.0), types.float32(1.0), types.float32(2.0)
@@ -21,9 +21,7 @@ ATANH_COEFFICIENTS = (1.0, 0.333331573411, 0.200124551398, 0.139803013736, 0.140
 
 @intrinsic
 def _atanh_ratio(typing_context: Any, square: Any) -> Any:
-    return vector(vector), lambda context, builder, sig, args: polynomial(
-        builder, ATANH_COEFFICIENTS, args[0]
-    )
+    return vector(vector), lambda context, builder, sig, args: polynomial(builder, ATANH_COEFFICIENTS, args[0])
 
 
 @njit(forceinline=True)
@@ -42,6 +40,19 @@ def softplus(x):
 
 
 @njit(forceinline=True)
-def silu_gradient(x, s):
-    """The derivative of x sigmoid(x), given s = sigmoid(x)."""
-    return s * fma(x, broadcast(ONE) - s, broadcast(ONE))
+def softplus_and_slope(x):
+    """softplus(x) and its derivative sigmoid(x), for one exponential and one division."""
+    one, two = broadcast(ONE), broadcast(TWO)
+    e = exp2(absolute(x) * broadcast(MINUS_LOG2_E))
+    inverse = one / ((one + e) * (two + e))
+    ratio = e * (one + e) * inverse
+    slope = where_negative(x, e, one) * (two + e) * inverse
+    return fma(ratio + ratio, _atanh_ratio(ratio * ratio), positive(x)), slope
+
+
+@njit(forceinline=True)
+def silu_and_slope(x):
+    """x sigmoid(x) and its derivative."""
+    one = broadcast(ONE)
+    s = sigmoid(x)
+    return x * s, s * fma(x, one - s, one)

@@ -1,0 +1,93 @@
+"""Numbers printed in the papers: `results/reported/*.csv`, checked against a schema.
+
+They are kept apart from ours: a table shows both side by side, nothing ever averages over both.
+Values stay the strings that were printed, since 94.21 and 94.210 do not say the same.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pandera.errors
+import pandera.pandas as pa
+
+from bench.spec.errors import UserError
+
+COLUMNS = [
+    "paper", "artifact", "task", "method", "settings", "metric", "value", "spread", "spread_kind",
+    "printed_environment", "printed_dataset", "printed_method", "printed_metric", "source", "confidence",
+]  # fmt: skip
+NUMBER = r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?"
+NAME = r"[a-z][a-z0-9-]*"
+
+
+def _matches(pattern: str, meaning: str) -> pa.Check:
+    return pa.Check.str_matches(rf"^(?:{pattern})$", error=meaning)
+
+
+def _column(pattern: str, meaning: str) -> pa.Column:
+    return pa.Column(str, _matches(pattern, meaning))
+
+
+SCHEMA = pa.DataFrameSchema(
+    {
+        "paper": _column("dema|dmh|reference", "must be dema, dmh or reference"),
+        "artifact": _column(r"|(dema|dmh)_(table|fig)\d\d", "must be empty or name an artifact, as in dmh_table02"),
+        "task": _column(f"|{NAME}", "must be empty, 'average', or the id of a task"),
+        "method": _column(f"|{NAME}", "must be empty or the id of a method"),
+        "settings": _column(r"default|\w+=[^,=]+(,\w+=[^,=]+)*", "must be 'default' or key=value pairs"),
+        "metric": _column(r"[a-z][a-z0-9_]*", "must be the id of a metric or an option"),
+        "value": _column(rf"{NUMBER}|[A-Za-z]+", "must be a number or one word, as printed"),
+        "spread": _column(f"|{NUMBER}", "must be empty or a number"),
+        "spread_kind": _column(".*", ""),
+        "printed_environment": _column(".*", ""),
+        "printed_dataset": _column(".*", ""),
+        "printed_method": _column(".*", ""),
+        "printed_metric": _column(".+", "must say what the paper calls the number"),
+        "source": _column(".+", "must say where the number was read"),
+        "confidence": _column("(high|medium|low).*", "must begin with high, medium or low"),
+    },
+    strict=True,
+    ordered=True,
+)
+
+
+def load_reported(folder: Path) -> pd.DataFrame:
+    """Every reported number of the folder's CSV files, all columns text; an empty field is "".
+
+    Raises UserError naming file, row and column where a file is not what the schema asks for.
+    """
+    files = sorted(folder.glob("*.csv"))
+    if not files:
+        raise UserError(f"{folder}: no CSV files of reported numbers. Restore them with git checkout -- {folder}.")
+    return pd.concat([_load(path) for path in files], ignore_index=True)
+
+
+def _load(path: Path) -> pd.DataFrame:
+    try:
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not a readable CSV file: {error}. Correct the file and run again.") from None
+    if list(frame.columns) != COLUMNS:
+        wrong = [name for name in COLUMNS if name not in frame] or [name for name in frame if name not in COLUMNS]
+        raise UserError(f"{path}: header: column {(wrong or ['order'])[0]!r} is missing, unknown or misplaced. "
+                        f"The columns are, in this order, {', '.join(COLUMNS)}.")
+    try:
+        SCHEMA.validate(frame, lazy=True)
+    except pandera.errors.SchemaErrors as error:
+        case = error.failure_cases.sort_values("index", kind="stable").iloc[0]
+        row, column = int(case["index"]), case["column"]
+        raise _refused(path, row, column, frame[column][row], str(case["check"])) from None
+    for row in frame.index[(frame["spread"] == "") != (frame["spread_kind"] == "")]:
+        value = frame["spread_kind"][row]
+        raise _refused(path, row, "spread_kind", value, "must be given with a spread, and only with one")
+    for row in frame.index[frame.duplicated()]:
+        raise _refused(path, row, "value", frame["value"][row], "is a row that the file already holds")
+    return frame
+
+
+def _refused(path: Path, row: int, column: str, value: str, problem: str) -> UserError:
+    """The message; rows are counted as an editor shows them, the header being line 1."""
+    return UserError(f"{path}: row {row + 2}, column {column}: {problem}, got {value!r}. "
+                     f"Correct the file and run again.")

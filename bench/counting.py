@@ -1,0 +1,125 @@
+"""Parameters and multiply-accumulate operations (MACs), counted and not measured.
+
+A MAC is one product that is summed: matrix products, convolutions, attention's two products, and
+the four products of the selective scan for each token, channel and state (step x A, step x B x u,
+decay x state, state x C). Element-wise work, norms and softmax are not counted. Attention is
+counted in full, also above the diagonal, as it is computed by most kernels.
+
+fvcore walks a trace, in which a scan written as one operator or as a loop counts nothing; so the
+mixer is traced here with the scan as one named operator, for which both fvcore and torch's own
+counter have a handle.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import prod
+from typing import Any
+
+import torch
+from fvcore.nn import FlopCountAnalysis, parameter_count
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from bench.methods.base import Batch
+from bench.nn.mixer import MambaMixer
+
+SCAN_PRODUCTS = 4
+
+
+@torch.library.custom_op("bench::counted_scan", mutates_args=())
+def counted_scan(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
+    """Stands for the scan while counting: the right shape, no work."""
+    return torch.zeros_like(u)
+
+
+def scan_macs(batch: int, length: int, channels: int, states: int) -> int:
+    """MACs of a selective scan."""
+    return SCAN_PRODUCTS * batch * length * channels * states
+
+
+def _counted_forward(self: MambaMixer, x: Tensor, resets: Tensor | None = None) -> Tensor:
+    """The mixer's own layers, with the scan as one operator; values are meaningless, shapes are not."""
+    inner, gate = self.in_proj(x).chunk(2, dim=-1)
+    u = self.conv1d(inner.transpose(1, 2))[..., : x.shape[1]].transpose(1, 2)
+    low_rank, B, C = self.x_proj(u).split([self.dt_rank, self.d_state, self.d_state], dim=-1)
+    y = torch.ops.bench.counted_scan(u, self.dt_proj(low_rank), -torch.exp(self.A_log), B, C)
+    mixed: Tensor = self.out_proj(y * gate)
+    return mixed
+
+
+@contextmanager
+def _counted_mixers() -> Iterator[None]:
+    original = MambaMixer.forward
+    MambaMixer.forward = _counted_forward  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        MambaMixer.forward = original  # type: ignore[method-assign]
+
+
+class _Positional(nn.Module):
+    """A model called with tensors in the order of a batch's keys, as tracing wants it."""
+
+    def __init__(self, model: nn.Module, keys: list[str]) -> None:
+        super().__init__()
+        self.model, self.keys = model, keys
+
+    def forward(self, *values: Tensor) -> Tensor:
+        result: Tensor = self.model(**dict(zip(self.keys, values, strict=True)))
+        return result
+
+
+def _scan_handle(inputs: list[Any], outputs: list[Any]) -> int:
+    u, a = inputs[0].type().sizes(), inputs[2].type().sizes()
+    return scan_macs(u[0], u[1], u[2], a[1])
+
+
+def _attention_handle(inputs: list[Any], outputs: list[Any]) -> int:
+    queries, keys = inputs[0].type().sizes(), inputs[1].type().sizes()
+    return int(2 * prod(queries) * keys[-2])
+
+
+def macs(model: nn.Module, batch: Batch) -> int:
+    """MACs of one forward pass over the batch, by fvcore.
+
+    Raises RuntimeError if fvcore meets an operator that multiplies and that it cannot count.
+    """
+    with _counted_mixers(), torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        analysis = FlopCountAnalysis(_Positional(model.eval(), list(batch)), tuple(batch.values()))
+        analysis.set_op_handle("bench::counted_scan", _scan_handle)
+        analysis.set_op_handle("aten::scaled_dot_product_attention", _attention_handle)
+        analysis.set_op_handle("aten::layer_norm", None)
+        analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+        total = int(analysis.total())
+        uncounted = {name for name in analysis.unsupported_ops() if any(w in name for w in ("mm", "conv", "attention"))}
+    if uncounted:
+        raise RuntimeError(f"fvcore cannot count {', '.join(sorted(uncounted))}; give it a handle in bench/counting.py")
+    return total
+
+
+def macs_by_torch(model: nn.Module, batch: Batch) -> int:
+    """The same by torch's FlopCounterMode, which counts two operations for each MAC."""
+
+    def scan_formula(u: list[int], delta: Any, a: list[int], *_: Any, **__: Any) -> int:
+        return 2 * scan_macs(u[0], u[1], u[2], a[1])
+
+    with _counted_mixers(), torch.no_grad():
+        counter = FlopCounterMode(display=False, custom_mapping={torch.ops.bench.counted_scan: scan_formula})
+        with counter:
+            model.eval()(**batch)
+    return counter.get_total_flops() // 2
+
+
+def parameters(model: nn.Module) -> int:
+    """Trainable parameters."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def parameters_by_fvcore(model: nn.Module) -> int:
+    """The same by fvcore, which counts frozen ones too: those are taken off."""
+    frozen = sum(p.numel() for p in model.parameters() if not p.requires_grad)
+    return int(parameter_count(model)[""]) - frozen

@@ -1,0 +1,38 @@
+"""Promote a finished run into the committed store: `python -m bench.store --tier quick`.
+
+A command of its own and no rule, since what is in git is the output of no rule.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import pandas as pd
+import typer
+
+from bench.record import git_commit, platform_name, write_atomically
+from bench.spec.errors import UserError, exit_with_message
+from bench.spec.jobs import RESULTS, all_jobs
+from bench.spec.load import ROOT, load_catalogue
+
+STORED = ROOT / "results" / "stored"
+
+
+@exit_with_message
+def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None:
+    """Write `results/stored/<tier>/cells.csv`; UserError where the run is not finished or is out of date."""
+    load_catalogue().tier(tier)
+    waiting = [job for job in all_jobs(tier) if job.state != "current"]
+    if waiting:
+        raise UserError(
+            f"{len(waiting)} jobs of the {tier} tier are missing or out of date, the first being {waiting[0].stage} "
+            f"of {waiting[0].cell.key}. Run: snakemake all --config tier={tier}"
+        )
+    cells = pd.read_csv(RESULTS / tier / "cells.csv", dtype=str, keep_default_na=False)
+    cells = cells.assign(platform=platform_name(), git_commit=git_commit())
+    write_atomically(STORED / tier / "cells.csv", cells.to_csv(index=False, lineterminator="\n"))
+    print(f"stored {len(cells)} rows in results/stored/{tier}/cells.csv")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,107 @@
+"""A copy of the suite with a tier small enough to run in seconds, and a way to ask Snakemake things."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY_TIER = """
+title: For tests, every stage for real on almost nothing
+budget: reduced
+budgets:
+  - label: darkroom
+    tasks: [darkroom]
+    methods: [ad-transformer, ad-mamba]
+    stages: [train, evaluate]
+    seeds: 2
+    options: {room_side: 5, train_tasks: 16, test_tasks: 9, history_steps: 20000, horizon: 10,
+      evaluation_environments: 9, episodes: 3, context_episodes: 3, step_tokens: merged, embedding_dim: 16,
+      layers: 1, batch_size: 4, updates: 6, checkpoints: 2, dropout: 0.0}
+    core_seconds: {train: 1, evaluate: 1}
+  - label: darkroom probes
+    tasks: [darkroom]
+    methods: [ad-transformer, ad-mamba]
+    stages: [probe]
+    options: {room_side: 5, embedding_dim: 16, layers: 1, context_episodes: 2, horizon: 5, episodes: 2,
+      probe_batch_size: 2, probe_repeats: 3}
+    core_seconds: {probe: 1}
+  - label: hopper
+    tasks: [hopper-medium]
+    methods: [dt]
+    stages: [train, evaluate]
+    options: {transitions: 2000, embedding_dim: 16, layers: 1, batch_size: 4, updates: 4, checkpoints: 1,
+      evaluation_episodes: 2, context_length: 5, max_timestep: 1000}
+    core_seconds: {train: 1, evaluate: 1}
+"""
+
+
+@dataclass
+class Suite:
+    """A copy of the suite in a folder of its own."""
+
+    root: Path
+
+    def snakemake(self, *arguments: str, check: bool = True) -> str:
+        """Everything Snakemake prints for these arguments, in the tiny tier."""
+        command = [sys.executable, "-m", "snakemake", *arguments, "--config", "tier=tiny"]
+        return self.run(command, check)
+
+    def run(self, command: list[str], check: bool = True) -> str:
+        """Everything a command prints."""
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")} | {"PYTHONPATH": str(self.root)}
+        done = subprocess.run(command, cwd=self.root, env=environment, text=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, check=False)
+        assert not check or done.returncode == 0, done.stdout
+        self.exit_code = done.returncode
+        return done.stdout
+
+    def would_run(self, target: str) -> set[str]:
+        """The jobs a dry run names, as `stage task/method/settings/seed` or `rule artifact`."""
+        said = self.snakemake(target, "--dry-run", "--quiet", "host", "progress")
+        jobs = set()
+        for block in re.split(r"\n(?=\s*(?:local)?rule )", said):
+            rule = re.match(r"\s*(?:local)?rule (\w+)", block)
+            wildcards = re.search(r"wildcards: (.*)", block)
+            if rule and wildcards:
+                named = dict(pair.split("=", 1) for pair in wildcards.group(1).split(", ") if "=" in pair)
+                seed = f"/{named['seed']}" if "seed" in named else ""
+                jobs.add(f"{rule.group(1)} {named.get('method', named.get('task', named.get('artifact')))}{seed}")
+        return jobs
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        """Replace a piece of a file, which must be there."""
+        file = self.root / path
+        text = file.read_text()
+        assert old in text, f"{old!r} is not in {path}"
+        file.write_text(text.replace(old, new, 1))
+
+
+def copy_suite(target: Path) -> Suite:
+    """Copy what a run needs, with the tiny tier added."""
+    for name in ("bench", "workflow", "profiles"):
+        shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "results" / "reported", target / "results" / "reported")
+    shutil.copy(ROOT / "Snakefile", target / "Snakefile")
+    (target / "workflow" / "tiers" / "tiny.yaml").write_text(TINY_TIER)
+    return Suite(target)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Suite:
+    """A suite in which `all` has run once. Tests copy it and leave it as it is."""
+    suite = copy_suite(tmp_path_factory.mktemp("finished"))
+    suite.snakemake("all", "--cores", "2")
+    return suite
+
+
+@pytest.fixture
+def suite(finished: Suite, tmp_path: Path) -> Suite:
+    """A finished suite that a test may edit."""
+    shutil.copytree(finished.root, tmp_path / "suite", symlinks=True, copy_function=shutil.copy2)
+    return Suite(tmp_path / "suite")

@@ -1,0 +1,61 @@
+"""What is out of date after an edit: exactly the cells that depend on it, and nothing else."""
+
+import shutil
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+def test_nothing_runs_again_when_nothing_changed(suite):
+    assert suite.would_run("all") == set()
+
+
+def test_nothing_runs_again_without_snakemakes_own_notes(suite):
+    shutil.rmtree(suite.root / ".snakemake")
+    assert suite.would_run("all") == set()
+
+
+@pytest.mark.parametrize("notes", [True, False], ids=["with .snakemake", "without .snakemake"])
+def test_a_comment_reruns_nothing(suite, notes):
+    suite.edit("bench/methods/ad.py", "class ADModel", "# A remark.\n\n\nclass ADModel")
+    if not notes:
+        shutil.rmtree(suite.root / ".snakemake")
+    assert suite.would_run("dmh_fig02") == set()
+
+
+@pytest.mark.parametrize("notes", [True, False], ids=["with .snakemake", "without .snakemake"])
+def test_a_constant_of_one_method_reruns_that_methods_cells_alone(suite, notes):
+    suite.edit("bench/methods/ad_mamba.py", "positions=False", "positions=True")
+    if not notes:
+        shutil.rmtree(suite.root / ".snakemake")
+    rerun = suite.would_run("dmh_fig02")
+    assert rerun == {"train ad-mamba/0", "train ad-mamba/1", "evaluate ad-mamba/0", "evaluate ad-mamba/1",
+                     "figure dmh_fig02"}
+
+
+def test_a_constant_of_the_evaluation_does_not_train_again(suite):
+    suite.edit("bench/evaluators/in_context.py", "float(number + 1)", "float(number + 2)")
+    rerun = suite.would_run("dmh_fig02")
+    assert {job.split()[0] for job in rerun} == {"evaluate", "figure"}
+    assert len(rerun) == 5
+
+
+def test_a_deleted_cell_is_made_again_alone(suite):
+    shutil.rmtree(suite.root / "results/tiny/cells/darkroom/ad-mamba/default/seed-1")
+    assert suite.would_run("dmh_fig02") == {"train ad-mamba/1", "evaluate ad-mamba/1", "figure dmh_fig02"}
+
+
+def test_a_changed_budget_reruns_what_it_budgets(suite):
+    suite.edit("workflow/tiers/tiny.yaml", "evaluation_episodes: 2", "evaluation_episodes: 3")
+    assert suite.would_run("dema_table02") == {"evaluate dt/0", "table dema_table02"} or {
+        job.split()[0] for job in suite.would_run("all")
+    } >= {"evaluate"}
+
+
+def test_retry_runs_again_what_is_not_ok_and_nothing_else(suite):
+    record = suite.root / "results/tiny/cells/darkroom/ad-mamba/default/seed-1/train.json"
+    record.write_text(record.read_text().replace('"status": "ok"', '"status": "diverged: a test"'))
+    assert suite.would_run("retry") >= {"train ad-mamba/1"}
+    assert "train ad-mamba/0" not in suite.would_run("retry")
+    assert "train ad-mamba/1" not in suite.would_run("dmh_fig02")

@@ -1,0 +1,200 @@
+"""What is declared under workflow/ holds together and covers both papers."""
+
+import csv
+import re
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+import bench.spec.jobs as jobs
+from bench.analysis.labels import axis_label
+from bench.spec.cells import cells_of, defaults, make_cell, parse_slug, resolve
+from bench.spec.load import WORKFLOW, load_catalogue
+from bench.spec.models import BarLayout, CurveLayout, ScalingLayout, TableLayout
+
+ARTIFACTS = {
+    *(f"dema_table{n:02d}" for n in range(1, 20)),
+    *(f"dema_fig{n:02d}" for n in range(2, 12)),
+    *(f"dmh_table{n:02d}" for n in range(1, 5)),
+    *(f"dmh_fig{n:02d}" for n in range(2, 7)),
+}
+CATALOGUE = load_catalogue()
+
+
+def all_cells(artifact):
+    return [cell for query in CATALOGUE.artifacts[artifact].cells for cell in cells_of(query)]
+
+
+def test_every_table_and_figure_of_both_papers_is_declared():
+    assert set(CATALOGUE.artifacts) == ARTIFACTS
+    assert len(ARTIFACTS) == 38
+
+
+@pytest.mark.parametrize("name", sorted(ARTIFACTS))
+def test_an_artifact_says_where_it_is_printed_and_what_is_left_open(name):
+    artifact = CATALOGUE.artifacts[name]
+    kind, number = re.fullmatch(r"\w+_(table|fig)(\d+)", name).groups()
+    assert artifact.printed == f"{'Table' if kind == 'table' else 'Figure'} {int(number)}"
+    assert artifact.seeds == (3 if name.startswith("dema") else 10)
+    assert len(artifact.unsaid) >= 2
+    assert "\n" not in artifact.title
+
+
+@pytest.mark.parametrize("name", sorted(ARTIFACTS))
+def test_layouts_name_fields_that_exist(name):
+    layout = CATALOGUE.artifacts[name].layout
+    fields = {
+        TableLayout: lambda: (*layout.rows, *layout.columns),
+        CurveLayout: lambda: (layout.panel, layout.line),
+        ScalingLayout: lambda: (layout.panel, layout.line, layout.x),
+        BarLayout: lambda: (layout.group, layout.bar, *([layout.panel] if layout.panel else [])),
+    }.get(type(layout), tuple)()
+    for field in fields:
+        assert field in ("task", "method", "metric") or all(
+            field in CATALOGUE.options(cell.task, cell.method) for cell in all_cells(name)
+        ), f"{name}: layout field {field}"
+
+
+@pytest.mark.parametrize("name", sorted(n for n in ARTIFACTS if "table" in n))
+def test_no_two_numbers_of_a_table_share_a_place(name):
+    layout = CATALOGUE.artifacts[name].layout
+    places = [(axis_label(entry, layout.rows), axis_label(entry, layout.columns))
+              for entry in jobs.entries(name, "paper")]
+    assert len(places) == len(set(places))
+
+
+@pytest.mark.parametrize("tier", ["quick", "cpu", "paper"])
+def test_no_tier_sets_what_an_artifact_varies(tier, monkeypatch):
+    # As if everything were built: a budget is only compared with the sweeps of cells that can run.
+    monkeypatch.setattr(jobs, "is_built", lambda *_: "")
+    for name in CATALOGUE.artifacts:
+        list(jobs._entries(name, tier))
+
+
+def test_the_paper_tier_runs_everything_and_reduces_nothing():
+    assert all(budget.options == {} for budget in CATALOGUE.tiers["paper"].budgets)
+    for name, artifact in CATALOGUE.artifacts.items():
+        for query in artifact.cells:
+            for metric in query.metrics:
+                stage = CATALOGUE.metrics[metric].stage
+                assert all(resolve("paper", cell, stage) for cell in cells_of(query)), (name, metric)
+
+
+def test_a_cell_that_many_artifacts_need_is_one_cell():
+    cell = make_cell("hopper-medium", "dema", {})
+    for name in ("table02", "table04", "table06", "table07", "table12", "table17", "table18", "fig02", "fig03",
+                 "fig05", "fig06"):
+        assert cell in all_cells(f"dema_{name}"), name
+    assert make_cell("darkroom", "dmh", {}) in all_cells("dmh_fig02")
+    assert make_cell("darkroom", "dmh", {}) in all_cells("dmh_fig04")
+    recurrent = make_cell("pong", "dema", {"mode": "recurrent", "batch_size": 8})
+    assert all(recurrent in all_cells(f"dema_table{n}") for n in ("01", "10", "11"))
+
+
+def test_printed_settings_of_dema_reach_its_cells():
+    printed = {
+        "hopper-medium": (0.0001, 256, 64),
+        "hopper-medium-replay": (0.0001, 256, 64),
+        "hopper-medium-expert": (0.001, 128, 128),
+        "halfcheetah-medium": (0.001, 128, 64),
+        "halfcheetah-medium-expert": (0.001, 128, 128),
+        "walker2d-medium": (0.0001, 128, 64),
+        "walker2d-medium-delayed": (0.0001, 128, 64),
+        "walker2d-medium-replay": (0.001, 128, 64),
+    }
+    for task, expected in printed.items():
+        values = defaults(task, "dema")
+        assert tuple(values[k] for k in ("learning_rate", "embedding_dim", "d_model")) == expected, task
+        assert (values["d_state"], values["expand"]) == (64, 2)
+    assert [defaults(g, "dema")["context_length"] for g in ("qbert", "frostbite", "pong")] == [8, 8, 30]
+
+
+def test_printed_settings_of_dmh_reach_its_cells():
+    lengths = {"darkroom": 5, "tmaze-passive-300": 5, "large-darkroom": 20, "hopper-medium": 20}
+    assert {task: defaults(task, "dmh")["steps_per_subgoal"] for task in lengths} == lengths
+    episodes = {"darkroom": 10, "dark-key-to-door": 4, "large-dark-key-to-door": 4, "walker2d-medium": 4}
+    for method in ("dmh", "ad-transformer", "ad-mamba"):
+        assert {task: defaults(task, method)["context_episodes"] for task in episodes} == episodes
+
+
+def test_contexts_have_the_lengths_of_the_cost_table():
+    printed = {"darkroom": 200, "dark-key-to-door": 200, "large-darkroom-hard": 2000, "large-dark-key-to-door": 2000}
+    for task, steps in printed.items():
+        values = defaults(task, "dmh")
+        assert values["horizon"] * values["context_episodes"] == steps
+    values = defaults("hopper-medium", "dmh")
+    assert values["max_episode_steps"] * values["context_episodes"] == 4000
+
+
+def test_a_transformer_sees_the_whole_t_maze():
+    for name, task in CATALOGUE.tasks.items():
+        if task.family == "tmaze":
+            values = defaults(name, "dt")
+            episode = values["corridor_length"] + 2 * values["oracle_length"] + 1
+            assert values["context_length"] == episode <= values["max_timestep"]
+
+
+def test_every_dataset_of_a_task_has_a_source():
+    with (WORKFLOW / "datasets.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["id", "source", "mirrors", "sha256", "bytes", "licence", "note"]
+    known = {row["id"] for row in rows}
+    assert len(known) == len(rows)
+    for row in rows:
+        assert re.fullmatch(r"|[0-9a-f]{64}", row["sha256"])
+        assert row["source"]
+        assert row["sha256"] or "checksum" in row["note"]
+    for path in (WORKFLOW / "tasks").glob("*.yaml"):
+        for name, task in yaml.safe_load(path.read_text())["tasks"].items():
+            assert task.get("dataset", "") in known | {""}, name
+
+
+def test_settings_equal_to_the_default_are_dropped():
+    assert make_cell("hopper-medium", "dema", {"tokens": "b3ld", "embedding_dim": 256}).slug == "default"
+    assert make_cell("walker2d-medium", "dema", {"tokens": "b3ld", "embedding_dim": 256}).slug == "embedding_dim=256"
+    assert make_cell("darkroom", "dmh", {"trained_blocks": 1, "valuable_subgoals": False}).slug == (
+        "valuable_subgoals=false"
+    )
+
+
+def test_one_value_has_one_name():
+    assert make_cell("hopper-medium", "dt", {"target_return": 1000}).slug == "target_return=1000.0"
+    assert parse_slug("hopper-medium", "dt", "target_return=1000").slug == "target_return=1000.0"
+
+
+def values_of(option):
+    if option.choices:
+        return st.sampled_from(option.choices)
+    low, high = option.minimum, option.maximum
+    if isinstance(option.default, bool):
+        return st.booleans()
+    if isinstance(option.default, int):
+        low = -1000 if low is None else int(low)
+        return st.integers(low, low + 10_000 if high is None else int(high))
+    if isinstance(option.default, float):
+        return st.floats(-1e6 if low is None and (high is None or high > 0) else low if low is not None else -1e6,
+                         1e6 if high is None else high)
+    return st.from_regex(r"[a-z][a-z0-9-]{0,12}", fullmatch=True)
+
+
+@st.composite
+def settings_of_a_cell(draw):
+    task = draw(st.sampled_from(sorted(CATALOGUE.tasks)))
+    method = draw(st.sampled_from(sorted(CATALOGUE.methods)))
+    options = CATALOGUE.options(task, method)
+    names = draw(st.lists(st.sampled_from(sorted(options)), unique=True, max_size=5))
+    return task, method, {name: draw(values_of(options[name])) for name in names}
+
+
+@given(settings_of_a_cell())
+def test_a_folder_name_gives_its_cell_back(drawn):
+    task, method, settings = drawn
+    cell = make_cell(task, method, settings)
+    again = parse_slug(task, method, cell.slug)
+    assert again == cell
+    assert again.slug == cell.slug
+    base = defaults(task, method)
+    assert all(base[key] != value for key, value in cell.settings)
+    assert list(dict(cell.settings)) == sorted(dict(cell.settings))
