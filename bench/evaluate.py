@@ -30,11 +30,11 @@ def evaluate(job: Job) -> tuple[Rows, dict[str, Any]]:
     learner = make_learner(job.cell.method, job.options)
     rows: Rows = []
     for step in checkpoint_steps(trained.options):
-        path = checkpoint_path(job.folder, step)
+        path = checkpoint_path(trained.folder, step)
         if not path.exists():
             raise UserError(
                 f"{path}: missing, although {trained.record} says the cell is trained. "
-                f"Delete {job.folder} and run again: the cell is then trained anew."
+                f"Delete {trained.folder} and run again: the cell is then trained anew."
             )
         saved = torch.load(path, weights_only=False)
         learner.model.load_state_dict(saved["model"])

@@ -26,21 +26,35 @@ KEY = ["task", "method", "settings", "seed", "step", "metric", "index"]
 def comparable(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows a comparison can be made of: deterministic counts and scores; no times, no memory."""
     metrics = load_catalogue().metrics
-    keep = [m in metrics and (metrics[m].deterministic or metrics[m].stage == "evaluate") for m in rows["metric"]]
+    keep = [
+        m in metrics and (metrics[m].deterministic or metrics[m].stage == "evaluate") for m in rows["metric"]
+    ]
     return rows[keep].assign(value=pd.to_numeric(rows["value"]))
 
 
-def differences(ours: pd.DataFrame, stored: pd.DataFrame, same_platform: bool) -> list[tuple[str, str, str, str]]:
+def differences(
+    ours: pd.DataFrame, stored: pd.DataFrame, same_platform: bool
+) -> list[tuple[str, str, str, str]]:
     """(cell and metric, stored, ours, what is wrong) of every row that differs, is missing or is new."""
     catalogue = load_catalogue()
-    texts = [frame.assign(**{name: frame[name].astype(str) for name in KEY}).set_index(KEY)["value"] for frame in (ours, stored)]
+    texts = [
+        frame.assign(**{name: frame[name].astype(str) for name in KEY}).set_index(KEY)["value"]
+        for frame in (ours, stored)
+    ]
     both = pd.concat(texts, axis=1, keys=["ours", "stored"]).sort_index()
     found = []
     for key, row in both.iterrows():
         task, method, settings, seed, step, metric, index = key  # type: ignore[misc]
         name = f"{task}/{method}/{settings} seed {seed}: {metric} (step {step}, index {index})"
         if pd.isna(row["ours"]) or pd.isna(row["stored"]):
-            found.append((name, f"{row['stored']}", f"{row['ours']}", "missing" if pd.isna(row["ours"]) else "not in the store"))
+            found.append(
+                (
+                    name,
+                    f"{row['stored']}",
+                    f"{row['ours']}",
+                    "missing" if pd.isna(row["ours"]) else "not in the store",
+                )
+            )
             continue
         exact = catalogue.metrics[metric].deterministic or same_platform
         margin = 0.0 if exact else catalogue.protocols[catalogue.tasks[task].protocol].margin
@@ -54,8 +68,10 @@ def compare(tier: str) -> tuple[int, list[tuple[str, str, str, str]]]:
     """(rows compared, differences) of the regressed jobs against the store; UserError if there is none."""
     path = ROOT / "results" / "stored" / tier / "cells.csv"
     if not path.exists():
-        raise UserError(f"results/stored/{tier}/cells.csv: missing, so there is nothing to compare with. "
-                        f"Finish a run, then: python -m bench.store --tier {tier}")
+        raise UserError(
+            f"results/stored/{tier}/cells.csv: missing, so there is nothing to compare with. "
+            f"Finish a run, then: python -m bench.store --tier {tier}"
+        )
     stored = pd.read_csv(path)
     jobs = regressed_jobs(tier)
     named = {(job.cell.task, job.cell.method, job.cell.slug, job.seed, job.stage) for job in jobs}

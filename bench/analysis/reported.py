@@ -33,7 +33,7 @@ def _column(pattern: str, meaning: str) -> pa.Column:
 SCHEMA = pa.DataFrameSchema(
     {
         "paper": _column("dema|dmh|reference", "must be dema, dmh or reference"),
-        "artifact": _column(r"|(dema|dmh)_(table|fig)\d\d", "must be empty or name an artifact, as in dmh_table02"),
+        "artifact": _column(r"|(dema|dmh)_(table|fig)\d\d", "must be empty or the name of an artifact"),
         "task": _column(f"|{NAME}", "must be empty, 'average', or the id of a task"),
         "method": _column(f"|{NAME}", "must be empty or the id of a method"),
         "settings": _column(r"default|\w+=[^,=]+(,\w+=[^,=]+)*", "must be 'default' or key=value pairs"),
@@ -60,7 +60,7 @@ def load_reported(folder: Path) -> pd.DataFrame:
     """
     files = sorted(folder.glob("*.csv"))
     if not files:
-        raise UserError(f"{folder}: no CSV files of reported numbers. Restore them with git checkout -- {folder}.")
+        raise UserError(f"{folder}: no CSV files here. Restore them with git checkout -- {folder}.")
     return pd.concat([_load(path) for path in files], ignore_index=True)
 
 
@@ -68,11 +68,15 @@ def _load(path: Path) -> pd.DataFrame:
     try:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not a readable CSV file: {error}. Correct the file and run again.") from None
-    if list(frame.columns) != COLUMNS:
-        wrong = [name for name in COLUMNS if name not in frame] or [name for name in frame if name not in COLUMNS]
-        raise UserError(f"{path}: header: column {(wrong or ['order'])[0]!r} is missing, unknown or misplaced. "
-                        f"The columns are, in this order, {', '.join(COLUMNS)}.")
+        raise UserError(f"{path}: not a readable CSV file: {error}. Correct it and run again.") from None
+    names = [str(name) for name in frame.columns]
+    if names != COLUMNS:
+        missing = [name for name in COLUMNS if name not in names]
+        wrong = (missing or [name for name in names if name not in COLUMNS] or names)[0]
+        raise UserError(
+            f"{path}: header: column {wrong!r} is missing, unknown or misplaced. "
+            f"The columns are, in this order, {', '.join(COLUMNS)}."
+        )
     try:
         SCHEMA.validate(frame, lazy=True)
     except pandera.errors.SchemaErrors as error:
@@ -89,5 +93,6 @@ def _load(path: Path) -> pd.DataFrame:
 
 def _refused(path: Path, row: int, column: str, value: str, problem: str) -> UserError:
     """The message; rows are counted as an editor shows them, the header being line 1."""
-    return UserError(f"{path}: row {row + 2}, column {column}: {problem}, got {value!r}. "
-                     f"Correct the file and run again.")
+    return UserError(
+        f"{path}: row {row + 2}, column {column}: {problem}, got {value!r}. Correct the file and run again."
+    )

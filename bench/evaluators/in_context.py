@@ -16,7 +16,6 @@ from bench.envs.gridworld import GridWorld, goal_columns
 from bench.methods.in_context import Episodes
 from bench.spec.seeds import stream, stream_seed
 
-
 __all__ = ["evaluate", "goal_columns", "returns_by_episode", "spread_goals"]
 
 

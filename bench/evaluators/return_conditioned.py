@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from bench.envs.mujoco import MujocoBatch
 from bench.spec.seeds import stream
 
-
 Rows = list[tuple[str, float, float]]
 
 

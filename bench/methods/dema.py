@@ -23,7 +23,13 @@ from torch import Tensor, nn
 
 from bench.datasets.trajectories import Trajectories
 from bench.methods.base import Batch
-from bench.methods.return_conditioned import Floats, ReturnConditionedLearner, StepEmbeddings, WindowPolicy, interleave
+from bench.methods.return_conditioned import (
+    Floats,
+    ReturnConditionedLearner,
+    StepEmbeddings,
+    WindowPolicy,
+    interleave,
+)
 from bench.nn.backbone import Backbone
 
 
@@ -45,13 +51,17 @@ class DeMaModel(nn.Module):
         self.project_out = nn.Linear(inner, width)
         self.predict_action = nn.Sequential(nn.Linear(width, options["action_dim"]), nn.Tanh())
 
-    def forward(self, returns: Tensor, states: Tensor, actions: Tensor, timesteps: Tensor, mask: Tensor) -> Tensor:
+    def forward(
+        self, returns: Tensor, states: Tensor, actions: Tensor, timesteps: Tensor, mask: Tensor
+    ) -> Tensor:
         """Predicted actions (B, K, A)."""
         if not self.temporal:
             actions = torch.cat([torch.zeros_like(actions[:, :1]), actions[:, :-1]], dim=1)
         embedded = self.embed(returns, states, actions, timesteps)
         if self.temporal:
-            hidden = self.backbone(self._enter(interleave(embedded)), mask.repeat_interleave(3, dim=1))[:, 1::3]
+            hidden = self.backbone(self._enter(interleave(embedded)), mask.repeat_interleave(3, dim=1))[
+                :, 1::3
+            ]
         else:
             hidden = self.backbone(self._enter(torch.cat(embedded, dim=-1)), mask)
         return self._leave(hidden)
@@ -115,7 +125,11 @@ class Learner(ReturnConditionedLearner):
 
     def policy(self, episodes: int) -> WindowPolicy | RecurrentPolicy:
         """The trained model as a policy for `episodes` environments at once."""
-        return WindowPolicy(self, episodes) if self.options["mode"] == "window" else RecurrentPolicy(self, episodes)
+        return (
+            WindowPolicy(self, episodes)
+            if self.options["mode"] == "window"
+            else RecurrentPolicy(self, episodes)
+        )
 
 
 class RecurrentPolicy:

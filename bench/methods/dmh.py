@@ -33,7 +33,9 @@ from bench.methods.in_context import (
 )
 
 
-def valuable_states(positions: NDArray[Any], rewards: NDArray[Any], starts: NDArray[np.int64], reach: int) -> NDArray[np.int64]:
+def valuable_states(
+    positions: NDArray[Any], rewards: NDArray[Any], starts: NDArray[np.int64], reach: int
+) -> NDArray[np.int64]:
     """The valuable sub-goal of the step each block starts with.
 
     v(s_j | s_t) = (sum of the rewards of steps t ... j - 1) / (j - t), over t < j <= t + reach; of
@@ -77,7 +79,10 @@ class Blocks:
 
     def triples(self, episodes: Episodes) -> dict[str, Tensor]:
         """The long-term sequence of contexts (B, E, ...): n + 1 triples an episode, the last one its end."""
-        positions, rewards = np.asarray(episodes.positions, np.int64), np.asarray(episodes.rewards, np.float32)
+        positions, rewards = (
+            np.asarray(episodes.positions, np.int64),
+            np.asarray(episodes.rewards, np.float32),
+        )
         batch, count = rewards.shape[:2]
         inside = (np.arange(self.count * self.steps) < self.horizon).reshape(self.count, self.steps)
         block_rewards = self.pad(rewards) * inside
@@ -131,14 +136,18 @@ class Learner(base.Learner):
         episode, block = trained // blocks.count, trained % blocks.count
 
         def steps(values: NDArray[Any], kind: Any) -> Tensor:
-            flat = blocks.pad(np.asarray(values, kind)).reshape(total, blocks.steps, *np.asarray(values).shape[3:])
+            flat = blocks.pad(np.asarray(values, kind)).reshape(
+                total, blocks.steps, *np.asarray(values).shape[3:]
+            )
             return torch.from_numpy(flat[trained])
 
         goals = np.zeros((0, 2), np.int64)
         if options["valuable_subgoals"]:
             reach = horizon if options["goal_range"] == "episode" else blocks.steps
             positions = np.asarray(episodes.positions).reshape(-1, horizon + 1, 2)
-            found = valuable_states(positions, np.asarray(episodes.rewards).reshape(-1, horizon), blocks.starts, reach)
+            found = valuable_states(
+                positions, np.asarray(episodes.rewards).reshape(-1, horizon), blocks.starts, reach
+            )
             goals = found.reshape(-1, 2)[trained]
         noise = generator.standard_normal((share, options["embedding_dim"]), dtype=np.float32)
         return blocks.triples(episodes) | {
@@ -186,7 +195,9 @@ class DMHPolicy:
             for index in range(tokens.shape[1]):
                 _, self.long_state = self.model.long_term.backbone.step(tokens[:, index], self.long_state)
 
-    def act(self, positions: NDArray[np.int64], temperature: float, generator: torch.Generator) -> NDArray[np.int64]:
+    def act(
+        self, positions: NDArray[np.int64], temperature: float, generator: torch.Generator
+    ) -> NDArray[np.int64]:
         """(rooms,) actions for (rooms, 2) coordinates."""
         states = torch.from_numpy(positions)
         if self.passed:
@@ -205,7 +216,10 @@ class DMHPolicy:
             reached = torch.stack([state for state, _ in self.passed], dim=1)
             rewards = torch.stack([reward for _, reward in self.passed], dim=1)
         else:
-            reached, rewards = torch.zeros(self.rooms, steps, 2, dtype=torch.long), torch.zeros(self.rooms, steps)
+            reached, rewards = (
+                torch.zeros(self.rooms, steps, 2, dtype=torch.long),
+                torch.zeros(self.rooms, steps),
+            )
         block = block_features(reached, rewards, self.blocks.side) * float(bool(self.passed))
         completed = torch.zeros(self.rooms, dtype=torch.bool)
         tokens = self.model.long_term.tokens(states, rewards.sum(dim=1), completed, block)

@@ -54,7 +54,7 @@ class LongTermModule(nn.Module):
         return (state + reward + completion + self.block_embedding(block)).unsqueeze(-2)
 
     def sub_goal(self, hidden: Tensor, noise: Tensor) -> Tensor:
-        """z (..., D), drawn from the Gaussian the hidden state (..., D) parameterises, or its mean."""
+        """Z (..., D), drawn from the Gaussian the hidden state (..., D) parameterises, or its mean."""
         mean, log_std = self.head(hidden).chunk(2, dim=-1)
         if not self.sampled:
             return mean
@@ -106,7 +106,11 @@ class LocalModule(nn.Module):
         return self.backbone.allocate_state(sequences, self.steps * self.per_step), 0
 
     def step(
-        self, goals: Tensor, states: Tensor, before: tuple[Tensor, Tensor] | None, cache: tuple[list[Any], int]
+        self,
+        goals: Tensor,
+        states: Tensor,
+        before: tuple[Tensor, Tensor] | None,
+        cache: tuple[list[Any], int],
     ) -> tuple[Tensor, tuple[list[Any], int]]:
         """Logits (S, ACTIONS) of the next action, told the action and reward `before` (None at a block's start)."""
         goal, state = self.goal_norm(goals), self.embed.state(states)

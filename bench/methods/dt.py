@@ -29,7 +29,9 @@ class DecisionTransformer(nn.Module):
         )  # fmt: skip
         self.predict_action = nn.Sequential(nn.Linear(width, options["action_dim"]), nn.Tanh())
 
-    def forward(self, returns: Tensor, states: Tensor, actions: Tensor, timesteps: Tensor, mask: Tensor) -> Tensor:
+    def forward(
+        self, returns: Tensor, states: Tensor, actions: Tensor, timesteps: Tensor, mask: Tensor
+    ) -> Tensor:
         """Predicted actions (B, K, A)."""
         tokens = self.embed_norm(interleave(self.embed(returns, states, actions, timesteps)))
         hidden = self.backbone(self.dropout(tokens), mask.repeat_interleave(3, dim=1))

@@ -37,7 +37,9 @@ class StepEmbeddings(nn.Module):
         self.embed_return = nn.Linear(1, width)
         self.embed_state = nn.Linear(options["observation_dim"], width)
         self.embed_action = nn.Linear(options["action_dim"], width)
-        self.embed_timestep = nn.Embedding(options["max_timestep"], width) if options["position_embedding"] else None
+        self.embed_timestep = (
+            nn.Embedding(options["max_timestep"], width) if options["position_embedding"] else None
+        )
 
     def forward(self, returns: Tensor, states: Tensor, actions: Tensor, timesteps: Tensor) -> list[Tensor]:
         """Embeddings [(..., D)] of returns (..., 1), states (..., S) and actions (..., A)."""
@@ -95,7 +97,12 @@ class ReturnConditionedLearner(Learner):
         return self._gather(dataset, dataset.starts[trajectory], first, end, length)
 
     def _gather(
-        self, dataset: Trajectories, start: NDArray[np.int64], first: NDArray[np.int64], end: NDArray[np.int64], length: int
+        self,
+        dataset: Trajectories,
+        start: NDArray[np.int64],
+        first: NDArray[np.int64],
+        end: NDArray[np.int64],
+        length: int,
     ) -> Batch:
         """Steps first ... end - 1 of each window, padded on the left to `length`."""
         index = end[:, None] - length + np.arange(length)
@@ -124,7 +131,8 @@ class ReturnConditionedLearner(Learner):
             "returns": normal(1),
             "states": normal(self.options["observation_dim"]),
             "actions": normal(self.options["action_dim"]),
-            "timesteps": torch.arange(length).expand(sequences, length).contiguous() % self.options["max_timestep"],
+            "timesteps": torch.arange(length).expand(sequences, length).contiguous()
+            % self.options["max_timestep"],
             "mask": torch.ones(sequences, length, dtype=torch.bool),
         }
 
@@ -157,7 +165,9 @@ class WindowPolicy:
         scaled = torch.from_numpy(returns / np.float32(self.learner.options["return_scale"]))
         keep = slice(-self.length, None)
         self.returns = torch.cat([self.returns, scaled[:, None, None]], dim=1)[:, keep]
-        self.states = torch.cat([self.states, torch.from_numpy(self.learner.normalise(states))[:, None]], dim=1)[:, keep]
+        self.states = torch.cat(
+            [self.states, torch.from_numpy(self.learner.normalise(states))[:, None]], dim=1
+        )[:, keep]
         unknown = self.actions.new_zeros(len(states), 1, self.actions.shape[2])
         self.actions = torch.cat([self.actions, unknown], dim=1)[:, keep]
         length, rows = self.states.shape[1], torch.from_numpy(alive)

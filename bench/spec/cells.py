@@ -91,7 +91,7 @@ def defaults(task: str, method: str | None) -> dict[str, Any]:
 
 def _exact(values: dict[str, Any], options: Options) -> dict[str, Any]:
     """The values in the types of their options: a 1 written for a 1.0 would name the same cell twice."""
-    return {key: float(value) if isinstance(options[key].default, float) else value for key, value in values.items()}
+    return {key: float(v) if isinstance(options[key].default, float) else v for key, v in values.items()}
 
 
 def make_cell(task: str, method: str, settings: dict[str, Any]) -> Cell:

@@ -24,8 +24,8 @@ def check(catalogue: Catalogue) -> None:
         for override in method.per_task:
             _check_names(override.tasks, "task", catalogue.tasks, where)
             check_values(override.values, catalogue.method_options[name], where)
-        for task in catalogue.tasks:
-            _check_no_overlap(catalogue, name, task)
+        for each in catalogue.tasks:
+            _check_no_overlap(catalogue, name, each)
     for name, tier in catalogue.tiers.items():
         for budget in tier.budgets:
             _check_budget(catalogue, budget, f"workflow/tiers/{name}.yaml: budget {budget.label!r}")

@@ -16,6 +16,8 @@ from bench.spec.load import Catalogue, load_catalogue
 from bench.spec.models import StageName
 
 RESULTS = Path("results")
+# Where a budget does not say what its dataset costs.
+DATASET_CORE_SECONDS = 5.0
 
 
 def method_module(method: str) -> str:
@@ -61,7 +63,7 @@ class Job:
             return []
         if self.stage == "train":
             return [dataset_job(self.tier, self.cell)]
-        return [Job("train", self.tier, self.cell, self.seed)]
+        return [Job("train", self.tier, trained_cell(self.cell), self.seed)]
 
     @cached_property
     def options(self) -> dict[str, Any]:
@@ -107,7 +109,7 @@ class Job:
     @property
     def core_seconds(self) -> float:
         """Estimated cost, from the tier."""
-        return self.resolved.budget.core_seconds[self.stage]
+        return self.resolved.budget.core_seconds.get(self.stage, DATASET_CORE_SECONDS)
 
     def recorded(self) -> dict[str, Any] | None:
         """Its sidecar as it stands on disk; None if there is none or it cannot be read."""
@@ -139,6 +141,13 @@ def _resolved(job: Job) -> Resolved:
     return resolved
 
 
+def trained_cell(cell: Cell) -> Cell:
+    """The cell whose training a cell is evaluated from: its own settings, but for the protocol's."""
+    catalogue = load_catalogue()
+    protocol = catalogue.protocols[catalogue.tasks[cell.task].protocol].options
+    return Cell(cell.task, cell.method, tuple(pair for pair in cell.settings if pair[0] not in protocol))
+
+
 def dataset_job(tier: str, cell: Cell) -> Job:
     """The job that makes the dataset of a cell."""
     catalogue = load_catalogue()
@@ -154,7 +163,7 @@ def dataset_job(tier: str, cell: Cell) -> Job:
 def _dataset_users(tier: str) -> dict[Cell, Resolved]:
     """Dataset -> its options; SpecError where two budgets of the tier want it made differently."""
     found: dict[Cell, Resolved] = {}
-    for cell in sorted(trained_cells(tier)):
+    for cell in sorted(trained_cells(tier), key=lambda cell: cell.key):
         resolved = resolve(tier, cell, "train")
         assert resolved is not None
         key = dataset_job(tier, cell).cell
@@ -180,6 +189,8 @@ def is_built(stage: str, cell: Cell, catalogue: Catalogue) -> str:
         return f"task {cell.task} is not built yet"
     if module_path(method_module(cell.method)) is None:
         return f"method {cell.method} is not built yet"
+    if task.environment not in catalogue.methods[cell.method].built_for:
+        return f"method {cell.method} is not built for {task.environment} tasks yet"
     return ""
 
 

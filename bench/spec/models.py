@@ -72,6 +72,7 @@ class Method(Strict):
 
     title: str
     source: str
+    built_for: tuple[Name, ...] = ()  # environments its code can act in; empty: reported numbers only, so far
     groups: tuple[Name, ...] = ()
     options: Options = {}
     per_task: tuple[Override, ...] = ()

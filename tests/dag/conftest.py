@@ -54,9 +54,18 @@ class Suite:
 
     def run(self, command: list[str], check: bool = True) -> str:
         """Everything a command prints."""
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")} | {"PYTHONPATH": str(self.root)}
-        done = subprocess.run(command, cwd=self.root, env=environment, text=True, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, check=False)
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")} | {
+            "PYTHONPATH": str(self.root)
+        }
+        done = subprocess.run(
+            command,
+            cwd=self.root,
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
         assert not check or done.returncode == 0, done.stdout
         self.exit_code = done.returncode
         return done.stdout
@@ -71,7 +80,9 @@ class Suite:
             if rule and wildcards:
                 named = dict(pair.split("=", 1) for pair in wildcards.group(1).split(", ") if "=" in pair)
                 seed = f"/{named['seed']}" if "seed" in named else ""
-                jobs.add(f"{rule.group(1)} {named.get('method', named.get('task', named.get('artifact')))}{seed}")
+                jobs.add(
+                    f"{rule.group(1)} {named.get('method', named.get('task', named.get('artifact')))}{seed}"
+                )
         return jobs
 
     def edit(self, path: str, old: str, new: str) -> None:

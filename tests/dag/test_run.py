@@ -48,7 +48,11 @@ def test_a_run_taken_up_from_a_checkpoint_ends_with_the_same_bytes(suite):
 
 
 def test_a_broken_cell_leaves_every_table_and_makes_the_run_fail_by_name(suite):
-    suite.edit("bench/methods/ad_mamba.py", "super().__init__(options, backbone", "raise KeyError('broken')\n        super().__init__(options, backbone")
+    suite.edit(
+        "bench/methods/ad_mamba.py",
+        "super().__init__(options, backbone",
+        "raise KeyError('broken')\n        super().__init__(options, backbone",
+    )
     said = suite.snakemake("all", "--cores", "2", check=False)
     assert suite.exit_code != 0
     assert "darkroom/ad-mamba/default" in said

@@ -30,8 +30,13 @@ def test_a_constant_of_one_method_reruns_that_methods_cells_alone(suite, notes):
     if not notes:
         shutil.rmtree(suite.root / ".snakemake")
     rerun = suite.would_run("dmh_fig02")
-    assert rerun == {"train ad-mamba/0", "train ad-mamba/1", "evaluate ad-mamba/0", "evaluate ad-mamba/1",
-                     "figure dmh_fig02"}
+    assert rerun == {
+        "train ad-mamba/0",
+        "train ad-mamba/1",
+        "evaluate ad-mamba/0",
+        "evaluate ad-mamba/1",
+        "figure dmh_fig02",
+    }
 
 
 def test_a_constant_of_the_evaluation_does_not_train_again(suite):

@@ -61,9 +61,21 @@ def test_typo_in_a_key_of_a_query(workflow):
     ("old", "new", "parts"),
     [
         ("ad-mamba", "ad-mambo", ("key cells.0: key methods", "unknown method 'ad-mambo'", "'ad-mamba'")),
-        ("darkroom-hard", "darkroom-hrd", ("key cells.0: key tasks", "unknown task 'darkroom-hrd'", "'darkroom-hard'")),
-        ("episode_return]", "episode_retrun]", ("key cells.0: key metrics", "unknown metric", "'episode_return'")),
-        ("option: room_side", "option: room_size", ("key unsaid.", "unknown option 'room_size'", "'room_side'")),
+        (
+            "darkroom-hard",
+            "darkroom-hrd",
+            ("cells.0: key tasks", "unknown task 'darkroom-hrd'", "'darkroom-hard'"),
+        ),
+        (
+            "episode_return]",
+            "episode_retrun]",
+            ("key cells.0: key metrics", "unknown metric", "'episode_return'"),
+        ),
+        (
+            "option: room_side",
+            "option: room_size",
+            ("key unsaid.", "unknown option 'room_size'", "'room_side'"),
+        ),
         ("kind: curve", "kind: curv", ("key layout", "curv")),
     ],
 )
@@ -74,7 +86,9 @@ def test_a_name_that_nothing_declares(workflow, old, new, parts):
 
 def test_an_option_value_that_is_not_one_of_the_choices(workflow):
     change(workflow / "papers/dema/table12.yaml", "mode: recurrent", "mode: recurent")
-    expect("papers/dema/table12.yaml", "option mode", "must be one of 'window', 'recurrent'", "Correct the value")
+    expect(
+        "papers/dema/table12.yaml", "option mode", "must be one of 'window', 'recurrent'", "Correct the value"
+    )
 
 
 def test_an_option_value_of_the_wrong_type(workflow):
@@ -129,7 +143,9 @@ def test_a_file_that_is_not_yaml(workflow):
 
 
 def test_a_budget_without_its_cost(workflow):
-    change(workflow / "tiers/cpu.yaml", "core_seconds: {train: 320, evaluate: 80}", "core_seconds: {train: 320}")
+    change(
+        workflow / "tiers/cpu.yaml", "core_seconds: {train: 320, evaluate: 80}", "core_seconds: {train: 320}"
+    )
     expect("tiers/cpu.yaml", "budgets.0", "core_seconds lacks evaluate")
 
 
@@ -154,7 +170,7 @@ def test_an_artifact_that_is_not_there():
 
 
 def test_a_folder_name_that_is_not_a_cell():
-    with pytest.raises(SpecError, match="unknown option 'tokns'.*'tokens'"):
+    with pytest.raises(SpecError, match=r"unknown option 'tokns'.*'tokens'"):
         parse_slug("hopper-medium", "dema", "tokns=bl3d")
     with pytest.raises(SpecError, match="expected key=value"):
         parse_slug("hopper-medium", "dema", "bl3d")
@@ -166,5 +182,7 @@ def test_a_folder_name_that_is_not_a_cell():
 
 def test_a_cell_that_the_tier_does_not_run():
     job = Job("train", "cpu", make_cell("large-darkroom-hard", "dmh", {}), 0)
-    with pytest.raises(SpecError, match="no budget matches large-darkroom-hard/dmh/default at stage train. Add a budget"):
+    with pytest.raises(
+        SpecError, match=r"no budget matches large-darkroom-hard/dmh/default at stage train\. Add"
+    ):
         _ = job.resolved
