@@ -19,7 +19,8 @@ from math import prod
 from typing import Any
 
 import torch
-from fvcore.nn import FlopCountAnalysis, parameter_count
+from fvcore.nn.flop_count import FlopCountAnalysis
+from fvcore.nn.parameter_count import parameter_count
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode

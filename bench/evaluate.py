@@ -1,4 +1,4 @@
-"""Evaluate every checkpoint of a trained cell: `python -m bench.evaluate --tier quick --task darkroom ...`."""
+"""Evaluate every checkpoint of a trained cell: `python -m bench.evaluate --task darkroom ...`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from bench.methods.base import make_learner
-from bench.record import Rows, Skipped, stage_command
+from bench.record import Rows, SkippedError, stage_command
 from bench.runtime import one_thread
 from bench.spec.errors import UserError
 from bench.spec.jobs import Job, dataset_job
@@ -22,7 +22,7 @@ def evaluate(job: Job) -> tuple[Rows, dict[str, Any]]:
     trained = job.upstream[0]
     status = (trained.recorded() or {}).get("status", "not made")
     if status != "ok":
-        raise Skipped(f"its training is {status}")
+        raise SkippedError(f"its training is {status}")
     task = load_catalogue().tasks[job.cell.task]
     protocol = load_catalogue().protocols[task.protocol]
     evaluator = importlib.import_module(f"bench.evaluators.{protocol.evaluator.replace('-', '_')}")

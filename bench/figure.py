@@ -1,4 +1,4 @@
-"""Draw one figure from the records of its cells: `python -m bench.figure --tier quick --artifact dmh_fig02`."""
+"""Draw one figure from its cells' records: `python -m bench.figure --tier quick --artifact dmh_fig02`."""
 
 from __future__ import annotations
 

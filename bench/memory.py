@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import resource
 from collections.abc import Callable
 from pathlib import Path
@@ -22,18 +24,23 @@ def _high_water() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
+def _return_freed_memory() -> None:
+    """Give freed memory back to the system, or its reuse would not count; only glibc can."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
 def _forget_high_water() -> None:
     """Let the kernel start its high-water mark anew, where it can."""
-    try:
+    # Where it cannot, the mark still holds what came before: the result can only be too small, by
+    # what imports took and gave back.
+    with contextlib.suppress(OSError):
         CLEAR.write_text("5")
-    except OSError:
-        # The mark then still holds what came before: the result can only be too small, by what
-        # imports took and gave back.
-        pass
 
 
 def peak_during(work: Callable[[], Any]) -> int:
     """Bytes by which the resident size rose at most while the work ran, for the first time."""
+    _return_freed_memory()
     _forget_high_water()
     before = psutil.Process().memory_info().rss
     work()

@@ -19,21 +19,22 @@ def to_run(jobs: list[Job]) -> list[Job]:
 
 
 def hours(jobs: list[Job]) -> float:
-    """Estimated core-hours of the jobs."""
+    """Estimated hours of the jobs, of one core (or, in the paper tier, of one device)."""
     return sum(job.core_seconds for job in jobs) / 3600
 
 
 @exit_with_message
 def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None:
-    """Print, for each artifact, its cells, what is current, what would be run, and the core-hours."""
+    """Print, for each artifact, its cells, what is current, what would be run, and the hours."""
     catalogue = load_catalogue()
     budget = catalogue.tier(tier)
+    unit = "device-hours" if budget.budget == "paper" else "core-hours"
     table = Table(
         title=f"Plan of the {tier} tier: {budget.title}",
-        caption="A job that several artifacts need is "
-        "counted in each of them, and once in the total. Core-hours are estimates of the tier file.",
+        caption=f"A job that several artifacts need is counted in each of them, and once in the total. "
+        f"{unit.capitalize()} are estimates of the tier file.",
     )
-    for column in ("artifact", "printed as", "jobs", "current", "to run", "core-hours"):
+    for column in ("artifact", "printed as", "jobs", "current", "to run", unit):
         table.add_column(column, justify="left" if column in ("artifact", "printed as") else "right")
     for name, artifact in catalogue.artifacts.items():
         jobs = all_jobs(tier, (name,))

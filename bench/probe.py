@@ -1,4 +1,4 @@
-"""Counts, times and memory of one cell: `python -m bench.probe --tier quick --task hopper-medium --method dema`.
+"""Counts, times and memory of one cell: `python -m bench.probe --task hopper-medium --method dema ...`.
 
 It runs alone on the machine, one thread. Memory comes first, in the fresh process, after one
 update on a single sequence; times are medians of `probe_repeats` runs.

@@ -25,7 +25,7 @@ import pandas as pd
 import typer
 
 from bench.spec.cells import parse_slug
-from bench.spec.errors import UserError, exit_with_message
+from bench.spec.errors import UnavailableError, UserError, exit_with_message
 from bench.spec.jobs import Job, dataset_job
 from bench.spec.load import ROOT, load_catalogue
 from bench.spec.models import StageName
@@ -35,15 +35,11 @@ Rows = list[tuple[str, int, float, float]]
 Work = Callable[[Job], tuple[Rows, dict[str, Any]]]
 
 
-class Unavailable(Exception):
-    """Something this machine does not have: a dataset, a GPU, an optional package."""
-
-
-class Skipped(Exception):
+class SkippedError(Exception):
     """Work that has no point because what it builds on did not succeed."""
 
 
-class Diverged(Exception):
+class DivergedError(Exception):
     """A loss that is no longer a finite number."""
 
 
@@ -68,11 +64,11 @@ def run(job: Job, work: Work) -> None:
         status = "ok"
     except UserError:
         raise
-    except Diverged as error:
+    except DivergedError as error:
         status = f"diverged: {error}"
-    except Unavailable as error:
+    except UnavailableError as error:
         status = f"unavailable: {error}"
-    except Skipped as error:
+    except SkippedError as error:
         status = f"skipped: {error}"
     except MemoryError:
         status = "oom"

@@ -43,8 +43,8 @@ def differences(
     ]
     both = pd.concat(texts, axis=1, keys=["ours", "stored"]).sort_index()
     found = []
-    for key, row in both.iterrows():
-        task, method, settings, seed, step, metric, index = key  # type: ignore[misc]
+    for row in both.reset_index().to_dict("records"):
+        task, method, settings, seed, step, metric, index = (str(row[name]) for name in KEY)
         name = f"{task}/{method}/{settings} seed {seed}: {metric} (step {step}, index {index})"
         if pd.isna(row["ours"]) or pd.isna(row["stored"]):
             found.append(

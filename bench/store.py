@@ -25,8 +25,8 @@ def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None
     waiting = [job for job in all_jobs(tier) if job.state != "current"]
     if waiting:
         raise UserError(
-            f"{len(waiting)} jobs of the {tier} tier are missing or out of date, the first being {waiting[0].stage} "
-            f"of {waiting[0].cell.key}. Run: snakemake all --config tier={tier}"
+            f"{len(waiting)} jobs of the {tier} tier are missing or out of date, the first being "
+            f"{waiting[0].stage} of {waiting[0].cell.key}. Run: snakemake all --config tier={tier}"
         )
     cells = pd.read_csv(RESULTS / tier / "cells.csv", dtype=str, keep_default_na=False)
     cells = cells.assign(platform=platform_name(), git_commit=git_commit())

@@ -34,7 +34,8 @@ def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None
     console = Console()
     console.print(table)
     console.print(
-        f"Every number: results/{tier}/cells.csv. One artifact again: snakemake {next(iter(catalogue.artifacts))}"
+        f"Every number: results/{tier}/cells.csv. "
+        f"One artifact again: snakemake {next(iter(catalogue.artifacts))}"
     )
 
 

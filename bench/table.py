@@ -1,4 +1,4 @@
-"""Render one table from the records of its cells: `python -m bench.table --tier quick --artifact dmh_table04`."""
+"""Render one table from its cells' records: `python -m bench.table --tier quick --artifact dmh_table04`."""
 
 from __future__ import annotations
 

@@ -16,13 +16,13 @@ import torch
 
 from bench.datasets.integrity import verified
 from bench.methods.base import Learner, make_learner
-from bench.record import Diverged, Rows, Skipped, stage_command
+from bench.record import DivergedError, Rows, SkippedError, stage_command
 from bench.runtime import one_thread
 from bench.spec.jobs import Job
 from bench.spec.load import load_catalogue
 from bench.spec.seeds import stream, stream_seed
 
-LOSS_EVERY = 20
+LOSS_POINTS = 50
 
 
 def checkpoint_steps(options: dict[str, Any]) -> list[int]:
@@ -69,7 +69,7 @@ class Run:
         self.losses: list[float] = []
 
     def update(self, dataset: Any) -> None:
-        """One gradient update; raises Diverged where the loss is not finite."""
+        """One gradient update; raises DivergedError where the loss is not finite."""
         loss = self.learner.loss(self.learner.batch(dataset, self.generator))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -79,7 +79,7 @@ class Run:
         self.step += 1
         value = float(loss.detach())
         if not math.isfinite(value):
-            raise Diverged(f"loss is {value} after {self.step} updates")
+            raise DivergedError(f"loss is {value} after {self.step} updates")
         self.losses.append(value)
 
     def save(self) -> None:
@@ -118,7 +118,7 @@ def train(job: Job) -> tuple[Rows, dict[str, Any]]:
     source = job.upstream[0]
     status = (source.recorded() or {}).get("status", "not made")
     if status != "ok":
-        raise Skipped(f"its dataset is {status}")
+        raise SkippedError(f"its dataset is {status}")
     collector = load_catalogue().tasks[job.cell.task].collector.replace("-", "_")
     dataset = importlib.import_module(f"bench.datasets.{collector}").load(verified(source.record))
     run = Run(job)
@@ -126,14 +126,15 @@ def train(job: Job) -> tuple[Rows, dict[str, Any]]:
     run.resume()
     run.learner.model.train()
     steps = checkpoint_steps(job.options)
+    every = max(1, job.options["updates"] // LOSS_POINTS)
     while run.step < job.options["updates"]:
         run.update(dataset)
         if run.step in steps:
             run.save()
-            print(f"update {run.step}: loss {np.mean(run.losses[-LOSS_EVERY:]):.4f}")
+            print(f"update {run.step}: loss {np.mean(run.losses[-every:]):.4f}")
     curve = [
-        ("training_loss", start + LOSS_EVERY, 0.0, float(np.mean(run.losses[start : start + LOSS_EVERY])))
-        for start in range(0, len(run.losses) - LOSS_EVERY + 1, LOSS_EVERY)
+        ("training_loss", start + every, 0.0, float(np.mean(run.losses[start : start + every])))
+        for start in range(0, len(run.losses) - every + 1, every)
     ]
     parameters = sum(p.numel() for p in run.learner.model.parameters() if p.requires_grad)
     return curve, {"updates": run.step, "trainable_parameters": parameters}

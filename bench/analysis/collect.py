@@ -15,8 +15,8 @@ from bench.spec.jobs import Entry, Job
 from bench.spec.load import load_catalogue
 
 RECORD_COLUMNS = [
-    "task", "method", "settings", "seed", "step", "metric", "index", "value", "unit", "protocol", "data_source",
-    "budget", "status", "fingerprint", "seconds", "peak_memory_mib",
+    "task", "method", "settings", "seed", "step", "metric", "index", "value", "unit", "protocol",
+    "data_source", "budget", "status", "fingerprint", "seconds", "peak_memory_mib",
 ]  # fmt: skip
 
 
@@ -70,7 +70,7 @@ def selected(rows: pd.DataFrame, selection: str) -> pd.DataFrame:
     """
     if selection == "mean-of-last-3":
         latest = sorted(rows["step"].unique())[-3:]
-        return rows[rows["step"].isin(latest)].groupby(["seed", "index"], as_index=False)["value"].mean()
+        return rows[rows["step"].isin(latest)].groupby(["seed", "index"], as_index=False)[["value"]].mean()
     chosen = []
     for _, one in rows.groupby("seed"):
         by_step = one.groupby("step")["value"].mean()

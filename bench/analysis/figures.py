@@ -6,6 +6,7 @@ has its own line style and marker. Bands and bars are 95 % t-intervals over seed
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib import ticker
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -23,19 +25,25 @@ from bench.analysis.labels import axis_value, metric_label
 from bench.spec.load import load_catalogue
 from bench.spec.models import Artifact, BarLayout, CurveLayout, ScalingLayout
 
-COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#999999"]
+COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999"]
 STYLES = ["-", "--", "-.", ":", "-", "--", "-.", ":"]
 MARKERS = ["o", "s", "^", "D", "v", "P", "X", "*"]
 PANEL = (3.4, 2.7)
+LOOK = {
+    "pdf.fonttype": 42,
+    "axes.labelsize": 8,
+    "axes.titlesize": 9,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+}
 
 
 def draw(artifact: Artifact, readings: list[Reading], heading: str) -> Figure:
     """Draw an artifact from its readings; panels without any number say why."""
     matplotlib.use("Agg")
-    sns.set_theme(context="paper", style="ticks", rc={"pdf.fonttype": 42, "svg.hashsalt": "0"})
-    painter: Callable[..., None] = {"curve": _curve, "scaling": _scaling, "bar": _bar}.get(
-        artifact.layout.kind, _curve_less
-    )
+    sns.set_theme(context="paper", style="ticks", rc=LOOK)
+    painters: dict[str, Callable[..., None]] = {"curve": _curve, "scaling": _scaling, "bar": _bar}
+    painter = painters.get(artifact.layout.kind, _curve_less)
     panel_field = getattr(artifact.layout, "panel", None)
     panels: dict[str, list[Reading]] = {}
     for reading in readings:
@@ -53,13 +61,14 @@ def draw(artifact: Artifact, readings: list[Reading], heading: str) -> Figure:
     for ax in axes.flat[len(panels) :]:
         ax.set_visible(False)
     for ax, (name, shown) in zip(axes.flat, panels.items(), strict=False):
-        ax.set_title(name, fontsize=9)
+        ax.set_title(name)
         if any(reading.summary for reading in shown) and painter is not _curve_less:
             painter(ax, artifact.layout, shown, colours)
         else:
             _say_why(ax, shown)
     _legend(figure, axes)
-    figure.suptitle(heading, fontsize=9)
+    note = textwrap.fill(" ".join(artifact.note.split()), 52 * columns)
+    figure.suptitle(f"{heading}\n{note}" if note else heading, fontsize=9)
     return figure
 
 
@@ -127,13 +136,15 @@ def _scaling(ax: Axes, layout: ScalingLayout, readings: list[Reading], colours: 
             **_style(colours[name]),
         )
     ax.set_xlabel(layout.x.replace("_", " ") + " [steps]")
-    ax.set_ylabel(metric_label(readings[0].entry.metric))
+    _label_values(ax, layout.panel, readings)
     if layout.log_x:
         ax.set_xscale("log", base=2)
         ticks = sorted({x for points in lines.values() for x, _ in points})
         ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     if layout.log_y:
         ax.set_yscale("log")
+        for axis_ticks in (ax.yaxis.set_major_formatter, ax.yaxis.set_minor_formatter):
+            axis_ticks(ticker.LogFormatter(minor_thresholds=(1.2, 0.6)))
     sns.despine(ax=ax)
 
 
@@ -158,9 +169,19 @@ def _bar(ax: Axes, layout: BarLayout, readings: list[Reading], colours: dict[str
             yerr=None if np.isnan(half) else half,
             capsize=2,
         )
-    ax.set_xticks(range(len(groups)), groups, rotation=30, ha="right")
-    ax.set_ylabel(metric_label(readings[0].entry.metric))
+    shown = {axis_value(reading.entry, layout.group) for reading in readings if reading.summary is not None}
+    names = [name if name in shown else f"{name} (not-run)" for name in groups]
+    ax.set_xticks(range(len(groups)), names, rotation=30, ha="right")
+    ax.set_xlim(-0.6, len(groups) - 0.4)
+    _label_values(ax, layout.panel, readings)
     sns.despine(ax=ax)
+
+
+def _label_values(ax: Axes, panel: str, readings: list[Reading]) -> None:
+    """Name the metric on the axis, or its unit alone where the panel's title names it."""
+    metric = readings[0].entry.metric
+    unit = load_catalogue().metrics[metric].unit
+    ax.set_ylabel(unit if panel == "metric" else metric_label(metric))
 
 
 def _curve_less(*_: Any) -> None:
@@ -169,18 +190,14 @@ def _curve_less(*_: Any) -> None:
 
 def _say_why(ax: Axes, readings: list[Reading]) -> None:
     reasons = sorted({reading.status for reading in readings})
+    lines = [textwrap.fill(reason, 38) for reason in reasons[:4]]
     ax.text(
-        0.5,
-        0.5,
-        "\n".join(reasons[:4]),
-        ha="center",
-        va="center",
-        fontsize=8,
-        wrap=True,
-        transform=ax.transAxes,
+        0.5, 0.5, "\n".join(lines), ha="center", va="center", fontsize=8, color="0.35", transform=ax.transAxes
     )
     ax.set_xticks([])
     ax.set_yticks([])
+    for spine in ax.spines.values():
+        spine.set_color("0.85")
 
 
 def _legend(figure: Figure, axes: Any) -> None:

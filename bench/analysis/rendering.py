@@ -38,7 +38,8 @@ def heading(rendering: Rendering, readings: list[Reading]) -> str:
     count = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     parts = [f"{rendering.tier} tier", f"{catalogue.tier(rendering.tier).budget} budget"]
     parts += [f"{' and '.join(sources)} data"] if sources else []
-    return f"{said}\n{', '.join(parts)}; n = {count}, 95 % t-intervals over seeds"
+    spread = "one seed, no interval" if seeds[-1] == 1 else f"n = {count} seeds, 95 % t-intervals"
+    return f"{said}\n{', '.join(parts)}; {spread}"
 
 
 def write_sidecar(rendering: Rendering, readings: list[Reading]) -> None:

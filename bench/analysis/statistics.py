@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,5 @@ def summarise(values: Iterable[float], confidence: float = 0.95) -> Summary:
     mean = float(array.mean())
     if array.size == 1:
         return Summary(mean, math.nan, math.nan, 1)
-    half = float(
-        stats.t.ppf(0.5 + confidence / 2, array.size - 1) * array.std(ddof=1) / math.sqrt(array.size)
-    )
+    half = float(stdtrit(array.size - 1, 0.5 + confidence / 2) * array.std(ddof=1) / math.sqrt(array.size))
     return Summary(mean, mean - half, mean + half, int(array.size))

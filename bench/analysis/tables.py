@@ -13,8 +13,11 @@ from bench.spec.load import load_catalogue
 from bench.spec.models import TableLayout
 from bench.spec.renderings import Rendering
 
-COLUMNS = ["artifact", "row", "column", "task", "method", "settings", "metric", "unit", "reported", "reported_spread",
-           "ours", "low", "high", "n", "status", "data_source", "budget", "seconds", "fingerprints"]  # fmt: skip
+COLUMNS = [
+    "artifact", "row", "column", "task", "method", "settings", "metric", "unit", "reported",
+    "reported_spread", "ours", "low", "high", "n", "status", "data_source", "budget", "seconds",
+    "fingerprints",
+]  # fmt: skip
 
 
 def long_table(rendering: Rendering, readings: list[Reading], reported: pd.DataFrame) -> pd.DataFrame:
@@ -80,12 +83,13 @@ def _averages(
         values = [row["ours"] for row, reading in members if reading.summary is not None]
         first = members[0][0]
         complete = len(values) == len(members)
+        lacking = f"not-run: {len(members) - len(values)} of {len(members)} tasks have no number"
         averages.append(first | {
             "row": layout.average, "task": "average",
             **_reported(reported, "average", first["method"], first["settings"], first["metric"]),
             "ours": sum(values) / len(values) if complete else None, "low": math.nan, "high": math.nan,
             "n": min((row["n"] for row, _ in members), default=0),
-            "status": "ok" if complete else f"not-run: {len(members) - len(values)} of {len(members)} tasks have no number",
+            "status": "ok" if complete else lacking,
             "seconds": 0.0, "fingerprints": "",
         })  # fmt: skip
     return averages
@@ -125,16 +129,16 @@ def wide_table(table: pd.DataFrame) -> pd.DataFrame:
 def to_markdown(rendering: Rendering, table: pd.DataFrame, title: str) -> str:
     """A Markdown table with its heading, notes, and what the paper leaves unsaid."""
     wide = wide_table(table)
-    flat = wide.set_axis([f"{column}: {side}" for column, side in wide.columns], axis=1)
+    flat = wide.set_axis([": ".join(column_and_side) for column_and_side in wide.columns], axis=1)
     unsaid = "\n".join(
         f"- {item.choice} (`{item.option}`): {' or '.join(item.alternatives)}; "
         f"{'measured' if item.measured else 'not measured'}. {item.note}".rstrip()
         for item in rendering.artifact.unsaid
     )
     note = f"\n{rendering.artifact.note.strip()}\n" if rendering.artifact.note else ""
-    return f"# {title.splitlines()[0]}\n\n{title.splitlines()[-1]}\n\n{flat.to_markdown()}\n{note}\n" + (
-        f"What the paper leaves unsaid:\n\n{unsaid}\n" if unsaid else ""
-    )
+    lines = title.splitlines()
+    shown = f"# {lines[0]}\n\n{lines[-1]}\n\n{flat.to_markdown(disable_numparse=True)}\n{note}\n"
+    return shown + (f"What the paper leaves unsaid:\n\n{unsaid}\n" if unsaid else "")
 
 
 def to_latex(table: pd.DataFrame, title: str) -> str:

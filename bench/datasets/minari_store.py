@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import minari
@@ -97,13 +98,15 @@ def load_minari(folder: Path, dataset_id: str) -> Trajectories:
 
 
 def _buffer(episode: Trajectory) -> EpisodeBuffer:
-    return EpisodeBuffer(
-        observations=np.concatenate([episode.observations, episode.final_observation[None]]),
-        actions=episode.actions,
-        rewards=episode.rewards,
-        terminations=episode.terminations.astype(bool),
-        truncations=episode.truncations.astype(bool),
-    )
+    # Minari declares lists and takes arrays: hence no keyword here that a type checker could compare.
+    columns: dict[str, Any] = {
+        "observations": np.concatenate([episode.observations, episode.final_observation[None]]),
+        "actions": episode.actions,
+        "rewards": episode.rewards,
+        "terminations": episode.terminations.astype(bool),
+        "truncations": episode.truncations.astype(bool),
+    }
+    return EpisodeBuffer(**columns)
 
 
 def _episode(episode: minari.EpisodeData) -> Trajectory:

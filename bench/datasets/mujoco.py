@@ -29,10 +29,10 @@ INITIAL_STATE, NOISE = 0, 1  # the purposes of the random streams
 
 
 def make(options: dict[str, Any], task: str, folder: Path) -> dict[str, Any]:
-    """Roll out the task's behaviour policy, or half and half of two, into a Minari dataset below `folder`; returns facts for the sidecar.
+    """Roll out the task's behaviour policy, or half and half of two, into a Minari dataset below `folder`.
 
-    The stream of random numbers is the policy's, so that a delayed-reward task holds the same
-    trajectories as its dense twin.
+    Returns facts for the sidecar. The stream of random numbers is the policy's, so that a delayed-reward
+    task holds the same trajectories as its dense twin.
     """
     names = [options["behaviour_policy"]]
     if options["second_policy"] != "none":
@@ -63,7 +63,7 @@ def load(folder: Path) -> Trajectories:
 
 
 def delay_rewards(trajectories: Trajectories) -> Trajectories:
-    """The same trajectories with all reward of each moved to its last step (DeMa Appendix E)."""
+    """The same trajectories with all reward of each moved to its last step (DeMa Appendix F.1)."""
     rewards = np.zeros_like(trajectories.rewards)
     rewards[trajectories.starts[1:] - 1] = trajectories.returns
     return replace(trajectories, rewards=rewards)

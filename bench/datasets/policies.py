@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.spec.errors import DatasetError
+from bench.spec.errors import DatasetError, UnavailableError
 
 SHIPPED = Path(__file__).parent / "policies"
 OBSERVATION_CLIP = 10.0  # standard deviations; the same bound while training and acting
@@ -43,14 +43,14 @@ class BehaviourPolicy:
     def load(cls, name: str, folder: Path = SHIPPED) -> BehaviourPolicy:
         """The policy `name` of `folder` (by default: those shipped with the package).
 
-        Raises DatasetError for an unknown name, a missing or unreadable file, or weights that do not have the
-        sha256 their record states.
+        Raises UnavailableError for a name that does not ship, DatasetError for an unreadable file or weights
+        that do not have the sha256 their record states.
         """
         weights_file, record_file = folder / f"{name}.npz", folder / f"{name}.json"
         if name not in shipped_policies(folder):
             names = ", ".join(shipped_policies(folder)) or "none"
-            raise DatasetError(
-                f"There is no behaviour policy {name!r} in {folder}. Policies there: {names}. Name one of "
+            raise UnavailableError(
+                f"There is no behaviour policy {name!r}. Policies there: {names}. Name one of "
                 f"these, or train it with `python -m bench.behaviour {name} --steps <environment steps>`."
             )
         record = _read_record(record_file)

@@ -83,7 +83,7 @@ class GridWorld:
         return self.position.copy()
 
     def step(self, actions: Integers) -> tuple[Integers, Floats, bool]:
-        """Move every agent; returns observations (rooms, 2), rewards (rooms,), and whether the episode ended."""
+        """Move every agent; returns observations (rooms, 2), rewards (rooms,), and whether it is over."""
         if self.time >= self.horizon:
             raise RuntimeError("the episode is over: call reset() before step()")
         self.position = np.clip(self.position + MOVES[actions], 0, self.room_side - 1)

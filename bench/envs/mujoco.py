@@ -22,7 +22,8 @@ FloatArray = NDArray[np.floating]
 Step = tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]
 
 # Left alone, MuJoCo writes its warnings to MUJOCO_LOG.TXT in whatever folder the command was started.
-mujoco.set_mju_user_warning(logging.getLogger(__name__).warning)
+# The function is compiled, and no stub declares it.
+mujoco.set_mju_user_warning(logging.getLogger(__name__).warning)  # type: ignore[attr-defined]
 
 
 class MujocoBatch:

@@ -20,7 +20,7 @@ Rows = list[tuple[str, float, float]]
 
 
 def evaluate(learner: Any, options: dict[str, Any], task: str, seed: int, facts: dict[str, Any]) -> Rows:
-    """Rows (metric, index, value): mean return at each target, and at the one the protocol reads the score at.
+    """Rows (metric, index, value): mean return at each target, and what the protocol's own target gives.
 
     `second_target_return` of 0 leaves the second target out. `target_selection=best` reads the
     score at the better target, as several codes do; `first` at the first, whatever comes of it.

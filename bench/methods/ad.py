@@ -134,7 +134,7 @@ class ADPolicy:
         self.states = self.model.backbone.allocate_state(self.rooms, self.model.max_tokens)
         self.position = 0
         self.pending: tuple[Tensor, Tensor] | None = None
-        if count:
+        if latest.shape[1]:
             positions, actions, rewards = episode_tensors(context)
             tokens = self.model.tokens(positions[:, :, :-1], actions, rewards)
             for index in range(tokens.shape[1]):

@@ -44,7 +44,7 @@ class Learner(ABC):
         """A batch of the true shapes with random content, for the probes."""
 
     def decision(self, generator: np.random.Generator) -> Callable[[], Any]:
-        """One decision with a full context, as the method takes it: by default a pass over the whole context."""
+        """One decision with a full context; by default a pass over the whole context."""
         batch = self.synthetic_batch(1, generator)
         return lambda: self.model(**batch)
 

@@ -26,6 +26,7 @@ from bench.methods.base import Batch
 from bench.methods.return_conditioned import (
     Floats,
     ReturnConditionedLearner,
+    ReturnConditionedPolicy,
     StepEmbeddings,
     WindowPolicy,
     interleave,
@@ -39,7 +40,7 @@ class DeMaModel(nn.Module):
     def __init__(self, options: dict[str, Any]) -> None:
         super().__init__()
         width, inner = options["embedding_dim"], options["d_model"]
-        self.temporal = options["tokens"] == "b3ld"
+        self.temporal, self.last = options["tokens"] == "b3ld", options["max_timestep"] - 1
         self.embed = StepEmbeddings(options)
         self.project_in = nn.Linear(width if self.temporal else 3 * width, inner)
         self.dropout = nn.Dropout(options["dropout"])
@@ -69,16 +70,16 @@ class DeMaModel(nn.Module):
     def step(
         self, returns: Tensor, states: Tensor, before: Tensor, timestep: int, memory: list[Any]
     ) -> tuple[Tensor, list[Any]]:
-        """Predicted action (B, A) from returns (B, 1), states (B, S), the action `before` (B, A), and the memory."""
+        """Predicted action (B, A) from returns (B, 1), states (B, S), the last action (B, A), and memory."""
         now = torch.full((len(states),), timestep)
-        embedded = self.embed(returns, states, before, now)
+        embedded = self.embed(returns, states, before, now.clamp(max=self.last))
         if not self.temporal:
             hidden, memory = self.backbone.step(self._enter(torch.cat(embedded, dim=-1)), memory)
             return self._leave(hidden), memory
         tokens = embedded[:2]
         if timestep > 0:
             # The action token belongs to the step before, and so does its timestep embedding.
-            tokens = [self.embed(returns, states, before, now - 1)[2], *tokens]
+            tokens = [self.embed(returns, states, before, (now - 1).clamp(max=self.last))[2], *tokens]
         for token in tokens:
             hidden, memory = self.backbone.step(self._enter(token), memory)
         return self._leave(hidden), memory
@@ -110,7 +111,7 @@ class Learner(ReturnConditionedLearner):
         return self._gather(dataset, start, start, end, int((end - start).max()))
 
     def synthetic_batch(self, sequences: int, generator: np.random.Generator) -> Batch:
-        """Full windows, or whole trajectories of `max_timestep` steps (`mode=recurrent`), with random content."""
+        """Random windows, or whole trajectories of `max_timestep` steps (`mode=recurrent`)."""
         if self.options["mode"] == "window":
             return super().synthetic_batch(sequences, generator)
         return self.random_windows(sequences, self.options["max_timestep"], generator)
@@ -123,13 +124,11 @@ class Learner(ReturnConditionedLearner):
         states = generator.standard_normal((1, self.options["observation_dim"]), dtype=np.float32)
         return lambda: policy.act(states, np.ones(1, np.float32), np.ones(1, bool))
 
-    def policy(self, episodes: int) -> WindowPolicy | RecurrentPolicy:
+    def policy(self, episodes: int) -> ReturnConditionedPolicy:
         """The trained model as a policy for `episodes` environments at once."""
-        return (
-            WindowPolicy(self, episodes)
-            if self.options["mode"] == "window"
-            else RecurrentPolicy(self, episodes)
-        )
+        if self.options["mode"] == "window":
+            return WindowPolicy(self, episodes)
+        return RecurrentPolicy(self, episodes)
 
 
 class RecurrentPolicy:
@@ -142,12 +141,13 @@ class RecurrentPolicy:
         self.time = 0
 
     def act(self, states: Floats, returns: Floats, alive: NDArray[np.bool_]) -> Floats:
-        """(episodes, A) actions; episodes that are over are decoded too, since their rows cost almost nothing."""
+        """(episodes, A) actions; episodes that are over are decoded too, which costs almost nothing."""
         options = self.learner.options
         scaled = torch.from_numpy(returns / np.float32(options["return_scale"])).unsqueeze(-1)
         normalised = torch.from_numpy(self.learner.normalise(states))
-        time = min(self.time, options["max_timestep"] - 1)
-        self.before, self.memory = self.learner.model.step(scaled, normalised, self.before, time, self.memory)
+        self.before, self.memory = self.learner.model.step(
+            scaled, normalised, self.before, self.time, self.memory
+        )
         self.time += 1
         chosen: Floats = self.before.numpy().copy()
         return chosen

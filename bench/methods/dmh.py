@@ -101,7 +101,7 @@ class Blocks:
 
 
 def block_features(states: Tensor, rewards: Tensor, side: int) -> Tensor:
-    """What passed in a block: states (..., c, 2) it reached and rewards (..., c), as (..., c * (2 side + 1))."""
+    """States (..., c, 2) reached in a block and its rewards (..., c), as (..., c * (2 side + 1))."""
     return torch.cat([one_hot_position(states, side), rewards.unsqueeze(-1)], dim=-1).flatten(-2)
 
 
@@ -176,6 +176,9 @@ class Learner(base.Learner):
 class DMHPolicy:
     """Acts in a batch of rooms: a sub-goal each c steps from Mamba's state, actions from the transformer."""
 
+    before: tuple[Tensor, Tensor] | None  # the action and reward of the step before, none at a block's start
+    cache: tuple[list[Any], int]
+
     def __init__(self, model: DMHModel, blocks: Blocks, options: dict[str, Any], rooms: int) -> None:
         self.model, self.blocks, self.options, self.rooms = model.eval(), blocks, options, rooms
 
@@ -188,7 +191,7 @@ class DMHPolicy:
         self.long_state = self.model.long_term.backbone.allocate_state(self.rooms, triples)
         self.time = 0
         self.passed: list[tuple[Tensor, Tensor]] = []
-        if count:
+        if latest.shape[1]:
             context = past.take(latest).ordered(self.options["context_order"])
             sequence = self.blocks.triples(context)
             tokens = self.model.long_term.tokens(*sequence.values()).flatten(1, 2)

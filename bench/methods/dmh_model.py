@@ -78,8 +78,8 @@ class LocalModule(nn.Module):
         self.position = nn.Parameter(0.02 * torch.randn(self.steps * self.per_step, width))
         self.dropout = nn.Dropout(options["dropout"])
         self.backbone = Backbone(
-            options["transformer_layers"], width, mixer="attention", arrangement="post", heads=options["heads"],
-            dropout=options["dropout"], activation=options["activation"],
+            options["transformer_layers"], width, mixer="attention", arrangement="post",
+            heads=options["heads"], dropout=options["dropout"], activation=options["activation"],
         )  # fmt: skip
         self.head = nn.Linear(width, ACTIONS)
 
@@ -112,7 +112,7 @@ class LocalModule(nn.Module):
         before: tuple[Tensor, Tensor] | None,
         cache: tuple[list[Any], int],
     ) -> tuple[Tensor, tuple[list[Any], int]]:
-        """Logits (S, ACTIONS) of the next action, told the action and reward `before` (None at a block's start)."""
+        """Logits (S, ACTIONS) of the next action; `before`: the last action and reward, if in this block."""
         goal, state = self.goal_norm(goals), self.embed.state(states)
         if self.literal:
             tokens = [] if before is None else [self.embed.action(before[0]), self.embed.reward(before[1])]

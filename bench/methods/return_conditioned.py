@@ -10,7 +10,7 @@ Shapes: B windows, K steps (`context_length`), D `embedding_dim`. Windows are pa
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -141,9 +141,16 @@ class ReturnConditionedLearner(Learner):
         predicted, mask = self.model(**batch), batch["mask"]
         return nn.functional.mse_loss(predicted[mask], batch["actions"][mask])
 
-    def policy(self, episodes: int) -> WindowPolicy:
+    def policy(self, episodes: int) -> ReturnConditionedPolicy:
         """The trained model as a policy for `episodes` environments at once."""
         return WindowPolicy(self, episodes)
+
+
+class ReturnConditionedPolicy(Protocol):
+    """What decodes actions in a batch of environments, one call a step."""
+
+    def act(self, states: Floats, returns: Floats, alive: NDArray[np.bool_]) -> Floats:
+        """(episodes, A) actions for states (episodes, S) and returns still wanted (episodes,)."""
 
 
 class WindowPolicy:

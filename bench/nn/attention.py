@@ -1,4 +1,4 @@
-"""Causal multi-head self-attention with a key-value cache: the mixer of a Decision Transformer (GPT-2's layer)."""
+"""Causal multi-head self-attention with a key-value cache, as in GPT-2: a Decision Transformer's mixer."""
 
 from __future__ import annotations
 
@@ -28,18 +28,19 @@ class CausalSelfAttention(nn.Module):
         super().__init__()
         if heads < 1 or d_model % heads:
             raise ValueError(
-                f"heads: expected a divisor of d_model = {d_model}, got {heads} (each head needs d_model / heads features)"
+                f"heads: expected a divisor of d_model = {d_model}, got {heads}; "
+                f"a head takes d_model / heads features"
             )
         self.d_model, self.heads, self.dropout = d_model, heads, dropout
         self.qkv = nn.Linear(d_model, 3 * d_model)
         self.out_proj = nn.Linear(d_model, d_model)
 
     def forward(self, x: Tensor, mask: Tensor | None = None, resets: Tensor | None = None) -> Tensor:
-        """Attend over (batch, length, d_model); `mask` (batch, length), bool, is True for tokens that are no padding.
+        """Attend over (batch, length, d_model); `mask` (batch, length), bool, is False at padding.
 
-        `resets` (batch, length), bool, marks tokens that begin a trajectory: nothing before them is attended to.
-        Padding is never attended to, except by itself, so that no row of the softmax is empty.
-        Raises ValueError for a wrong shape.
+        `resets` (batch, length), bool, marks tokens that begin a trajectory: nothing before them is attended
+        to. Padding is never attended to, except by itself, so that no row of the softmax is empty. Raises
+        ValueError for a wrong shape.
         """
         if x.dim() != 3 or x.shape[2] != self.d_model:
             raise ValueError(f"x: expected shape (batch, length, {self.d_model}), got {tuple(x.shape)}")
@@ -83,7 +84,7 @@ class CausalSelfAttention(nn.Module):
 
 
 def _allowed(x: Tensor, mask: Tensor | None, resets: Tensor | None) -> Tensor | None:
-    """Return which key each query may see, (batch, 1, length, length) bool, or None for plain causal attention."""
+    """Return which key each query sees, (batch, 1, length, length) bool, None for plain causal attention."""
     batch, length, _ = x.shape
     for name, flags in (("mask", mask), ("resets", resets)):
         if flags is not None and (flags.shape != (batch, length) or flags.dtype != torch.bool):

@@ -14,8 +14,8 @@ INITIAL_STD = 0.02  # GPT-2's
 class Backbone(nn.Module):
     """`layers` blocks of `bench.nn.block.Block` and a LayerNorm; (batch, length, d_model) to the same.
 
-    Linear layers of attention and MLP start as GPT-2's (normal with deviation 0.02, zero bias), Mamba's as Mamba's.
-    Raises ValueError for fewer than one layer and as `Block` does.
+    Linear layers of attention and MLP start as GPT-2's (normal with deviation 0.02, zero bias), Mamba's as
+    Mamba's. Raises ValueError for fewer than one layer and as `Block` does.
     """
 
     def __init__(
@@ -47,10 +47,10 @@ class Backbone(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None = None, resets: Tensor | None = None) -> Tensor:
         """Map (batch, length, d_model) to the same.
 
-        mask (batch, length), bool: True for tokens that are no padding. Padding contributes nothing to any other
-        token, whatever it holds; a left-padded window gives what the bare window gives. What comes out at padding
-        is finite and means nothing. For Mamba each run of tokens between paddings is a sequence of its own.
-        resets (batch, length), bool: tokens that begin a new trajectory and see nothing before them.
+        mask (batch, length), bool: True for tokens that are no padding. Padding contributes nothing to any
+        other token, whatever it holds; a left-padded window gives what the bare window gives. What comes out
+        at padding is finite and means nothing. For Mamba each run of tokens between paddings is a sequence of
+        its own. resets (batch, length), bool: tokens that begin a new trajectory and see nothing before them.
         Raises ValueError for a wrong shape or dtype.
         """
         if x.dim() != 3 or x.shape[2] != self.d_model:
@@ -62,14 +62,15 @@ class Backbone(nn.Module):
                     f"got {flags.dtype} of {tuple(flags.shape)}"
                 )
         if mask is not None:
-            # Padding may hold anything, NaN included; zero times NaN would leak through the softmax's zero weights.
+            # Padding may hold anything, NaN included; zero times NaN would leak through the softmax's zero
+            # weights.
             x = x.masked_fill(~mask.unsqueeze(-1), 0.0)
         for block in self.blocks:
             x = block(x, mask, resets)
         return self.norm(x)
 
     def step(self, x: Tensor, states: list[BlockState]) -> tuple[Tensor, list[BlockState]]:
-        """Advance by one token x (batch, d_model); returns y (batch, d_model) and the new states, one a block."""
+        """Advance by one token x (batch, d_model); returns y (batch, d_model) and each block's new state."""
         following = []
         for block, state in zip(self.blocks, states, strict=True):
             x, state = block.step(x, state)  # type: ignore[operator]

@@ -23,8 +23,9 @@ class MLP(nn.Sequential):
 class Block(nn.Module):
     """A mixer with LayerNorm and residual connection; "post" adds an MLP with its own (DeMa Section 4.3).
 
-    arrangement "pre" (pre up-projection, DeMa): x + mixer(norm(x)). "post" (post up-projection, the transformer's):
-    the same, then x + mlp(norm(x)). Raises ValueError for an unknown mixer, arrangement or activation.
+    arrangement "pre" (pre up-projection, DeMa): x + mixer(norm(x)). "post" (post up-projection, the
+    transformer's): the same, then x + mlp(norm(x)). Raises ValueError for an unknown mixer, arrangement or
+    activation.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None = None, resets: Tensor | None = None) -> Tensor:
-        """Map (batch, length, d_model) to the same; mask and resets as `bench.nn.backbone.Backbone.forward`."""
+        """Map (batch, length, d_model) to the same; mask and resets as for a `Backbone`."""
         normed = self.norm(x)
         if isinstance(self.mixer, MambaMixer):
             mixed = self.mixer(normed, starts(mask, resets))
@@ -80,10 +81,10 @@ class Block(nn.Module):
 
 
 def starts(mask: Tensor | None, resets: Tensor | None) -> Tensor | None:
-    """Join `mask` and `resets` into the resets of a recurrent mixer: a token after padding begins a trajectory.
+    """Join `mask` and `resets` into resets for a recurrent mixer: a token after padding begins a trajectory.
 
-    A reset there makes padding contribute exactly nothing, which zero inputs alone do not: the convolution's bias
-    still drives the state.
+    A reset there makes padding contribute exactly nothing, which zero inputs alone do not: the convolution's
+    bias still drives the state.
     """
     if mask is None:
         return resets

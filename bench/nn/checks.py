@@ -22,7 +22,7 @@ def check_shape(name: str, tensor: Tensor | None, axes: tuple[str, ...], sizes: 
 def check_dtypes(
     u: Tensor, same: Mapping[str, Tensor | None], parameters: Mapping[str, Tensor | None]
 ) -> None:
-    """Raise TypeError unless `same` share u's dtype and `parameters` have it or float32, on u's device all."""
+    """Raise TypeError unless `same` share u's dtype, and `parameters` it or float32; all on u's device."""
     if not u.is_floating_point():
         raise TypeError(f"u: expected a floating dtype, got {u.dtype}")
     for name, tensor in {**same, **parameters}.items():
@@ -41,8 +41,8 @@ def check_dtypes(
 def check_finite(output: Tensor, **inputs: Tensor | None) -> None:
     """Raise FloatingPointError naming the first input with a NaN or infinity, where `output` shows one.
 
-    Only the output is read in the ordinary case. Finite inputs that overflow pass: that is the caller's divergence.
-    Nothing is checked off the CPU, where a look at the values would wait for the device.
+    Only the output is read in the ordinary case. Finite inputs that overflow pass: that is the caller's
+    divergence. Nothing is checked off the CPU, where a look at the values would wait for the device.
     """
     if output.device.type == "cpu" and not bool(torch.isfinite(output.detach().sum())):
         require_finite(**inputs)

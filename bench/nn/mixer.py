@@ -1,6 +1,6 @@
 """The Mamba mixer (Gu and Dao 2023, Section 3.4; DeMa Section 3.2): projections, convolution, scan, gate.
 
-Parameter names and shapes are those of mamba-ssm's `Mamba`, so that its checkpoints load here and ours load there.
+Parameter names and shapes are those of mamba-ssm's `Mamba`, so that its checkpoints load here and ours there.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from bench.nn.backends.select import choose_backend
 from bench.nn.scan import selective_scan, selective_scan_step
 
 STEP_MIN, STEP_MAX, STEP_FLOOR = 1e-3, 1e-1, 1e-4
+# Wider convolutions do not fit the compiled kernels and take the general path.
+COMPILED_TAPS = 4
 
 
 class MixerState(NamedTuple):
@@ -23,6 +25,21 @@ class MixerState(NamedTuple):
 
     convolution: Tensor  # (batch, d_conv - 1, channels)
     scan: Tensor  # (batch, channels, states)
+
+
+class ScanInputs(NamedTuple):
+    """The arguments that a mixer gives the selective scan for some tokens; see the glossary of
+    `bench.nn.scan`.
+    """
+
+    u: Tensor
+    delta: Tensor
+    A: Tensor
+    B: Tensor
+    C: Tensor
+    D: Tensor
+    z: Tensor
+    delta_bias: Tensor
 
 
 class MambaMixer(nn.Module):
@@ -59,51 +76,58 @@ class MambaMixer(nn.Module):
 
     @torch.no_grad()
     def reset_scan_parameters(self) -> None:
-        """Initialise dt_proj, A_log and D as Mamba does (Gu and Dao 2023, Section 3.6)."""
+        """Initialise x_proj, dt_proj, A_log and D as Mamba does (Gu and Dao 2023, Section 3.6)."""
+        self.x_proj.reset_parameters()
         bound = self.dt_rank**-0.5
         self.dt_proj.weight.uniform_(-bound, bound)
         # softplus(bias) is log-uniform in [STEP_MIN, STEP_MAX]; x + log(1 - exp(-x)) inverts softplus.
         low, high = math.log(STEP_MIN), math.log(STEP_MAX)
-        step = torch.exp(torch.rand(self.channels) * (high - low) + low).clamp(min=STEP_FLOOR)
+        uniform = torch.rand_like(self.dt_proj.bias)
+        step = torch.exp(uniform * (high - low) + low).clamp(min=STEP_FLOOR)
         self.dt_proj.bias.copy_(step + torch.log(-torch.expm1(-step)))
-        self.A_log.copy_(torch.log(torch.arange(1, self.d_state + 1.0)).expand_as(self.A_log))
+        ladder = torch.arange(1, self.d_state + 1, dtype=self.A_log.dtype, device=self.A_log.device)
+        self.A_log.copy_(torch.log(ladder).expand_as(self.A_log))
         self.D.fill_(1.0)
 
     def forward(self, x: Tensor, resets: Tensor | None = None) -> Tensor:
         """Mix (batch, length, d_model); `resets` (batch, length), bool, marks tokens that begin a trajectory.
 
-        Neither the convolution nor the scan looks back over such a token. Raises ValueError for a wrong shape.
+        Neither the convolution nor the scan looks back over such a token.
+        Raises ValueError for a wrong shape, TypeError for a wrong dtype, FloatingPointError for NaN on a CPU.
         """
-        if x.dim() != 3 or x.shape[2] != self.d_model:
-            raise ValueError(f"x: expected shape (batch, length, {self.d_model}), got {tuple(x.shape)}")
-        xz, A = self.in_proj(x), -torch.exp(self.A_log)
-        if choose_backend("auto", x.device, xz.dtype) == "numba" and xz.dtype == torch.float32:
+        self._check(x, ("batch", "length"))
+        if resets is not None and (resets.shape != x.shape[:2] or resets.dtype != torch.bool):
+            raise ValueError(
+                f"resets: expected a bool tensor of shape (batch, length) = {tuple(x.shape[:2])}, "
+                f"got {resets.dtype} of {tuple(resets.shape)}"
+            )
+        xz = self.in_proj(x)
+        name = choose_backend("auto", x.device, xz.dtype)
+        if name == "numba" and xz.dtype == torch.float32 and self.d_conv <= COMPILED_TAPS:
             from bench.nn.backends.numba_mixer import mix
 
-            y = mix(
-                xz, self.conv1d.weight, self.conv1d.bias, self.x_proj.weight, self.dt_proj.weight, self.dt_proj.bias,
-                A, self.D, resets,
-            )  # fmt: skip
-            return self.out_proj(y)
-        inner, gate = xz.chunk(2, dim=-1)
-        u = F.silu(causal_convolution(inner, self.conv1d.weight, self.conv1d.bias, resets))
-        low_rank, B, C = self._project(u)
-        delta = F.linear(low_rank, self.dt_proj.weight)
-        y = selective_scan(u, delta, A, B, C, self.D, gate, self.dt_proj.bias, resets=resets)
-        return self.out_proj(y)
+            assert self.conv1d.bias is not None
+            weights = (self.conv1d.weight, self.conv1d.bias, self.x_proj.weight)
+            step_weights = (self.dt_proj.weight, self.dt_proj.bias)
+            return self.out_proj(mix(xz, *weights, *step_weights, -torch.exp(self.A_log), self.D, resets))
+        given = self._scan_inputs(xz, resets)
+        return self.out_proj(selective_scan(**given._asdict(), resets=resets))
+
+    def scan_inputs(self, x: Tensor, resets: Tensor | None = None) -> ScanInputs:
+        """Return what the scan is given for x (batch, length, d_model): everything before the recurrence."""
+        self._check(x, ("batch", "length"))
+        return self._scan_inputs(self.in_proj(x), resets)
 
     def step(self, x: Tensor, state: MixerState) -> tuple[Tensor, MixerState]:
         """Advance by one token x (batch, d_model); returns y (batch, d_model) and the new state."""
-        if x.dim() != 2 or x.shape[1] != self.d_model:
-            raise ValueError(f"x: expected shape (batch, {self.d_model}), got {tuple(x.shape)}")
+        self._check(x, ("batch",))
         inner, gate = self.in_proj(x).chunk(2, dim=-1)
         window = torch.cat([state.convolution, inner.unsqueeze(1)], dim=1)
-        u = F.silu(torch.einsum("bkc,ck->bc", window, self.conv1d.weight.squeeze(1)) + self.conv1d.bias)
-        low_rank, B, C = self._project(u)
-        y, scan_state = selective_scan_step(
-            state.scan, u, F.linear(low_rank, self.dt_proj.weight), -torch.exp(self.A_log), B, C, self.D, gate,
-            self.dt_proj.bias,
-        )  # fmt: skip
+        bias = self.conv1d.bias
+        assert bias is not None
+        u = F.silu(torch.einsum("bkc,ck->bc", window, self.conv1d.weight.squeeze(1)) + bias)
+        given = self._project(u, gate)
+        y, scan_state = selective_scan_step(state.scan, **given._asdict())
         return self.out_proj(y), MixerState(window[:, 1:], scan_state)
 
     def allocate_state(self, batch: int) -> MixerState:
@@ -114,9 +138,20 @@ class MambaMixer(nn.Module):
             weight.new_zeros(batch, self.channels, self.d_state),
         )
 
-    def _project(self, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _scan_inputs(self, xz: Tensor, resets: Tensor | None) -> ScanInputs:
+        inner, gate = xz.chunk(2, dim=-1)
+        u = F.silu(causal_convolution(inner, self.conv1d.weight, self.conv1d.bias, resets))
+        return self._project(u, gate)
+
+    def _project(self, u: Tensor, gate: Tensor) -> ScanInputs:
         low_rank, B, C = self.x_proj(u).split([self.dt_rank, self.d_state, self.d_state], dim=-1)
-        return low_rank, B, C
+        delta = F.linear(low_rank, self.dt_proj.weight)
+        return ScanInputs(u, delta, -torch.exp(self.A_log), B, C, self.D, gate, self.dt_proj.bias)
+
+    def _check(self, x: Tensor, axes: tuple[str, ...]) -> None:
+        if x.dim() != len(axes) + 1 or x.shape[-1] != self.d_model:
+            shape = ", ".join([*axes, f"d_model = {self.d_model}"])
+            raise ValueError(f"x: expected shape ({shape}), got {tuple(x.shape)}")
 
 
 def causal_convolution(
@@ -124,8 +159,8 @@ def causal_convolution(
 ) -> Tensor:
     """Convolve each channel over the tokens up to and including its own.
 
-    x (batch, length, channels), weight (channels, 1, taps), bias (channels,), resets (batch, length). Taps that lie
-    before the sequence, or before the last reset, read zero.
+    x (batch, length, channels), weight (channels, 1, taps), bias (channels,), resets (batch, length). Taps
+    that lie before the sequence, or before the last reset, read zero.
     """
     length, taps = x.shape[1], weight.shape[2]
     if resets is None:

@@ -1,27 +1,29 @@
 """The selective scan of Mamba (S6), the one operator both papers stand on.
 
-Token-major layout throughout: (batch, length, channels), so that a token's channels lie side by side in memory.
+Token-major layout throughout: (batch, length, channels), so that a token's channels lie side by side in
+memory.
 
 Glossary (Gu and Dao 2023, Section 3; DeMa Section 3.2, equations 1 to 5)
 
-| symbol    | shape                       | meaning                                                                   |
-|-----------|-----------------------------|---------------------------------------------------------------------------|
-| u         | (batch, length, channels)   | input of the scan, after convolution and SiLU; x in the papers' equations |
-| delta     | (batch, length, channels)   | step size before bias and softplus; S_Delta(x)                            |
-| A         | (channels, states)          | continuous-time decay, negative in a trained Mamba: A = -exp(A_log)       |
-| B         | (batch, length, states)     | input projection, S_B(x)                                                  |
-| C         | (batch, length, states)     | output projection, S_C(x)                                                 |
-| D         | (channels,)                 | skip connection from u to y                                               |
-| z         | (batch, length, channels)   | gate: the output is multiplied by SiLU(z)                                 |
-| h         | (batch, channels, states)   | recurrent state                                                           |
-| step      | softplus(delta + bias)      | the discretisation step                                                   |
-| Abar      | exp(step A)                 | decay of the state over one token (zero-order hold)                       |
-| Bbar u    | step B u                    | what one token writes into the state (Euler, as in Mamba's own code)      |
+| symbol | shape                     | meaning                                                               |
+|--------|---------------------------|-----------------------------------------------------------------------|
+| u      | (batch, length, channels) | input of the scan, after convolution and SiLU; x in the papers        |
+| delta  | (batch, length, channels) | step size before bias and softplus; S_Delta(x)                        |
+| A      | (channels, states)        | continuous-time decay, negative in a trained Mamba: A = -exp(A_log)   |
+| B      | (batch, length, states)   | input projection, S_B(x)                                              |
+| C      | (batch, length, states)   | output projection, S_C(x)                                             |
+| D      | (channels,)               | skip connection from u to y                                           |
+| z      | (batch, length, channels) | gate: the output is multiplied by SiLU(z)                             |
+| h      | (batch, channels, states) | recurrent state                                                       |
+| step   | as delta                  | softplus(delta + delta_bias), the discretisation step                 |
+| Abar   | as h, one a token         | exp(step A), decay of the state over one token (zero-order hold)      |
+| Bbar u | as h, one a token         | step B u, what a token writes into the state (Euler, as Mamba's code) |
 
     h_t = Abar_t h_{t-1} + Bbar_t u_t        y_t = (C_t h_t + D u_t) SiLU(z_t)
 
-Backends compute the same thing: `reference` (the oracle: sequential, any dtype), `torch` (any device, hand-written
-backward), `numba` (float32 on a CPU, compiled), `mamba_ssm` (CUDA, from the optional package of that name).
+Backends compute the same thing: `reference` (the oracle: sequential, any dtype), `torch` (any device,
+hand-written backward), `numba` (float32 on a CPU, compiled), `mamba_ssm` (CUDA, from the optional package of
+that name).
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bench.nn.backends.mamba_ssm import lacks
 from bench.nn.backends.select import choose_backend, load_backend, scan_backend
 from bench.nn.checks import check_dtypes, check_finite, check_shape
 
@@ -54,19 +57,22 @@ def selective_scan(
 ) -> Tensor | tuple[Tensor, Tensor]:
     """Run the selective scan over whole sequences (Gu and Dao 2023, Algorithm 2; DeMa equations 1 and 5).
 
-    Shapes are in the glossary above; delta_bias is (channels,), initial_state (batch, channels, states) and zero when
-    absent. `resets` (batch, length), bool, marks tokens that begin a new trajectory: the state is zero before them.
-    `backend` is "auto", "reference", "torch", "numba" or "mamba_ssm"; the environment variable BENCH_SCAN_BACKEND
-    decides what "auto" means.
+    Shapes are in the glossary above; delta_bias is (channels,), initial_state (batch, channels, states) and
+    zero when absent. `resets` (batch, length), bool, marks tokens that begin a new trajectory: the state is
+    zero before them. `backend` is "auto", "reference", "torch", "numba" or "mamba_ssm"; the environment
+    variable BENCH_SCAN_BACKEND decides what "auto" means.
 
-    Returns y (batch, length, channels), and with `return_final_state` also h (batch, channels, states) after the last
-    token. Differentiable once with respect to every floating argument.
+    Returns y (batch, length, channels), and with `return_final_state` also h (batch, channels, states) after
+    the last token. Differentiable once with respect to every floating argument.
 
-    Raises ValueError for a wrong shape or unknown backend, TypeError for mixed dtypes, RuntimeError for a backend that
-    this machine lacks, FloatingPointError for NaN or infinite input on a CPU (on a GPU looking would stall the stream).
+    Raises ValueError for a wrong shape or unknown backend, TypeError for mixed dtypes, RuntimeError for a
+    backend that this machine lacks, FloatingPointError for NaN or infinite input on a CPU (on a GPU looking
+    would stall the stream).
     """
     _check(u, delta, A, B, C, D, z, delta_bias, initial_state, resets)
     name = choose_backend(backend, u.device, u.dtype)
+    if backend == "auto" and name == "mamba_ssm" and lacks(initial_state, resets, return_final_state):
+        name = "torch"
     y, final_state = load_backend(name)(
         u, delta, A, B, C, D, z, delta_bias, delta_softplus, initial_state, resets, return_final_state
     )
@@ -91,8 +97,8 @@ def selective_scan_step(
 ) -> tuple[Tensor, Tensor]:
     """Advance the recurrence by one token: the RNN view of `selective_scan`.
 
-    state (batch, channels, states); u, delta, z (batch, channels); B, C (batch, states); A, D, delta_bias as in
-    `selective_scan`. Returns y (batch, channels) and the new state; `state` itself is left as it was.
+    state (batch, channels, states); u, delta, z (batch, channels); B, C (batch, states); A, D, delta_bias as
+    in `selective_scan`. Returns y (batch, channels) and the new state; `state` itself is left as it was.
     Raises ValueError and TypeError as `selective_scan` does.
     """
     _check(

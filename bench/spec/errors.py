@@ -24,6 +24,13 @@ class DatasetError(UserError):
     """A dataset file that is absent, damaged, or not what its sidecar promises."""
 
 
+class UnavailableError(Exception):
+    """Something this machine does not have: a dataset, a policy, a GPU, an optional package.
+
+    No mistake of the user's: a record keeps it as a status, and the tables still render.
+    """
+
+
 def unknown(kind: str, name: str, known: Iterable[str], where: str) -> SpecError:
     """The error for a name that nothing declares, with the nearest names that exist."""
     names = sorted(known)

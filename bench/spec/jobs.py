@@ -185,7 +185,7 @@ def is_built(stage: str, cell: Cell, catalogue: Catalogue) -> str:
     task = catalogue.tasks[cell.task]
     if module_path(f"bench.{stage}") is None:
         return f"stage {stage} is not built yet"
-    if module_path(f"bench.envs.{task.environment.replace('-', '_')}") is None:
+    if not task.built or module_path(f"bench.envs.{task.environment.replace('-', '_')}") is None:
         return f"task {cell.task} is not built yet"
     if module_path(method_module(cell.method)) is None:
         return f"method {cell.method} is not built yet"

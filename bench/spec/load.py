@@ -99,6 +99,7 @@ class Task:
     environment_options: Options
     data_options: Options
     values: dict[str, Any]
+    built: bool
 
 
 @dataclass(frozen=True)
@@ -176,6 +177,7 @@ def _tasks() -> dict[str, Task]:
                 family.environment_options,
                 family.data_options,
                 dict(entry.values),
+                entry.built,
             )
     return tasks
 

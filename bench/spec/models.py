@@ -83,6 +83,7 @@ class TaskEntry(Strict):
 
     title: str
     dataset: str = ""
+    built: bool = True  # whether the environment's code plays it already
     values: Values = {}
 
 

@@ -59,13 +59,26 @@ class Rendering:
     @cached_property
     def fingerprint(self) -> str:
         """Hash of everything it shows or that decides how."""
-        said = self.artifact.model_dump_json() + json.dumps([entry.missing for entry in self.entries])
+        said = self.artifact.model_dump_json() + json.dumps([entry.missing for entry in self.entries]) + self._spoken()
         options: dict[str, Any] = {
             "artifact": hashlib.sha256(said.encode()).hexdigest(),
             "reported": _reported_hash() if self.kind == "table" else "",
         }
         upstream = [job.fingerprint for job in self.jobs]
         return fingerprint(fingerprint_parts((f"bench.{self.kind}",), options, 0, upstream))
+
+    def _spoken(self) -> str:
+        """What the catalogue says of its entries and the page repeats: titles, units, score selection."""
+        catalogue, said = load_catalogue(), set()
+        for entry in self.entries:
+            task = catalogue.tasks[entry.cell.task]
+            metric = catalogue.metrics.get(entry.metric)
+            said |= {
+                (entry.metric, metric.model_dump_json() if metric else ""),
+                (task.name, task.title, task.data_source, catalogue.protocols[task.protocol].selection),
+                (entry.cell.method, catalogue.methods[entry.cell.method].title),
+            }
+        return json.dumps([catalogue.tier(self.tier).budget, *sorted(said)])
 
     @property
     def state(self) -> str:

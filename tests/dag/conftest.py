@@ -103,6 +103,13 @@ def copy_suite(target: Path) -> Suite:
     return Suite(target)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give all these tests to one worker: the finished suite they start from is then made once."""
+    for item in items:
+        if "tests/dag" in str(item.path):
+            item.add_marker(pytest.mark.xdist_group("dag"))
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Suite:
     """A suite in which `all` has run once. Tests copy it and leave it as it is."""

@@ -11,7 +11,7 @@ import pytest
 from bench.datasets.mujoco import collect, episode_returns
 from bench.datasets.policies import BehaviourPolicy, shipped_policies
 from bench.datasets.trajectories import Trajectories
-from bench.spec.errors import DatasetError
+from bench.spec.errors import UnavailableError
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_recorded_return_is_reproduced(name: str, mode: str) -> None:
 
 
 def test_messages() -> None:
-    with pytest.raises(DatasetError, match=r"no behaviour policy 'hoper'.*hopper-medium"):
+    with pytest.raises(UnavailableError, match=r"no behaviour policy 'hoper'.*hopper-medium"):
         collect("hoper", 10, 0, stochastic=True)
     with pytest.raises(ValueError, match="transitions is 0 and seed is 0; they must be at least 1 and 0"):
         collect("hopper-medium", 0, 0, stochastic=True)

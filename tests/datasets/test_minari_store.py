@@ -79,7 +79,7 @@ def write_foreign(
     folder: Path, monkeypatch: pytest.MonkeyPatch, episode: EpisodeBuffer, **spaces: object
 ) -> None:
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(folder))
-    with pytest.warns(UserWarning):
+    with pytest.warns(UserWarning, match="author"):
         minari.create_dataset_from_buffers("foreign/thing-v0", [episode], **spaces)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bench.datasets.policies import SHIPPED, BehaviourPolicy, shipped_policies
-from bench.spec.errors import DatasetError
+from bench.spec.errors import DatasetError, UnavailableError
 
 
 @pytest.fixture
@@ -40,7 +40,8 @@ def test_act() -> None:
     policy = BehaviourPolicy.load("hopper-medium")
     observations = np.random.default_rng(0).normal(size=(5, 11))
     means = policy.act(observations, None)
-    assert means.shape == (5, 3) and means.dtype == np.float32
+    assert means.shape == (5, 3)
+    assert means.dtype == np.float32
     np.testing.assert_array_equal(means, policy.act(observations, None))
     sampled = policy.act(observations, np.random.default_rng(1))
     np.testing.assert_array_equal(sampled, policy.act(observations, np.random.default_rng(1)))
@@ -58,7 +59,7 @@ def test_saving_what_was_loaded_gives_the_same_bytes(tmp_path: Path) -> None:
 
 def test_unknown_name_lists_what_ships() -> None:
     with pytest.raises(
-        DatasetError, match=r"no behaviour policy 'ant'.*hopper-medium.*bench.behaviour ant --steps"
+        UnavailableError, match=r"no behaviour policy 'ant'.*hopper-medium.*bench.behaviour ant --steps"
     ):
         BehaviourPolicy.load("ant")
 

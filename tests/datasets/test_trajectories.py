@@ -51,7 +51,8 @@ def test_episodes_come_back(episodes: list[Trajectory]) -> None:
 def test_returns_to_go(episodes: list[Trajectory]) -> None:
     store = Trajectories.from_episodes(episodes)
     to_go = store.returns_to_go()
-    assert to_go.dtype == np.float32 and to_go.shape == store.rewards.shape
+    assert to_go.dtype == np.float32
+    assert to_go.shape == store.rewards.shape
     np.testing.assert_allclose(to_go[store.starts[:-1]], store.returns, rtol=1e-6, atol=1e-2)
     last = store.starts[1:] - 1
     np.testing.assert_array_equal(to_go[last], store.rewards[last])

@@ -54,7 +54,8 @@ def test_attributes_and_types() -> None:
     assert not batch.alive.any()
     observations = batch.reset([0, 1])
     assert batch.alive.all()
-    assert observations.shape == (2, 11) and observations.dtype == np.float32
+    assert observations.shape == (2, 11)
+    assert observations.dtype == np.float32
     _, rewards, terminated, truncated = batch.step(np.zeros((2, 3)))
     assert (rewards.dtype, terminated.dtype, truncated.dtype) == (np.float64, bool, bool)
 
@@ -87,7 +88,8 @@ def test_time_limit_truncates() -> None:
     for step in range(batch.max_episode_steps):
         _, _, terminated, truncated = batch.step(np.zeros((1, batch.action_dim)))
         assert truncated[0] == (step == batch.max_episode_steps - 1)
-    assert not terminated[0] and not batch.alive.any()
+    assert not terminated[0]
+    assert not batch.alive.any()
 
 
 def test_messages() -> None:

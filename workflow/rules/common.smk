@@ -1,5 +1,6 @@
 # Helpers of the rules: jobs from wildcards, and what makes a result out of date.
 import shlex
+import time
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -60,44 +61,59 @@ def job_of(stage):
     return find
 
 
-def out_of_date(tier, thing, is_bad=False):
-    """A file newer than the result where its fingerprint is not the one its sidecar holds, else nothing.
+def waits(job):
+    """Whether a job has to run: out of date, missing, or not ok while `retry` is asked for."""
+    return job.state != "current" or (RETRY and job.recorded()["status"] != "ok")
+
+
+def marker_if(out_of_date, tier, fingerprint, sidecar):
+    """A file newer than a result that is out of date although it stands; nothing for any other.
 
     The sidecar is the truth, also without `.snakemake`: file times and Snakemake's own notes do
-    not survive a copy, and do not see edits of imported modules.
+    not survive a copy, and do not see edits of imported modules. The marker's content differs
+    each time, since Snakemake passes over a newer input whose checksum it knows.
     """
-    if thing.state != "stale" and not is_bad:
+    if not (out_of_date and sidecar.exists()):
         return []
-    marker = RESULTS / tier / ".stale" / thing.fingerprint
+    marker = RESULTS / tier / ".stale" / fingerprint
     marker.parent.mkdir(parents=True, exist_ok=True)
-    marker.touch()
+    marker.write_text(str(time.time_ns()))
     return [str(marker)]
 
 
 def stale(stage):
-    """Input function: the marker of `out_of_date` for a job."""
+    """Input function: the marker of a job that stands and has to run again."""
 
     def find(wildcards):
         job = job_of(stage)(wildcards)
-        record = job.recorded() or {}
-        return out_of_date(
-            wildcards.tier, job, RETRY and record.get("status", "ok") != "ok"
-        )
+        return marker_if(waits(job), wildcards.tier, job.fingerprint, job.record)
 
     return find
 
 
 def stale_rendering(wildcards):
-    """Input function: the marker of `out_of_date` for a table or figure."""
-    tier = getattr(wildcards, "tier", TIER)
-    return out_of_date(tier, Rendering(tier, wildcards.artifact))
+    """Input function: the marker of a table or figure that stands and has to be made again.
+
+    One that reads a job which has to run is out of date with it: Snakemake by itself would not
+    notice a record that is missing behind a figure that stands.
+    """
+    shown = Rendering(wildcards.tier, wildcards.artifact)
+    behind = any(waits(job) for job in shown.jobs)
+    return marker_if(behind or shown.state != "current", wildcards.tier, shown.fingerprint, shown.outputs[-1])
 
 
 def before(stage):
-    """Input function: the records of the jobs a job reads."""
-    return lambda wildcards: [
-        str(job.record) for job in job_of(stage)(wildcards).upstream
-    ]
+    """Input function: the records of the jobs a job reads.
+
+    One that stands is `ancient`: its fingerprint, and not its file time, says so. One that has to
+    run is not, since Snakemake never looks at a job behind an ancient input that is made anew.
+    """
+
+    def find(wildcards):
+        upstream = job_of(stage)(wildcards).upstream
+        return [str(job.record) if waits(job) else ancient(str(job.record)) for job in upstream]
+
+    return find
 
 
 def print_of(stage):

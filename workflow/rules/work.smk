@@ -1,5 +1,4 @@
-# The work: datasets, training, evaluation and probes. Inputs are `ancient`, since fingerprints,
-# and not file times, say what is out of date.
+# The work: datasets, training, evaluation and probes.
 DATASET = str(RESULTS / "{tier}/datasets/{task}/{settings}/dataset")
 CELL = str(RESULTS / "{tier}/cells/{task}/{method}/{settings}/seed-{seed}")
 NAMED = "--tier {wildcards.tier} --task {wildcards.task}"
@@ -31,7 +30,7 @@ rule train:
     """Train a cell with one seed."""
     input:
         stale("train"),
-        upstream=ancient(before("train")),
+        upstream=before("train"),
     output:
         record=CELL + "/train.json",
         table=CELL + "/train.csv",
@@ -47,7 +46,7 @@ rule evaluate:
     """Evaluate every checkpoint of a trained cell."""
     input:
         stale("evaluate"),
-        upstream=ancient(before("evaluate")),
+        upstream=before("evaluate"),
     output:
         record=CELL + "/evaluate.json",
         table=CELL + "/evaluate.csv",

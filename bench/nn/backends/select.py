@@ -11,8 +11,9 @@ from functools import cache
 import torch
 from torch import Tensor
 
-BACKENDS = ("reference", "torch", "numba")
+BACKENDS = ("reference", "torch", "numba", "mamba_ssm")
 VARIABLE = "BENCH_SCAN_BACKEND"
+# What the compiled backends compute in, half precision widened.
 NARROW = (torch.float32, torch.bfloat16, torch.float16)
 
 Scan = Callable[..., tuple[Tensor, Tensor | None]]
@@ -29,30 +30,31 @@ def scan_backend(device: torch.device | str) -> str:
 def choose_backend(backend: str, device: torch.device, dtype: torch.dtype) -> str:
     """Resolve "auto" for tensors of `dtype` on `device`, or check that the backend named can take them.
 
-    Raises ValueError for an unknown backend, RuntimeError for one that this machine lacks, TypeError for a dtype that
-    it does not compute in.
+    Raises ValueError for an unknown backend, RuntimeError for one that this machine lacks, TypeError for a
+    dtype that it does not compute in.
     """
-    name = os.environ.get(VARIABLE, "auto") if backend == "auto" else backend
+    name = os.environ.get(VARIABLE) or "auto" if backend == "auto" else backend
     if name == "auto":
         return _best(device.type, dtype in NARROW)
     if name not in BACKENDS:
         source = VARIABLE if backend == "auto" else "backend"
         raise ValueError(f"{source}: expected 'auto' or one of {', '.join(BACKENDS)}, got {name!r}")
-    if name == "numba":
-        missing = _why_not_numba() or (device.type != "cpu" and f"it computes on a CPU, the tensors are on {device}")
-        if missing:
-            raise RuntimeError(f"backend: 'numba' cannot be used here: {missing}")
-        if dtype not in NARROW:
-            raise TypeError(f"u: backend 'numba' computes in float32, expected it or half precision, got {dtype}")
+    missing = _missing(name, device.type)
+    if missing:
+        raise RuntimeError(f"backend: {name!r} cannot be used here: {missing}")
+    if name in ("numba", "mamba_ssm") and dtype not in NARROW:
+        raise TypeError(f"u: backend {name!r} expects float32 or half precision, got {dtype}")
     return name
 
 
 def load_backend(name: str) -> Scan:
-    """Return the function that runs backend `name`; its arguments are those of `bench.nn.scan.selective_scan`."""
+    """Return the function that runs backend `name`; its arguments are those of `selective_scan`, in order."""
     if name == "reference":
         from bench.nn.backends.reference import scan
     elif name == "numba":
         from bench.nn.backends.numba_scan import scan
+    elif name == "mamba_ssm":
+        from bench.nn.backends.mamba_ssm import scan
     else:
         from bench.nn.backends.torch_scan import scan
     return scan
@@ -60,18 +62,25 @@ def load_backend(name: str) -> Scan:
 
 @cache
 def _best(device: str, narrow: bool) -> str:
-    if device == "cpu" and narrow:
-        missing = _why_not_numba()
-        if not missing:
-            return "numba"
-        warnings.warn(f"selective scan: {missing}; using the slower torch backend", stacklevel=4)
-    return "torch"
+    name = {"cpu": "numba", "cuda": "mamba_ssm"}.get(device)
+    if name is None or not narrow:
+        return "torch"
+    missing = _missing(name, device)
+    if missing:
+        # Once a process, since the answer is kept.
+        warnings.warn(f"selective scan on {device}: {missing}; using the slower torch backend", stacklevel=2)
+        return "torch"
+    return name
 
 
 @cache
-def _why_not_numba() -> str:
-    if importlib.util.find_spec("numba") is None:
-        return "numba is not installed"
-    if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
+def _missing(name: str, device: str) -> str:
+    """Say why backend `name` cannot run on `device` here, or nothing where it can."""
+    expected = {"numba": "cpu", "mamba_ssm": "cuda"}.get(name, device)
+    if device != expected:
+        return f"it computes on {expected}, the tensors are on {device}"
+    if name in ("numba", "mamba_ssm") and importlib.util.find_spec(name) is None:
+        return f"{name} is not installed"
+    if name == "numba" and os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
         return "NUMBA_DISABLE_JIT is set"
     return ""

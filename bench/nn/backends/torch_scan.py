@@ -1,7 +1,7 @@
 """The selective scan in plain PyTorch, on any device: a loop over time with a hand-written backward.
 
-No (batch, length, channels, states) tensor is ever made. The forward keeps the state once every CHUNK tokens; the
-backward recomputes the states of one chunk at a time from there.
+No (batch, length, channels, states) tensor is ever made. The forward keeps the state once every CHUNK tokens;
+the backward recomputes the states of one chunk at a time from there.
 """
 
 from __future__ import annotations
@@ -115,7 +115,9 @@ def _recompute(
     first: int,
     last: int,
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """Return decays and states of tokens first..last-1; the list of states starts with the one before `first`."""
+    """Return decays and states of tokens first..last-1; the list of states starts with the one before
+    `first`.
+    """
     decays, states = [], [state]
     for t in range(first, last):
         decay = _decay(step, A, resets, t)

@@ -1,9 +1,11 @@
-"""Compiling the kernels once a machine: numba's output kept on disk, under a name that hashes all it depends on.
+"""Compiling the kernels once a machine: numba's output kept on disk, under a name that hashes all it depends
+on.
 
-The folder is $BENCH_CACHE, else bench/ in the user's cache folder. A kernel's file lies in a subfolder named by the
-hash of every source file beside this one, the versions of Python, numba and llvmlite, and the processor's name and
-features: edited sources or another machine look elsewhere, so no stale kernel can be found. A lock lets the first of
-several cold processes compile while the others wait; files appear whole, and carry their own checksum.
+The folder is $BENCH_CACHE, else bench/ in the user's cache folder. A kernel's file lies in a subfolder named
+by the hash of every source file beside this one, the versions of Python, numba and llvmlite, and the
+processor's name and features: edited sources or another machine look elsewhere, so no stale kernel can be
+found. A lock lets the first of several cold processes compile while the others wait; files appear whole, and
+carry their own checksum.
 """
 
 # numba's compiled results have no public type.
@@ -31,13 +33,15 @@ from numba.core.serialize import dumps
 CHECKSUM_BYTES = hashlib.sha256().digest_size
 
 
-def compile_kernel(function: Callable[..., Any], signature: Any, folder: Path | None = None) -> Callable[..., Any]:
+def compile_kernel(
+    function: Callable[..., Any], signature: Any, folder: Path | None = None
+) -> Callable[..., Any]:
     """Return `function` compiled for `signature`, from disk where an equal kernel was compiled before.
 
-    `folder` overrides the cache folder. Where it cannot be written the kernel is compiled for this process alone,
-    with a warning. The result releases the interpreter's lock while it runs.
+    `folder` overrides the cache folder. Where it cannot be written the kernel is compiled for this process
+    alone, with a warning. The result releases the interpreter's lock while it runs.
     """
-    dispatcher = numba.njit(nogil=True, error_model="numpy")(function)
+    dispatcher: Any = numba.njit(nogil=True, error_model="numpy")(function)
     root = cache_folder() if folder is None else folder
     try:
         store = _Store(root / "kernels" / fingerprint(dispatcher.targetctx), function.__name__)
@@ -45,7 +49,9 @@ def compile_kernel(function: Callable[..., Any], signature: Any, folder: Path | 
             dispatcher._cache = store
             dispatcher.compile(signature)
     except OSError as error:
-        warnings.warn(f"kernel cache {root} cannot be used ({error}): compiling for this process only", stacklevel=2)
+        warnings.warn(
+            f"kernel cache {root} cannot be used ({error}): compiling for this process only", stacklevel=2
+        )
         dispatcher = numba.njit(nogil=True, error_model="numpy")(function)
         dispatcher.compile(signature)
     # From here on arguments are converted to the one signature, never compiled for anew.
@@ -61,12 +67,12 @@ def cache_folder() -> Path:
 
 
 def fingerprint(target: Any) -> str:
-    """Hash what a compiled kernel depends on: sources, versions, and the processor as numba's `target` sees it."""
+    """Hash what a compiled kernel depends on: sources, versions, and the processor numba's `target` is."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     versions = (platform.python_version(), numba.__version__, llvmlite.__version__)
-    settings = (numba.config.OPT, numba.config.BOUNDSCHECK, numba.config.DEBUGINFO_DEFAULT)
+    settings = [getattr(numba.config, name) for name in ("OPT", "BOUNDSCHECK", "DEBUGINFO_DEFAULT")]
     digest.update(repr((versions, settings, target.codegen().magic_tuple())).encode())
     return digest.hexdigest()[:32]
 

@@ -1,6 +1,7 @@
-"""The pointwise functions of a Mamba mixer on vectors of sixteen lanes."""
+"""What the kernels share: the pointwise functions of a Mamba mixer, and compensated sums."""
 
-# mypy: disable-error-code="no-untyped-def, no-untyped-call"
+# numba compiles what is below; its intrinsics take an argument less than they declare.
+# mypy: ignore-errors
 
 from __future__ import annotations
 
@@ -9,8 +10,9 @@ from typing import Any
 from numba import njit, types
 from numba.extending import intrinsic
 
-from bench.nn.kernels.vector import absolute, exp2, fma, polynomial, positive, vector, where_negative
-from bench.nn.kernels.memory import broadcast
+from bench.nn.kernels.arithmetic import absolute, exp2, fma, positive, where_negative
+from bench.nn.kernels.memory import broadcast, load, load_quad, store
+from bench.nn.kernels.vector import polynomial, vector
 
 MINUS_LOG2_E = types.float32(-1.4426950408889634)
 ZERO, ONE, TWO = types.float32(0.0), types.float32(1.0), types.float32(2.0)
@@ -21,7 +23,9 @@ ATANH_COEFFICIENTS = (1.0, 0.333331573411, 0.200124551398, 0.139803013736, 0.140
 
 @intrinsic
 def _atanh_ratio(typing_context: Any, square: Any) -> Any:
-    return vector(vector), lambda context, builder, sig, args: polynomial(builder, ATANH_COEFFICIENTS, args[0])
+    return vector(vector), lambda context, builder, sig, args: polynomial(
+        builder, ATANH_COEFFICIENTS, args[0]
+    )
 
 
 @njit(forceinline=True)
@@ -52,7 +56,33 @@ def softplus_and_slope(x):
 
 @njit(forceinline=True)
 def silu_and_slope(x):
-    """x sigmoid(x) and its derivative."""
+    """X sigmoid(x) and its derivative."""
     one = broadcast(ONE)
     s = sigmoid(x)
     return x * s, s * fma(x, one - s, one)
+
+
+@njit(forceinline=True)
+def compensated(before, loss, value):
+    """Kahan's summation: return before + value, and what rounding added to it, given the last step's
+    `loss`.
+    """
+    value = value - loss
+    after = before + value
+    return after, (after - before) - value
+
+
+@njit(forceinline=True)
+def add_line(sums, block, row, value):
+    """Add a vector to a row of sums (2, blocks, rows, LANES), whose second half keeps what rounding took."""
+    after, loss = compensated(load(sums, (0, block, row, 0)), load(sums, (1, block, row, 0)), value)
+    store(sums, (0, block, row, 0), after)
+    store(sums, (1, block, row, 0), loss)
+
+
+@njit(forceinline=True)
+def add_lines(sums, block, row, value):
+    """`add_line` of a quad to four rows."""
+    after, loss = compensated(load_quad(sums, (0, block, row, 0)), load_quad(sums, (1, block, row, 0)), value)
+    store(sums, (0, block, row, 0), after)
+    store(sums, (1, block, row, 0), loss)

@@ -1,22 +1,36 @@
-"""Moving vectors and quads between registers and float32 arrays. Indices are tuples; the last axis is contiguous."""
+"""Moving vectors and quads between registers and float32 arrays. Indices are tuples; the last axis is
+contiguous.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from bench.nn.kernels.vector import FLOATS, INT32, INTEGERS, LANES, UNROLL, call, constant, join, quad, split, vector
+from bench.nn.kernels.vector import (
+    FLOATS,
+    INT32,
+    INTEGERS,
+    LANES,
+    UNROLL,
+    call,
+    constant,
+    join,
+    quad,
+    split,
+    vector,
+)
 
 # Rows of a caller's array start anywhere; unaligned access costs nothing where they happen to be aligned.
 ALIGNMENT = FLOAT_BYTES = 4
 
 
 def _address(context: Any, builder: Any, kinds: Any, values: Any) -> Any:
-    """Return the address of array[index]: every axis has its stride, but the last one is known to be contiguous."""
+    """Return the address of array[index]; every axis has its stride, but the last one is contiguous."""
     array_kind, index_kind = kinds[:2]
     view = context.make_array(array_kind)(context, builder, values[0])
     indices = cgutils.unpack_tuple(builder, values[1])
@@ -32,7 +46,9 @@ def _bytes(builder: Any, address: Any) -> Any:
 
 
 def _further(builder: Any, address: Any, floats: int) -> Any:
-    return builder.gep(address, [ir.Constant(ir.IntType(64), floats * FLOAT_BYTES)], source_etype=ir.IntType(8))
+    return builder.gep(
+        address, [ir.Constant(ir.IntType(64), floats * FLOAT_BYTES)], source_etype=ir.IntType(8)
+    )
 
 
 def _load(builder: Any, address: Any, kind: ir.Type) -> Any:
@@ -56,12 +72,6 @@ def _lane_mask(builder: Any, lanes: Any) -> Any:
 def broadcast(typing_context: Any, x: Any) -> Any:
     """The float32 x in all lanes of a vector."""
     return vector(types.float32), lambda context, builder, sig, args: _spread(builder, args[0], FLOATS)
-
-
-@intrinsic
-def zero_quad(typing_context: Any) -> Any:
-    """A quad of zeros."""
-    return quad(), lambda context, builder, sig, args: join(builder, [constant(0.0)] * UNROLL)
 
 
 @intrinsic
@@ -90,7 +100,10 @@ def load_quad(typing_context: Any, array: Any, index: Any) -> Any:
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         first = _address(context, builder, sig.args, args)
-        return join(builder, [_load(builder, _further(builder, first, part * LANES), FLOATS) for part in range(UNROLL)])
+        return join(
+            builder,
+            [_load(builder, _further(builder, first, part * LANES), FLOATS) for part in range(UNROLL)],
+        )
 
     return quad(array, index), generate
 
@@ -146,27 +159,3 @@ def prefetch(typing_context: Any, array: Any, index: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(array, index), generate
-
-
-@njit(forceinline=True)
-def compensated(before, loss, value):  # type: ignore[no-untyped-def]
-    """Kahan's summation: return before + value, and what rounding added to it, given the last step's `loss`."""
-    value = value - loss
-    after = before + value
-    return after, (after - before) - value
-
-
-@njit(forceinline=True)
-def add_line(sums, block, row, value):  # type: ignore[no-untyped-def]
-    """Add a vector to row `row` of sums (2, blocks, rows, LANES), whose second half keeps the rounding losses."""
-    after, loss = compensated(load(sums, (0, block, row, 0)), load(sums, (1, block, row, 0)), value)
-    store(sums, (0, block, row, 0), after)
-    store(sums, (1, block, row, 0), loss)
-
-
-@njit(forceinline=True)
-def add_lines(sums, block, row, value):  # type: ignore[no-untyped-def]
-    """`add_line` of a quad to four rows."""
-    after, loss = compensated(load_quad(sums, (0, block, row, 0)), load_quad(sums, (1, block, row, 0)), value)
-    store(sums, (0, block, row, 0), after)
-    store(sums, (1, block, row, 0), loss)

@@ -1,37 +1,28 @@
-"""Two numba types, `vector` (sixteen float32 lanes) and `quad` (four vectors), and the arithmetic kernels need on them.
+"""Two numba types, `vector` (sixteen float32 lanes) and `quad` (four vectors), and the arithmetic kernels
+need on them.
 
-Left alone, numba keeps small local arrays in memory. Types that lower to LLVM vectors let a kernel say what sits in a
-register; LLVM splits them where the machine's registers are narrower, and no compiler is needed at run time.
-Arithmetic is elementwise; a vector beside a quad meets each of the four.
+Left alone, numba keeps small local arrays in memory. Types that lower to LLVM vectors let a kernel say what
+sits in a register; LLVM splits them where the machine's registers are narrower, and no compiler is needed at
+run time. Arithmetic is elementwise; a vector beside a quad meets each of the four.
 """
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.core.typing import signature
-from numba.core.typing.templates import ConcreteTemplate, infer_global
-from numba.extending import intrinsic, lower_builtin, models, register_model
+from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
+from numba.extending import lower_builtin, models, register_model
 
 LANES = 16
 UNROLL = 4
 INT32 = ir.IntType(32)
 FLOATS = ir.VectorType(ir.FloatType(), LANES)
 INTEGERS = ir.VectorType(INT32, LANES)
-
-# Minimax in relative error: 2^x on [-1/2, 1/2] to 2e-9.
-EXP2_COEFFICIENTS = (
-    1.0, 0.693147205737, 0.240226468906, 0.0555032877711, 0.00961848895633, 0.00133999311772, 0.000153458121613,
-)  # fmt: skip
-# Beyond these 2^x is no normal float32; results saturate instead of becoming zero or infinity.
-EXP2_LOWEST, EXP2_HIGHEST = -126.0, 127.0
-# Adding 1.5 * 2^23 leaves a float rounded to an integer in its lowest bits.
-ROUNDER = 12582912.0
 
 Generator = Callable[[Any, Any, Any, Any], Any]
 
@@ -105,7 +96,7 @@ def _define_operator(symbol: Callable[..., Any], instruction: str, flags: tuple[
 
     @infer_global(symbol)
     class _Template(ConcreteTemplate):
-        cases = [signature(wider(left, right), left, right) for left, right in pairs]
+        cases: ClassVar = [signature(wider(left, right), left, right) for left, right in pairs]
 
     for left, right in pairs:
         lower_builtin(symbol, left, right)(generate)
@@ -146,80 +137,3 @@ def clamp(builder: Any, x: Any, predicate: str, bound: float) -> Any:
     # Compared from the bound's side this is one instruction on x86.
     limit = constant(bound)
     return builder.select(builder.fcmp_ordered(predicate, limit, x), limit, x)
-
-
-def _exp2(builder: Any, x: Any) -> Any:
-    x = clamp(builder, clamp(builder, x, ">", EXP2_LOWEST), "<", EXP2_HIGHEST)
-    shifted = builder.fadd(x, constant(ROUNDER))
-    remainder = builder.fsub(x, builder.fsub(shifted, constant(ROUNDER)))
-    mantissa = polynomial(builder, EXP2_COEFFICIENTS, remainder)
-    # The rounded integer goes into the exponent's bits.
-    exponent = builder.shl(builder.bitcast(shifted, INTEGERS), ir.Constant(INTEGERS, [23] * LANES))
-    return builder.bitcast(builder.add(builder.bitcast(mantissa, INTEGERS), exponent), FLOATS)
-
-
-@intrinsic
-def exp2(typing_context: Any, x: Any) -> Any:
-    """2^x to about 1e-7 relative; saturates at the ends of the normal range, keeps NaN."""
-    kind = wider(x)
-    return None if kind is None else (kind(x), elementwise(_exp2))
-
-
-@intrinsic
-def fma(typing_context: Any, x: Any, y: Any, z: Any) -> Any:
-    """x y + z, fused where the machine can."""
-    kind = wider(x, y, z)
-    return None if kind is None else (kind(x, y, z), elementwise(multiply_add))
-
-
-@intrinsic
-def dot(typing_context: Any, x: Any, y: Any, z: Any) -> Any:
-    """z plus the sum over the four parts of x y, for quads x and y and a vector z, in order."""
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        result = args[2]
-        for left, right in zip(*(split(builder, quad, value) for value in args[:2]), strict=True):
-            result = multiply_add(builder, left, right, result)
-        return result
-
-    return vector(quad, quad, vector), generate
-
-
-@intrinsic
-def absolute(typing_context: Any, x: Any) -> Any:
-    """Absolute value of a vector."""
-    return vector(vector), lambda context, builder, sig, args: call(builder, "llvm.fabs.v16f32", FLOATS, args)
-
-
-@intrinsic
-def positive(typing_context: Any, x: Any) -> Any:
-    """max(x, 0) of a vector, keeping NaN."""
-    return vector(vector), lambda context, builder, sig, args: clamp(builder, args[0], ">", 0.0)
-
-
-@intrinsic
-def where_negative(typing_context: Any, x: Any, y: Any, z: Any) -> Any:
-    """y in the lanes where the vector x is below zero, z elsewhere."""
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.select(builder.fcmp_ordered("<", args[0], constant(0.0)), args[1], args[2])
-
-    return vector(vector, vector, vector), generate
-
-
-@intrinsic
-def total(typing_context: Any, x: Any) -> Any:
-    """The sum over a vector's lanes, in a fixed order."""
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        value, width = args[0], LANES
-        while width > 1:
-            width //= 2
-            low, high = (
-                builder.shuffle_vector(value, value, ir.Constant(ir.VectorType(INT32, width), list(lanes)))
-                for lanes in (range(width), range(width, 2 * width))
-            )
-            value = builder.fadd(low, high)
-        return builder.extract_element(value, ir.Constant(INT32, 0))
-
-    return types.float32(vector), generate

@@ -1,0 +1,174 @@
+"""Every layout draws what it is told, says why where it has nothing, and leaves its data beside it."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.analysis.collect import Reading
+from bench.analysis.figures import draw, figure_data, save
+from bench.analysis.labels import axis_value, metric_label
+from bench.analysis.statistics import summarise
+from bench.spec.load import load_catalogue
+from bench.spec.renderings import Rendering
+
+FIGURES = [name for name, one in load_catalogue().artifacts.items() if one.layout.kind != "table"]
+KINDS = {name: load_catalogue().artifacts[name].layout.kind for name in FIGURES}
+DRAWN = [name for name in FIGURES if KINDS[name] != "attention"]
+
+
+def made_up(name, filled=lambda number: True):
+    """A reading for every entry of a figure: seeds around a value of its own, or a reason."""
+    readings = []
+    for number, entry in enumerate(Rendering("quick", name).entries):
+        if not filled(number):
+            readings.append(Reading(entry, f"not-run: reason {number % 2}"))
+            continue
+        summary = summarise([number + 1.0, number + 2.0, number + 3.0])
+        curve = pd.DataFrame(
+            [
+                {"index": float(index), **summarise([number + index, number + index + 1.0]).as_row()}
+                for index in range(1, 4 if KINDS[name] == "curve" else 2)
+            ]
+        )
+        readings.append(Reading(entry, "ok", summary, curve, fingerprints=("a", "b")))
+    return readings
+
+
+@pytest.fixture(autouse=True)
+def _closed():
+    yield
+    plt.close("all")
+
+
+def panels_of(name, readings):
+    """Readings by panel title, in the order of the panels."""
+    field = getattr(load_catalogue().artifacts[name].layout, "panel", None)
+    panels = {}
+    for reading in readings:
+        panels.setdefault(axis_value(reading.entry, field) if field else "", []).append(reading)
+    return panels
+
+
+def drawn_panels(name, readings):
+    """(axes, readings) of each panel that is shown; as many panels as there should be."""
+    figure = draw(load_catalogue().artifacts[name], readings, f"heading of {name}")
+    said = f"heading of {name} {load_catalogue().artifacts[name].note}"
+    assert figure.get_suptitle().split() == said.split(), "the heading, and the note under it"
+    shown = [ax for ax in figure.axes if ax.get_visible()]
+    panels = panels_of(name, readings)
+    assert [ax.get_title() for ax in shown] == list(panels)
+    return list(zip(shown, panels.values(), strict=True))
+
+
+@pytest.mark.parametrize("name", [name for name in DRAWN if KINDS[name] == "curve"])
+def test_curves_show_every_mean(name):
+    for ax, readings in drawn_panels(name, made_up(name)):
+        assert len(ax.lines) == len(readings)
+        for line, reading in zip(ax.lines, readings, strict=True):
+            np.testing.assert_array_equal(line.get_xydata(), reading.curve[["index", "mean"]])
+        assert len(ax.collections) == len(readings), "one band a line"
+        assert ax.get_ylabel() == metric_label(load_catalogue().artifacts[name].layout.y)
+
+
+@pytest.mark.parametrize("name", [name for name in DRAWN if KINDS[name] == "scaling"])
+def test_scaling_shows_every_mean_over_the_setting(name):
+    layout = load_catalogue().artifacts[name].layout
+    for ax, readings in drawn_panels(name, made_up(name)):
+        wanted = sorted((float(axis_value(r.entry, layout.x)), r.summary.mean) for r in readings)
+        shown = sorted(tuple(point) for line in ax.lines for point in line.get_xydata().tolist())
+        assert shown == wanted
+        for line in ax.lines:
+            assert (np.diff(line.get_xdata()) > 0).all(), "a line doubles back: two entries share a point"
+        assert ax.get_xscale() == ("log" if layout.log_x else "linear")
+        assert ax.get_yscale() == ("log" if layout.log_y else "linear")
+
+
+@pytest.mark.parametrize("name", [name for name in DRAWN if KINDS[name] == "bar"])
+def test_bars_stand_side_by_side_and_show_every_mean(name):
+    for ax, readings in drawn_panels(name, made_up(name)):
+        assert [bar.get_height() for bar in ax.patches] == [r.summary.mean for r in readings]
+        places = sorted((bar.get_x(), bar.get_x() + bar.get_width()) for bar in ax.patches)
+        for (_, end), (start, _) in pairwise(places):
+            assert start >= end - 1e-9, "bars cover each other"
+        layout = load_catalogue().artifacts[name].layout
+        groups = list(dict.fromkeys(axis_value(r.entry, layout.group) for r in readings))
+        assert [label.get_text() for label in ax.get_xticklabels()] == groups
+        for bar, reading in zip(ax.patches, readings, strict=True):
+            group = groups.index(axis_value(reading.entry, layout.group))
+            assert abs(bar.get_x() + bar.get_width() / 2 - group) < 0.5, "a bar stands in its group"
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_line_looks_the_same_in_every_panel_and_is_in_the_legend(name):
+    figure = draw(load_catalogue().artifacts[name], made_up(name), "heading")
+    looks, labels = {}, set()
+    for ax in figure.axes:
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
+            first = handle[0] if isinstance(handle, tuple) else handle
+            colour = first.get_facecolor() if hasattr(first, "get_facecolor") else first.get_color()
+            looks.setdefault(label, set()).add(str(colour))
+            labels.add(label)
+    assert all(len(colours) == 1 for colours in looks.values())
+    assert {text.get_text() for text in figure.legends[0].get_texts()} == labels
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_panel_without_numbers_says_why(name):
+    for ax, readings in drawn_panels(name, made_up(name, filled=lambda number: False)):
+        assert [text.get_text() for text in ax.texts] == ["\n".join(sorted({r.status for r in readings}))]
+        assert not ax.lines
+        assert not ax.patches
+
+
+@pytest.mark.parametrize("kind", ["curve", "scaling", "bar"])
+def test_an_entry_without_a_number_is_left_out_of_its_panel(kind):
+    name = next(name for name in DRAWN if KINDS[name] == kind)
+    for ax, readings in drawn_panels(name, made_up(name, filled=lambda number: number % 3 != 1)):
+        filled = [r for r in readings if r.summary]
+        shown = {"curve": len(ax.lines), "bar": len(ax.patches)}
+        shown["scaling"] = sum(len(line.get_xdata()) for line in ax.lines)
+        assert shown[kind] == len(filled)
+
+
+def test_one_seed_draws_without_an_interval():
+    name = next(name for name in DRAWN if KINDS[name] == "bar")
+    readings = [replace(r, summary=summarise([2.0])) for r in made_up(name)]
+    for ax, shown in drawn_panels(name, readings):
+        assert len(ax.patches) == len(shown)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_the_data_beside_a_figure_hold_every_entry(name):
+    readings = made_up(name, filled=lambda number: number % 3 != 1)
+    data = figure_data(readings)
+    assert len(data) == sum(len(r.curve) if r.summary else 1 for r in readings)
+    for reading in readings:
+        cell = reading.entry.cell
+        own = data[
+            (data["task"] == cell.task)
+            & (data["method"] == cell.method)
+            & (data["settings"] == cell.slug)
+            & (data["metric"] == reading.entry.metric)
+            & (data["label"] == reading.entry.label)
+        ]
+        assert (own["status"] == reading.status).all()
+        if reading.summary:
+            np.testing.assert_array_equal(own[["index", "mean"]], reading.curve[["index", "mean"]])
+            assert (own["fingerprints"] == "a b").all()
+        else:
+            assert own["mean"].isna().all()
+
+
+def test_equal_figures_have_equal_bytes(tmp_path):
+    written, artifact = [], load_catalogue().artifacts["dmh_fig02"]
+    readings = made_up("dmh_fig02")[:3]
+    for turn in ("first", "second"):
+        (tmp_path / turn).mkdir()
+        save(draw(artifact, readings, "heading"), tmp_path / turn, "one")
+        written.append([(tmp_path / turn / f"one.{kind}").read_bytes() for kind in ("png", "pdf")])
+    assert written[0] == written[1]
+    assert not plt.get_fignums(), "a figure that was saved is closed"

@@ -1,0 +1,49 @@
+"""Intervals over seeds cover what they say."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from bench.analysis.statistics import summarise
+
+
+@given(
+    st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=12).filter(lambda values: np.std(values) > 1e-3),
+    st.sampled_from([0.5, 0.9, 0.95, 0.99]),
+)
+def test_the_interval_is_scipys(values, confidence):
+    summary = summarise(values, confidence)
+    low, high = stats.t.interval(confidence, len(values) - 1, np.mean(values), stats.sem(values))
+    scale = max(map(abs, values))
+    assert summary.mean == pytest.approx(np.mean(values), abs=1e-9 * scale)
+    assert summary.low == pytest.approx(low, rel=1e-9, abs=1e-9 * scale)
+    assert summary.high == pytest.approx(high, rel=1e-9, abs=1e-9 * scale)
+    assert summary.n == len(values)
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 10])
+def test_the_interval_covers_the_truth_as_often_as_it_says(seeds):
+    draws = np.random.default_rng(seeds).normal(7.0, 3.0, size=(4000, seeds))
+    covered = [summary.low <= 7.0 <= summary.high for summary in map(summarise, draws)]
+    # Four standard errors of a share of 0.95 in 4,000 draws.
+    assert abs(np.mean(covered) - 0.95) < 4 * math.sqrt(0.95 * 0.05 / 4000)
+
+
+def test_one_seed_has_no_interval():
+    summary = summarise([3.5])
+    assert (summary.mean, summary.n) == (3.5, 1)
+    assert math.isnan(summary.low)
+    assert math.isnan(summary.high)
+
+
+def test_equal_seeds_have_an_interval_of_no_width():
+    assert summarise([2.0, 2.0, 2.0]).as_row() == {"mean": 2.0, "low": 2.0, "high": 2.0, "n": 3}
+
+
+def test_no_seed_is_an_error():
+    with pytest.raises(ValueError, match=r"^values must hold at least one number$"):
+        summarise([])

@@ -1,0 +1,66 @@
+"""What a user reads who made a mistake: one paragraph with file, key and remedy, and a non-zero exit."""
+
+import shutil
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+def refused(suite, *words):
+    """Ask for a plan; the exit code must not be zero and the output must hold the words."""
+    said = suite.snakemake("plan", check=False)
+    assert suite.exit_code != 0
+    assert "Traceback" not in said
+    for word in words:
+        assert word in said, said
+    return said
+
+
+def test_a_typo_in_an_artifact_file(suite):
+    suite.edit("workflow/papers/dmh/fig02.yaml", "seeds:", "seedz:")
+    refused(suite, "workflow/papers/dmh/fig02.yaml", "seedz", "Did you mean 'seeds'", "Correct the file")
+
+
+def test_an_unknown_method(suite):
+    suite.edit("workflow/papers/dmh/fig02.yaml", "ad-mamba", "ad-mambo")
+    refused(suite, "workflow/papers/dmh/fig02.yaml", "unknown method 'ad-mambo'", "Did you mean 'ad-mamba'")
+
+
+def test_an_impossible_tier(suite):
+    said = suite.run([sys.executable, "-m", "snakemake", "plan", "--config", "tier=quik"], check=False)
+    assert suite.exit_code != 0
+    assert "config key tier" in said
+    assert "unknown tier 'quik'. Did you mean 'quick'" in said
+
+
+def test_a_damaged_dataset_file(suite):
+    data = suite.root / "results/tiny/datasets/darkroom/default/data/histories.npz"
+    content = bytearray(data.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    data.write_bytes(bytes(content))
+    shutil.rmtree(suite.root / "results/tiny/cells/darkroom/ad-mamba/default/seed-0")
+    said = suite.snakemake("dmh_fig02", "--cores", "1", check=False)
+    assert suite.exit_code != 0
+    assert "histories.npz: damaged or edited: sha256 is" in said
+    assert "key facts.sha256" in said
+    assert "Delete results/tiny/datasets/darkroom/default and run again" in said
+    assert not (suite.root / "results/tiny/cells/darkroom/ad-mamba/default/seed-0/train.json").exists()
+
+
+def test_a_missing_checkpoint(suite):
+    folder = suite.root / "results/tiny/cells/darkroom/ad-mamba/default/seed-0"
+    shutil.rmtree(folder / "checkpoints")
+    (folder / "evaluate.json").unlink()
+    said = suite.snakemake("dmh_fig02", "--cores", "1", check=False)
+    assert suite.exit_code != 0
+    assert "missing, although" in said
+    assert "run again: the cell is then trained anew" in said
+
+
+def test_a_bad_setting_on_the_command_line(suite):
+    said = suite.run([sys.executable, "-m", "bench.train", "--tier", "tiny", "--task", "darkroom", "--method",
+                      "ad-mamba", "--settings", "context_order=sideways"], check=False)
+    assert suite.exit_code == 2
+    assert "must be one of 'return', 'time', got 'sideways'" in said

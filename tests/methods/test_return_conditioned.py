@@ -1,0 +1,192 @@
+"""DT and DeMa: what windows hold, what a prediction may see, and that decoding equals the training pass."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from bench.datasets.trajectories import Trajectories, Trajectory
+from bench.methods.base import make_learner
+from bench.methods.dema import RecurrentPolicy
+from bench.methods.return_conditioned import WindowPolicy
+from bench.spec.cells import defaults
+
+LENGTHS = (1, 9, 4, 13, 2)
+NEAR = {"rtol": 1e-4, "atol": 2e-5}
+MODELS = [
+    ("dt", {}),
+    *(
+        ("dema", {"tokens": tokens, "block": block})
+        for tokens in ("b3ld", "bl3d")
+        for block in ("pre", "post")
+    ),
+    ("dema", {"position_embedding": True}),
+    ("dema", {"tokens": "bl3d", "position_embedding": True}),
+]
+
+
+def make(method, **changes):
+    """A tiny learner on Hopper's shapes, its weights far enough from zero for every input to matter."""
+    torch.manual_seed(0)
+    options = defaults("hopper-medium", method)
+    tiny = {"embedding_dim": 16, "d_model": 16, "layers": 2, "context_length": 5, "dropout": 0.0}
+    options |= {key: value for key, value in tiny.items() if key in options} | changes
+    learner = make_learner(method, options)
+    with torch.no_grad():
+        for parameter in learner.model.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+    learner.model.eval()
+    return learner
+
+
+def labelled_dataset():
+    """Trajectories of LENGTHS whose first two observations name trajectory and step, with random rewards."""
+    generator = np.random.default_rng(0)
+    episodes = []
+    for number, length in enumerate(LENGTHS):
+        observations = generator.normal(size=(length + 1, 11))
+        observations[:, 0], observations[:, 1] = number, np.arange(length + 1)
+        actions, rewards = generator.uniform(-1, 1, (length, 3)), generator.normal(size=length)
+        episodes.append(Trajectory.whole(observations, actions, rewards, terminated=bool(number % 2)))
+    return Trajectories.from_episodes(episodes)
+
+
+def drawn_batch(**changes):
+    dataset = labelled_dataset()
+    learner = make("dema", normalise_states=False, batch_size=400, **changes)
+    learner.prepare(dataset)
+    return dataset, {k: v.numpy() for k, v in learner.batch(dataset, np.random.default_rng(1)).items()}
+
+
+@pytest.mark.parametrize("mode", ["window", "recurrent"])
+def test_windows_hold_consecutive_steps_of_one_trajectory_and_their_returns_to_go(mode):
+    dataset, batch = drawn_batch(mode=mode, return_scale=10.0)
+    met = set()
+    for row in range(400):
+        mask = batch["mask"][row]
+        real = int(mask.sum())
+        assert mask[-real:].all(), "padding is on the left"
+        trajectory, steps = batch["states"][row, mask, 0], batch["states"][row, mask, 1].astype(int)
+        assert (trajectory == trajectory[0]).all(), "a window crosses into another trajectory"
+        assert steps.tolist() == list(range(steps[0], steps[0] + real))
+        assert batch["timesteps"][row, mask].tolist() == steps.tolist()
+        episode = dataset[int(trajectory[0])]
+        whole = mode == "recurrent"
+        assert real == (len(episode) if whole else min(5, len(episode) - steps[0]))
+        np.testing.assert_array_equal(batch["actions"][row, mask], episode.actions[steps])
+        to_go = [episode.rewards[step:].sum(dtype=np.float64) / 10 for step in steps]
+        np.testing.assert_allclose(batch["returns"][row, mask, 0], to_go, rtol=1e-5, atol=1e-6)
+        for name in ("returns", "states", "actions", "timesteps"):
+            assert not batch[name][row, ~mask].any(), "padding is zero"
+        met.add((int(trajectory[0]), int(steps[0])))
+    starts = [1] * len(LENGTHS) if mode == "recurrent" else LENGTHS
+    assert met == {(number, step) for number, count in enumerate(starts) for step in range(count)}
+
+
+def test_windows_start_at_every_step_alike():
+    _, batch = drawn_batch()
+    rows = np.arange(400), batch["mask"].argmax(axis=1)
+    shares = np.bincount(batch["states"][rows][:, 0].astype(int)) / 400
+    np.testing.assert_allclose(shares, np.array(LENGTHS) / sum(LENGTHS), atol=0.06)
+
+
+def test_states_are_standardised_by_the_dataset_and_a_checkpoint_keeps_it():
+    dataset, learner, other = labelled_dataset(), make("dt"), make("dt")
+    learner.prepare(dataset)
+    normalised = learner.normalise(dataset.observations)
+    np.testing.assert_allclose(normalised.mean(axis=0), 0.0, atol=1e-5)
+    np.testing.assert_allclose(normalised.std(axis=0), 1.0, atol=1e-4)
+    other.restore(learner.state())
+    np.testing.assert_array_equal(other.normalise(dataset.observations), normalised)
+
+
+def random_window(learner, length, rows=2):
+    batch = learner.random_windows(rows, length, np.random.default_rng(2))
+    return batch | {"timesteps": batch["timesteps"] + 3}
+
+
+@pytest.mark.parametrize(("method", "changes"), MODELS)
+def test_padding_on_the_left_does_not_change_predictions(method, changes):
+    learner = make(method, **changes)
+    bare = random_window(learner, 4)
+    padded = {name: torch.cat([torch.zeros_like(v[:, :3]), v], dim=1) for name, v in bare.items()}
+    with torch.no_grad():
+        torch.testing.assert_close(learner.model(**padded)[:, 3:], learner.model(**bare), **NEAR)
+
+
+@pytest.mark.parametrize(("method", "changes"), MODELS)
+def test_a_prediction_sees_its_state_and_the_past_and_never_its_own_action(method, changes):
+    learner = make(method, **changes)
+    batch = random_window(learner, 6)
+    with torch.no_grad():
+        before = learner.model(**batch)
+        for name, first_seen in [("actions", 4), ("states", 3), ("returns", 3)]:
+            changed = batch | {name: batch[name].clone()}
+            changed[name][:, 3] += 1.0
+            after = learner.model(**changed)
+            torch.testing.assert_close(after[:, :first_seen], before[:, :first_seen], rtol=0, atol=1e-6)
+            assert (after[:, first_seen] - before[:, first_seen]).abs().max() > 1e-4, f"{name} are not seen"
+
+
+def test_the_loss_is_the_mean_squared_error_over_real_steps():
+    dataset, learner = labelled_dataset(), make("dt", batch_size=50)
+    learner.prepare(dataset)
+    batch = learner.batch(dataset, np.random.default_rng(0))
+    assert not batch["mask"].all()
+    with torch.no_grad():
+        squares = (learner.model(**batch) - batch["actions"]) ** 2
+        wanted = sum(squares[row, batch["mask"][row]].sum() for row in range(50)) / (3 * batch["mask"].sum())
+        torch.testing.assert_close(learner.loss(batch), wanted)
+
+
+def decoded(learner, policy, steps, alive):
+    """Raw states (episodes, steps, S), returns (episodes, steps) and the policy's actions to them."""
+    generator = np.random.default_rng(3)
+    learner.mean = generator.normal(size=11).astype(np.float32)
+    learner.std = generator.uniform(0.5, 2.0, size=11).astype(np.float32)
+    states = generator.normal(size=(2, steps, 11)).astype(np.float32)
+    returns = generator.uniform(1000, 3000, size=(2, steps)).astype(np.float32)
+    with torch.no_grad():
+        actions = [policy.act(states[:, t], returns[:, t], alive[t]) for t in range(steps)]
+    return states, returns, np.stack(actions, axis=1)
+
+
+def at_once(learner, states, returns, actions, first, last, rows):
+    """What the training pass predicts for step `last` from the window that starts at `first`."""
+    window = slice(first, last + 1)
+    steps = torch.arange(first, last + 1).clamp(max=learner.options["max_timestep"] - 1)
+    with torch.no_grad():
+        predicted = learner.model(
+            returns=torch.from_numpy(returns[rows, window])[..., None] / learner.options["return_scale"],
+            states=torch.from_numpy((states[rows, window] - learner.mean) / learner.std),
+            actions=torch.from_numpy(actions[rows, window]),
+            timesteps=steps.expand(len(rows), -1),
+            mask=torch.ones(len(rows), last + 1 - first, dtype=torch.bool),
+        )
+    return predicted[:, -1].numpy()
+
+
+@pytest.mark.parametrize(("method", "changes"), MODELS)
+def test_the_window_policy_predicts_from_the_last_steps(method, changes):
+    learner = make(method, max_timestep=7, **changes)
+    alive = np.array([[True, t < 6] for t in range(10)])
+    policy = learner.policy(2)
+    assert isinstance(policy, WindowPolicy)
+    states, returns, actions = decoded(learner, policy, 10, alive)
+    for t in range(10):
+        rows = np.flatnonzero(alive[t])
+        wanted = at_once(learner, states, returns, actions, max(0, t - 4), t, rows)
+        np.testing.assert_allclose(actions[rows, t], wanted, **NEAR)
+    assert not actions[1, 6:].any(), "an episode that is over takes no action"
+
+
+@pytest.mark.parametrize("changes", [changes for method, changes in MODELS if method == "dema"])
+def test_the_recurrent_policy_predicts_from_the_whole_trajectory(changes):
+    learner = make("dema", mode="recurrent", max_timestep=7, **changes)
+    policy = learner.policy(2)
+    assert isinstance(policy, RecurrentPolicy)
+    states, returns, actions = decoded(learner, policy, 10, np.ones((10, 2), bool))
+    for t in range(10):
+        wanted = at_once(learner, states, returns, actions, 0, t, np.arange(2))
+        np.testing.assert_allclose(actions[:, t], wanted, **NEAR)
