@@ -9,7 +9,7 @@ import torch
 
 from bench.methods.base import make_learner
 from bench.record import Rows, SkippedError, stage_command
-from bench.runtime import one_thread
+from bench.runtime import described, one_thread
 from bench.spec.errors import UserError
 from bench.spec.jobs import Job, dataset_job
 from bench.spec.load import load_catalogue
@@ -36,7 +36,7 @@ def evaluate(job: Job) -> tuple[Rows, dict[str, Any]]:
                 f"{path}: missing, although {trained.record} says the cell is trained. "
                 f"Delete {trained.folder} and run again: the cell is then trained anew."
             )
-        saved = torch.load(path, weights_only=False)
+        saved = torch.load(path, map_location="cpu", weights_only=False)
         learner.model.load_state_dict(saved["model"])
         learner.restore(saved["learner"])
         learner.model.eval()
@@ -46,7 +46,7 @@ def evaluate(job: Job) -> tuple[Rows, dict[str, Any]]:
                 learner, job.options, job.cell.task, job.seed, facts
             )
         ]
-    return rows, {"checkpoints": checkpoint_steps(trained.options)}
+    return rows, {"checkpoints": checkpoint_steps(trained.options), **described(torch.device("cpu"))}
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from bench.counting import macs, macs_by_torch, parameters, parameters_by_fvcore
 from bench.memory import peak_during
 from bench.methods.base import Learner, make_learner
 from bench.record import Rows, stage_command
-from bench.runtime import one_thread
+from bench.runtime import described, one_thread
 from bench.spec.jobs import Job
 from bench.spec.load import load_catalogue
 from bench.spec.seeds import stream, stream_seed
@@ -84,6 +84,7 @@ def probe(job: Job) -> tuple[Rows, dict[str, Any]]:
     facts = {
         "parameters_by_fvcore": parameters_by_fvcore(learner.model),
         "macs_by_torch": macs_by_torch(learner.model, single),
+        **described(torch.device("cpu")),
         "timed_batch_size": sequences,
         "batch_size_of_training_hours": options["batch_size"],
     }

@@ -17,7 +17,7 @@ import torch
 from bench.datasets.integrity import verified
 from bench.methods.base import Learner, make_learner
 from bench.record import DivergedError, Rows, SkippedError, stage_command
-from bench.runtime import one_thread
+from bench.runtime import described, one_thread, training_device
 from bench.spec.jobs import Job
 from bench.spec.load import load_catalogue
 from bench.spec.seeds import stream, stream_seed
@@ -55,6 +55,8 @@ class Run:
         self.identity = job.fingerprint
         torch.manual_seed(stream_seed("init", job.cell.key, job.seed))
         self.learner: Learner = make_learner(job.cell.method, self.options)
+        self.device = training_device()
+        self.learner.model.to(self.device)
         torch.manual_seed(stream_seed("dropout", job.cell.key, job.seed))
         self.generator = stream("batch", job.cell.key, job.seed)
         self.optimiser = torch.optim.AdamW(
@@ -70,7 +72,8 @@ class Run:
 
     def update(self, dataset: Any) -> None:
         """One gradient update; raises DivergedError where the loss is not finite."""
-        loss = self.learner.loss(self.learner.batch(dataset, self.generator))
+        batch = self.learner.batch(dataset, self.generator)
+        loss = self.learner.loss({name: values.to(self.device) for name, values in batch.items()})
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.learner.model.parameters(), self.options["gradient_clip"])
@@ -98,7 +101,7 @@ class Run:
     def resume(self) -> None:
         """Go on from the newest checkpoint of this fingerprint; those of another one are removed."""
         for path in sorted((self.folder / "checkpoints").glob("step-*.pt"), reverse=True):
-            saved = torch.load(path, weights_only=False)
+            saved = torch.load(path, map_location="cpu", weights_only=False)
             if saved["fingerprint"] != self.identity:
                 path.unlink()
             elif self.step == 0:
@@ -137,7 +140,7 @@ def train(job: Job) -> tuple[Rows, dict[str, Any]]:
         for start in range(0, len(run.losses) - every + 1, every)
     ]
     parameters = sum(p.numel() for p in run.learner.model.parameters() if p.requires_grad)
-    return curve, {"updates": run.step, "trainable_parameters": parameters}
+    return curve, {"updates": run.step, "trainable_parameters": parameters, **described(run.device)}
 
 
 if __name__ == "__main__":

@@ -163,7 +163,7 @@ class Learner(base.Learner):
         """Mean cross-entropy over both branches and all steps but the padded ones (equal weights)."""
         logits = self.model(**batch)
         block = batch["trained"] % (self.blocks.count + 1)
-        step = block.unsqueeze(1) * self.blocks.steps + torch.arange(self.blocks.steps)
+        step = block.unsqueeze(1) * self.blocks.steps + torch.arange(self.blocks.steps, device=block.device)
         targets = batch["actions"].masked_fill(step >= self.blocks.horizon, -100)
         branches = len(logits) // len(targets)
         return nn.functional.cross_entropy(logits.flatten(0, 1), targets.repeat(branches, 1).flatten())

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from torch import Tensor, nn
 
 from bench.nn.attention import AttentionState, CausalSelfAttention
-from bench.nn.mixer import MambaMixer, MixerState
+from bench.nn.mixer import MambaMixer, StepState
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU}
-BlockState = MixerState | AttentionState
+BlockState: TypeAlias = "StepState | AttentionState"
 
 
 class MLP(nn.Sequential):

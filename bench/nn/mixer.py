@@ -6,7 +6,7 @@ Parameter names and shapes are those of mamba-ssm's `Mamba`, so that its checkpo
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +14,9 @@ from torch import Tensor, nn
 
 from bench.nn.backends.select import choose_backend
 from bench.nn.scan import selective_scan, selective_scan_step
+
+if TYPE_CHECKING:
+    from bench.nn.backends.numba_step import CompiledState, PreparedWeights
 
 STEP_MIN, STEP_MAX, STEP_FLOOR = 1e-3, 1e-1, 1e-4
 # Wider convolutions do not fit the compiled kernels and take the general path.
@@ -25,6 +28,9 @@ class MixerState(NamedTuple):
 
     convolution: Tensor  # (batch, d_conv - 1, channels)
     scan: Tensor  # (batch, channels, states)
+
+
+StepState: TypeAlias = "MixerState | CompiledState"
 
 
 class ScanInputs(NamedTuple):
@@ -72,6 +78,8 @@ class MambaMixer(nn.Module):
         self.A_log = nn.Parameter(torch.empty(channels, d_state))
         self.D = nn.Parameter(torch.empty(channels))
         self.out_proj = nn.Linear(channels, d_model, bias=False)
+        # Weights laid out for the compiled step, and the versions of the parameters they were laid out from.
+        self._prepared: tuple[list[int], PreparedWeights] | None = None
         self.reset_scan_parameters()
 
     @torch.no_grad()
@@ -102,14 +110,10 @@ class MambaMixer(nn.Module):
                 f"got {resets.dtype} of {tuple(resets.shape)}"
             )
         xz = self.in_proj(x)
-        name = choose_backend("auto", x.device, xz.dtype)
-        if name == "numba" and xz.dtype == torch.float32 and self.d_conv <= COMPILED_TAPS:
+        if self._compiled(x.device, xz.dtype):
             from bench.nn.backends.numba_mixer import mix
 
-            assert self.conv1d.bias is not None
-            weights = (self.conv1d.weight, self.conv1d.bias, self.x_proj.weight)
-            step_weights = (self.dt_proj.weight, self.dt_proj.bias)
-            return self.out_proj(mix(xz, *weights, *step_weights, -torch.exp(self.A_log), self.D, resets))
+            return self.out_proj(mix(xz, *self._weights(), resets))
         given = self._scan_inputs(xz, resets)
         return self.out_proj(selective_scan(**given._asdict(), resets=resets))
 
@@ -118,17 +122,36 @@ class MambaMixer(nn.Module):
         self._check(x, ("batch", "length"))
         return self._scan_inputs(self.in_proj(x), resets)
 
-    def step(self, x: Tensor, state: MixerState) -> tuple[Tensor, MixerState]:
-        """Advance by one token x (batch, d_model); returns y (batch, d_model) and the new state."""
+    def step(self, x: Tensor, state: StepState) -> tuple[Tensor, StepState]:
+        """Advance by one token x (batch, d_model); returns y (batch, d_model) and the new state.
+
+        Without gradients and on a CPU the state takes the compiled kernels' layout at the first step and is
+        from then on overwritten: copy one to keep it. Raises ValueError for a wrong shape.
+        """
         self._check(x, ("batch",))
+        if not torch.is_grad_enabled() and self._compiled(x.device, x.dtype):
+            return self._compiled_step(x, state)
+        if not isinstance(state, MixerState):
+            from bench.nn.backends.numba_step import plain_state
+
+            state = MixerState(*plain_state(state, self.channels, self.d_state, self.d_conv))
         inner, gate = self.in_proj(x).chunk(2, dim=-1)
         window = torch.cat([state.convolution, inner.unsqueeze(1)], dim=1)
-        bias = self.conv1d.bias
-        assert bias is not None
-        u = F.silu(torch.einsum("bkc,ck->bc", window, self.conv1d.weight.squeeze(1)) + bias)
+        weight, bias = self._convolution()
+        u = F.silu(torch.einsum("bkc,ck->bc", window, weight.squeeze(1)) + bias)
         given = self._project(u, gate)
         y, scan_state = selective_scan_step(state.scan, **given._asdict())
         return self.out_proj(y), MixerState(window[:, 1:], scan_state)
+
+    def _compiled_step(self, x: Tensor, state: StepState) -> tuple[Tensor, StepState]:
+        from bench.nn.backends.numba_step import advance, compiled_state, prepare
+
+        versions = [parameter._version for parameter in self.parameters()]
+        if isinstance(state, MixerState) or self._prepared is None or self._prepared[0] != versions:
+            self._prepared = versions, prepare(*self._weights())
+        if isinstance(state, MixerState):
+            state = compiled_state(state.convolution, state.scan)
+        return self.out_proj(advance(self.in_proj(x), state, self._prepared[1])), state
 
     def allocate_state(self, batch: int) -> MixerState:
         """Return the state before any token: zeros, on the device and in the dtype of the parameters."""
@@ -140,13 +163,26 @@ class MambaMixer(nn.Module):
 
     def _scan_inputs(self, xz: Tensor, resets: Tensor | None) -> ScanInputs:
         inner, gate = xz.chunk(2, dim=-1)
-        u = F.silu(causal_convolution(inner, self.conv1d.weight, self.conv1d.bias, resets))
+        u = F.silu(causal_convolution(inner, *self._convolution(), resets))
         return self._project(u, gate)
 
     def _project(self, u: Tensor, gate: Tensor) -> ScanInputs:
         low_rank, B, C = self.x_proj(u).split([self.dt_rank, self.d_state, self.d_state], dim=-1)
         delta = F.linear(low_rank, self.dt_proj.weight)
         return ScanInputs(u, delta, -torch.exp(self.A_log), B, C, self.D, gate, self.dt_proj.bias)
+
+    def _compiled(self, device: torch.device, dtype: torch.dtype) -> bool:
+        fits = dtype == torch.float32 and self.d_conv <= COMPILED_TAPS
+        return fits and choose_backend("auto", device, dtype) == "numba"
+
+    def _weights(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+        weight, bias = self._convolution()
+        decay = -torch.exp(self.A_log)
+        return weight, bias, self.x_proj.weight, self.dt_proj.weight, self.dt_proj.bias, decay, self.D
+
+    def _convolution(self) -> tuple[Tensor, Tensor]:
+        assert self.conv1d.bias is not None
+        return self.conv1d.weight, self.conv1d.bias
 
     def _check(self, x: Tensor, axes: tuple[str, ...]) -> None:
         if x.dim() != len(axes) + 1 or x.shape[-1] != self.d_model:

@@ -59,7 +59,8 @@ class Rendering:
     @cached_property
     def fingerprint(self) -> str:
         """Hash of everything it shows or that decides how."""
-        said = self.artifact.model_dump_json() + json.dumps([entry.missing for entry in self.entries]) + self._spoken()
+        missing = json.dumps([entry.missing for entry in self.entries])
+        said = self.artifact.model_dump_json() + missing + self._spoken()
         options: dict[str, Any] = {
             "artifact": hashlib.sha256(said.encode()).hexdigest(),
             "reported": _reported_hash() if self.kind == "table" else "",

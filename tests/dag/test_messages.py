@@ -60,7 +60,21 @@ def test_a_missing_checkpoint(suite):
 
 
 def test_a_bad_setting_on_the_command_line(suite):
-    said = suite.run([sys.executable, "-m", "bench.train", "--tier", "tiny", "--task", "darkroom", "--method",
-                      "ad-mamba", "--settings", "context_order=sideways"], check=False)
+    said = suite.run(
+        [
+            sys.executable,
+            "-m",
+            "bench.train",
+            "--tier",
+            "tiny",
+            "--task",
+            "darkroom",
+            "--method",
+            "ad-mamba",
+            "--settings",
+            "context_order=sideways",
+        ],
+        check=False,
+    )
     assert suite.exit_code == 2
     assert "must be one of 'return', 'time', got 'sideways'" in said

@@ -37,7 +37,9 @@ def test_filled_entries_only_rise(row):
     assert filled(row["artifact"]) >= int(row["filled"])
 
 
-@pytest.mark.parametrize("artifact", ["dmh_fig02", "dmh_table04", "dema_table07", "dema_fig02", "dema_table02"])
+@pytest.mark.parametrize(
+    "artifact", ["dmh_fig02", "dmh_table04", "dema_table07", "dema_fig02", "dema_table02"]
+)
 def test_the_first_artifacts_have_their_darkroom_and_hopper_cells(artifact):
     first = {"darkroom": ("ad-transformer", "ad-mamba", "dmh"), "hopper-medium": ("dt", "dema")}
     built = [e for e in entries(artifact, "quick") if e.cell.method in first.get(e.cell.task, ())]

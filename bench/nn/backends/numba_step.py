@@ -1,0 +1,106 @@
+"""One token through the inner part of a Mamba mixer on a CPU, by the compiled kernels; not differentiable."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from bench.nn.backends.layout import Array, array, by_block, channels_by_block, from_blocks
+from bench.nn.backends.numba_mixer import split
+from bench.nn.kernels import step as kernels
+from bench.nn.kernels.cache import compile_kernel
+from bench.nn.kernels.convolution import TAPS
+from bench.nn.kernels.vector import UNROLL
+
+
+class CompiledState(NamedTuple):
+    """A mixer's state in the kernels' layout: sixteen channels side by side."""
+
+    window: Tensor  # (batch, blocks, TAPS, LANES), the newest token last
+    scan: Tensor  # (batch, blocks, states, LANES)
+
+
+@cache
+def convolution_kernel() -> Callable[..., Any]:
+    """Compile the convolution's step, or find it compiled."""
+    return compile_kernel(kernels.convolution_step, kernels.CONVOLUTION_SIGNATURE)
+
+
+@cache
+def scan_kernel() -> Callable[..., Any]:
+    """Compile the scan's step, or find it compiled."""
+    return compile_kernel(kernels.scan_step, kernels.SCAN_SIGNATURE)
+
+
+def compiled_state(convolution: Tensor, scan: Tensor) -> CompiledState:
+    """Lay out earlier inputs (batch, taps - 1, channels) and a scan's state (batch, channels, states)."""
+    earlier = F.pad(convolution, (0, 0, TAPS - convolution.shape[1], 0))
+    return CompiledState(by_block(earlier), by_block(scan.transpose(1, 2), _padded(scan.shape[2])))
+
+
+def plain_state(state: CompiledState, channels: int, states: int, taps: int) -> tuple[Tensor, Tensor]:
+    """Undo `compiled_state`."""
+    earlier = from_blocks(state.window, channels)[:, TAPS - taps + 1 :]
+    return earlier, from_blocks(state.scan, channels)[:, :states].transpose(1, 2)
+
+
+class PreparedWeights(NamedTuple):
+    """A mixer's weights in the kernels' layout, so that a rollout lays them out once."""
+
+    taps: Array
+    conv_bias: Array
+    x_proj: Tensor
+    dt_weight: Tensor
+    dt_bias: Array
+    decay: Array
+    D: Array
+
+
+def prepare(
+    conv_weight: Tensor,
+    conv_bias: Tensor,
+    x_proj: Tensor,
+    dt_weight: Tensor,
+    dt_bias: Tensor,
+    A: Tensor,
+    D: Tensor,
+) -> PreparedWeights:
+    """Lay out a mixer's weights; A is -exp(A_log)."""
+    taps, channels, padded = conv_weight.shape[2], D.shape[0], _padded(A.shape[1])
+    # x_proj's rows for B and C are padded to whole quads, so that what it computes is in place for the
+    # kernel.
+    step, B, C = x_proj.split([dt_weight.shape[1], A.shape[1], A.shape[1]])
+    pad = (0, 0, 0, padded - A.shape[1])
+    return PreparedWeights(
+        array(by_block(F.pad(conv_weight.squeeze(1).t(), (0, 0, TAPS - taps, 0)))),
+        channels_by_block(conv_bias, channels),
+        torch.cat([step, F.pad(B, pad), F.pad(C, pad)]),
+        dt_weight,
+        channels_by_block(dt_bias, channels),
+        array(by_block(A.t() * (1 / math.log(2)), padded)),
+        channels_by_block(D, channels),
+    )
+
+
+def advance(xz: Tensor, state: CompiledState, weights: PreparedWeights) -> Tensor:
+    """Map in_proj's output for one token (batch, 2 channels) to out_proj's input, advancing `state` in
+    place.
+    """
+    x, z = (array(half) for half in xz.chunk(2, dim=-1))
+    u, y = torch.empty(x.shape), torch.empty(x.shape)
+    convolution_kernel()(x, array(state.window), weights.taps, weights.conv_bias, array(u))
+    low_rank, B, C = split(F.linear(u, weights.x_proj), weights.dt_weight.shape[1])
+    delta, scan = array(F.linear(low_rank, weights.dt_weight)), array(state.scan)
+    arguments = (array(u), delta, weights.decay, array(B), array(C), weights.D, z, weights.dt_bias)
+    scan_kernel()(*arguments, scan, array(y))
+    return y
+
+
+def _padded(states: int) -> int:
+    return math.ceil(states / UNROLL) * UNROLL
