@@ -14,16 +14,19 @@ from bench.spec.jobs import RESULTS, all_jobs
 from bench.spec.load import load_catalogue
 
 
+def gather(tier: str) -> pd.DataFrame:
+    """Every number of the tier's records, with what identifies and qualifies it."""
+    frames = [job_rows(job) for job in all_jobs(tier) if job.stage != "dataset"]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=RECORD_COLUMNS)
+
+
 @exit_with_message
 def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None:
     """Write the tidy file; a cell without a number has one row that says why."""
     load_catalogue().tier(tier)
-    frames = [job_rows(job) for job in all_jobs(tier) if job.stage != "dataset"]
-    cells = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=RECORD_COLUMNS)
-    write_atomically(
-        RESULTS / tier / "cells.csv", cells.to_csv(index=False, float_format="%.9g", lineterminator="\n")
-    )
-    print(f"{len(cells)} rows of {len(frames)} records")
+    cells = gather(tier)
+    write_atomically(RESULTS / tier / "cells.csv", cells.to_csv(index=False, lineterminator="\n"))
+    print(f"{len(cells)} rows")
 
 
 if __name__ == "__main__":

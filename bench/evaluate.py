@@ -10,7 +10,7 @@ import torch
 from bench.methods.base import make_learner
 from bench.record import Rows, SkippedError, stage_command
 from bench.runtime import described, one_thread
-from bench.spec.errors import UserError
+from bench.spec.errors import DatasetError, UserError
 from bench.spec.jobs import Job, dataset_job
 from bench.spec.load import load_catalogue
 from bench.train import checkpoint_path, checkpoint_steps
@@ -26,7 +26,10 @@ def evaluate(job: Job) -> tuple[Rows, dict[str, Any]]:
     task = load_catalogue().tasks[job.cell.task]
     protocol = load_catalogue().protocols[task.protocol]
     evaluator = importlib.import_module(f"bench.evaluators.{protocol.evaluator.replace('-', '_')}")
-    facts = (dataset_job(job.tier, job.cell).recorded() or {}).get("facts", {})
+    source = dataset_job(job.tier, job.cell)
+    facts = (source.recorded() or {}).get("facts")
+    if facts is None:
+        raise DatasetError(f"{source.record}: missing or damaged. Delete {source.folder} and run again.")
     learner = make_learner(job.cell.method, job.options)
     rows: Rows = []
     for step in checkpoint_steps(trained.options):

@@ -63,6 +63,7 @@ def probe(job: Job) -> tuple[Rows, dict[str, Any]]:
     sequences, generator = options["probe_batch_size"], stream("probe", job.cell.key)
     # Kernels are compiled, or read from their cache, before memory is looked at.
     training_step(learner, 1, generator)()
+    learner.model.zero_grad(set_to_none=True)
     step = training_step(learner, sequences, generator)
     memory = peak_during(step) / MIB
     step_seconds = median_seconds(step, options["probe_repeats"])

@@ -75,13 +75,9 @@ def run(job: Job, work: Work) -> None:
     except Exception as error:
         # A bug is data too, so that the tables still render; the `health` rule makes the run fail.
         traceback.print_exc()
-        status = (
-            "oom"
-            if type(error).__name__ == "OutOfMemoryError"
-            else f"failed: {type(error).__name__}: {error}"
-        )
+        status = "oom" if _is_out_of_memory(error) else f"failed: {type(error).__name__}: {error}"
     table = pd.DataFrame(rows, columns=list(COLUMNS))
-    write_atomically(job.table, table.to_csv(index=False, float_format="%.9g", lineterminator="\n"))
+    write_atomically(job.table, table.to_csv(index=False, lineterminator="\n"))
     sidecar = {
         "status": status,
         **_identity(job),
@@ -95,6 +91,11 @@ def run(job: Job, work: Work) -> None:
     }
     write_atomically(job.record, json.dumps(sidecar, indent=1) + "\n")
     print(f"{job.stage} {job.cell.key} seed {job.seed}: {status} in {sidecar['seconds']} s")
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether torch ran out of memory: a type of its own on a GPU, a plain RuntimeError on a CPU."""
+    return type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
 
 
 def _identity(job: Job) -> dict[str, Any]:
@@ -131,7 +132,6 @@ def _provenance() -> dict[str, Any]:
         "versions": versions,
         "python": platform.python_version(),
         "platform": platform_name(),
-        "threads": int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)),
     }
 
 

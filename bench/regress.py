@@ -7,7 +7,7 @@ they must lie within the protocol's margin. Both directions count: a gain is a d
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import pandas as pd
 import typer
@@ -32,13 +32,18 @@ def comparable(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[keep].assign(value=pd.to_numeric(rows["value"]))
 
 
+def _text(value: Any) -> str:
+    """A key as text: a number reads the same from a column of integers and from one of floats."""
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
+
+
 def differences(
     ours: pd.DataFrame, stored: pd.DataFrame, same_platform: bool
 ) -> list[tuple[str, str, str, str]]:
     """(cell and metric, stored, ours, what is wrong) of every row that differs, is missing or is new."""
     catalogue = load_catalogue()
     texts = [
-        frame.assign(**{name: frame[name].astype(str) for name in KEY}).set_index(KEY)["value"]
+        frame.assign(**{name: frame[name].map(_text) for name in KEY}).set_index(KEY)["value"]
         for frame in (ours, stored)
     ]
     both = pd.concat(texts, axis=1, keys=["ours", "stored"]).sort_index()
@@ -60,7 +65,7 @@ def differences(
         margin = 0.0 if exact else catalogue.protocols[catalogue.tasks[task].protocol].margin
         if abs(row["ours"] - row["stored"]) > margin:
             rule = "must be equal" if exact else f"may differ by {margin:g} on another platform"
-            found.append((name, f"{row['stored']:.9g}", f"{row['ours']:.9g}", rule))
+            found.append((name, f"{row['stored']:.17g}", f"{row['ours']:.17g}", rule))
     return found
 
 

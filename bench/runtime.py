@@ -42,4 +42,4 @@ def training_device() -> torch.device:
 def described(device: torch.device) -> dict[str, Any]:
     """What a record says of the device and of the scan's backend on it."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-    return {"device": name, "scan_backend": scan_backend(device)}
+    return {"device": name, "scan_backend": scan_backend(device), "threads": torch.get_num_threads()}

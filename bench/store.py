@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import pandas as pd
 import typer
 
-from bench.record import git_commit, platform_name, write_atomically
+from bench.cells import gather
+from bench.record import write_atomically
 from bench.spec.errors import UserError, exit_with_message
-from bench.spec.jobs import RESULTS, all_jobs
+from bench.spec.jobs import all_jobs
 from bench.spec.load import ROOT, load_catalogue
 
 STORED = ROOT / "results" / "stored"
@@ -28,8 +28,15 @@ def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None
             f"{len(waiting)} jobs of the {tier} tier are missing or out of date, the first being "
             f"{waiting[0].stage} of {waiting[0].cell.key}. Run: snakemake all --config tier={tier}"
         )
-    cells = pd.read_csv(RESULTS / tier / "cells.csv", dtype=str, keep_default_na=False)
-    cells = cells.assign(platform=platform_name(), git_commit=git_commit())
+    cells = gather(tier)
+    broken = cells[cells["status"].str.startswith(("failed", "skipped"))]
+    if len(broken):
+        first = broken.iloc[0]
+        raise UserError(
+            f"{len(broken)} rows of the {tier} tier did not end well, the first being {first['task']}/"
+            f"{first['method']}/{first['settings']} ({first['status']}). Mend the cause, then run: "
+            f"snakemake retry --config tier={tier}"
+        )
     write_atomically(STORED / tier / "cells.csv", cells.to_csv(index=False, lineterminator="\n"))
     print(f"stored {len(cells)} rows in results/stored/{tier}/cells.csv")
 

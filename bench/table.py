@@ -25,7 +25,7 @@ def main(
     table = long_table(rendering, readings, load_reported(REPORTED))
     rendering.folder.mkdir(parents=True, exist_ok=True)
     base = rendering.folder / artifact
-    table.to_csv(base.with_suffix(".csv"), index=False, float_format="%.6g", lineterminator="\n")
+    table.to_csv(base.with_suffix(".csv"), index=False, lineterminator="\n")
     title = heading(rendering, readings)
     base.with_suffix(".md").write_text(to_markdown(rendering, table, title))
     base.with_suffix(".tex").write_text(to_latex(table, title))

@@ -94,9 +94,14 @@ class Run:
             "fingerprint": self.identity, "step": self.step, "losses": self.losses,
             "model": self.learner.model.state_dict(), "learner": self.learner.state(),
             "optimiser": self.optimiser.state_dict(), "scheduler": self.scheduler.state_dict(),
-            "torch": torch.get_rng_state(), "numpy": self.generator.bit_generator.state,
+            "torch": torch.get_rng_state(), "cuda": self._cuda_state(),
+            "numpy": self.generator.bit_generator.state,
         }, temporary)  # fmt: skip
         temporary.replace(path)
+
+    def _cuda_state(self) -> torch.Tensor | None:
+        """The state of the GPU's generator, which dropout draws from there."""
+        return torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None
 
     def resume(self) -> None:
         """Go on from the newest checkpoint of this fingerprint; those of another one are removed."""
@@ -111,6 +116,8 @@ class Run:
                 self.optimiser.load_state_dict(saved["optimiser"])
                 self.scheduler.load_state_dict(saved["scheduler"])
                 torch.set_rng_state(saved["torch"])
+                if self.device.type == "cuda":
+                    torch.cuda.set_rng_state(saved["cuda"], self.device)
                 self.generator.bit_generator.state = saved["numpy"]
                 print(f"resumed after {self.step} updates")
 

@@ -27,4 +27,8 @@ def test_a_device_that_is_none_is_named(monkeypatch):
 
 
 def test_the_record_names_device_and_scan_backend():
-    assert described(torch.device("cpu")) == {"device": "cpu", "scan_backend": "numba"}
+    assert described(torch.device("cpu")) == {
+        "device": "cpu",
+        "scan_backend": "numba",
+        "threads": torch.get_num_threads(),
+    }

@@ -203,11 +203,11 @@ def test_the_sidecar_says_what_was_run(place):
     )
     assert record["seconds"] > 0
     assert record["peak_memory_mib"] > 10
+    assert record["facts"]["threads"] == 1
     assert {
         "git_commit",
         "versions",
         "platform",
-        "threads",
         "parts",
         "cpu_seconds",
         "started",

@@ -16,7 +16,8 @@ from bench.spec.load import load_catalogue
 
 RECORD_COLUMNS = [
     "task", "method", "settings", "seed", "step", "metric", "index", "value", "unit", "protocol",
-    "data_source", "budget", "status", "fingerprint", "seconds", "peak_memory_mib",
+    "data_source", "budget", "status", "fingerprint", "seconds", "peak_memory_mib", "device", "scan_backend",
+    "platform", "git_commit",
 ]  # fmt: skip
 
 
@@ -57,6 +58,9 @@ def job_rows(job: Job) -> pd.DataFrame:
         "protocol": task.protocol, "data_source": task.data_source, "budget": catalogue.tier(job.tier).budget,
         "status": record["status"], "fingerprint": record.get("fingerprint", ""),
         "seconds": record.get("seconds", 0.0), "peak_memory_mib": record.get("peak_memory_mib", 0.0),
+        "device": record.get("facts", {}).get("device", ""),
+        "scan_backend": record.get("facts", {}).get("scan_backend", ""),
+        "platform": record.get("platform", ""), "git_commit": record.get("git_commit", ""),
     }  # fmt: skip
     rows["unit"] = [catalogue.metrics[m].unit if m in catalogue.metrics else "" for m in rows["metric"]]
     return rows.assign(**facts)[RECORD_COLUMNS]

@@ -1,5 +1,6 @@
 """Figures of an artifact: one function a layout; the data behind each lies beside it as CSV.
 
+Bands wider than the lines' own spread are cut at the panel's edge; their ends are in the CSV.
 Colours are Okabe and Ito's, told apart with every common colour blindness; each method also
 has its own line style and marker. Bands and bars are 95 % t-intervals over seeds.
 """
@@ -26,7 +27,16 @@ from bench.spec.load import load_catalogue
 from bench.spec.models import Artifact, BarLayout, CurveLayout, ScalingLayout
 
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999"]
-STYLES = ["-", "--", "-.", ":", "-", "--", "-.", ":"]
+STYLES: list[Any] = [
+    "-",
+    "--",
+    "-.",
+    ":",
+    (0, (5, 1, 1, 1, 1, 1)),
+    (0, (8, 2)),
+    (0, (1, 3)),
+    (0, (3, 3, 1, 3)),
+]
 MARKERS = ["o", "s", "^", "D", "v", "P", "X", "*"]
 PANEL = (3.4, 2.7)
 LOOK = {
@@ -64,6 +74,7 @@ def draw(artifact: Artifact, readings: list[Reading], heading: str) -> Figure:
         ax.set_title(name)
         if any(reading.summary for reading in shown) and painter is not _curve_less:
             painter(ax, artifact.layout, shown, colours)
+            _name_missing(ax, artifact.layout, shown)
         else:
             _say_why(ax, shown)
     _legend(figure, axes)
@@ -186,6 +197,15 @@ def _label_values(ax: Axes, panel: str, readings: list[Reading]) -> None:
 
 def _curve_less(*_: Any) -> None:
     """Stands for layouts that only their own stage can fill."""
+
+
+def _name_missing(ax: Axes, layout: Any, readings: list[Reading]) -> None:
+    """Name in the panel the lines that have no number in it."""
+    present = {_line(reading, layout) for reading in readings if reading.summary is not None}
+    absent = [name for name in dict.fromkeys(_line(r, layout) for r in readings) if name not in present]
+    if absent:
+        text = textwrap.fill("not-run: " + ", ".join(absent), 34)
+        ax.text(0.02, 0.98, text, va="top", fontsize=6.5, color="0.35", transform=ax.transAxes)
 
 
 def _say_why(ax: Axes, readings: list[Reading]) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 
 from bench.analysis.collect import Reading
+from bench.spec.cells import defaults
 from bench.spec.errors import SpecError
+from bench.spec.jobs import Job
 from bench.spec.load import load_catalogue
 from bench.spec.renderings import Rendering
 
@@ -39,7 +41,27 @@ def heading(rendering: Rendering, readings: list[Reading]) -> str:
     parts = [f"{rendering.tier} tier", f"{catalogue.tier(rendering.tier).budget} budget"]
     parts += [f"{' and '.join(sources)} data"] if sources else []
     spread = "one seed, no interval" if seeds[-1] == 1 else f"n = {count} seeds, 95 % t-intervals"
-    return f"{said}\n{', '.join(parts)}; {spread}"
+    changed = changed_tasks(ran, rendering.tier)
+    return f"{said}\n{', '.join(parts)}; {spread}" + (f"; {changed}" if changed else "")
+
+
+def changed_tasks(readings: list[Reading], tier: str) -> str:
+    """What the tier changes of the tasks themselves, as in `darkroom with room side 7`; empty if nothing."""
+    catalogue, said = load_catalogue(), {}
+    for reading in readings:
+        cell = reading.entry.cell
+        if reading.summary is None or reading.entry.stage == "probe":
+            continue
+        task = catalogue.tasks[cell.task]
+        resolved = Job(reading.entry.stage, tier, cell, 0).resolved  # type: ignore[arg-type]
+        usual = defaults(cell.task, cell.method) | dict(cell.settings)
+        names = [*task.environment_options, *task.data_options]
+        different = [
+            f"{n.replace('_', ' ')} {resolved.options[n]}" for n in names if resolved.options[n] != usual[n]
+        ]
+        if different:
+            said[task.title] = f"{task.title} with {', '.join(different)}"
+    return "; ".join(said.values())
 
 
 def write_sidecar(rendering: Rendering, readings: list[Reading]) -> None:

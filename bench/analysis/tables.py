@@ -9,6 +9,7 @@ import pandas as pd
 
 from bench.analysis.collect import Reading
 from bench.analysis.labels import axis_label
+from bench.spec.cells import defaults, resolve
 from bench.spec.load import load_catalogue
 from bench.spec.models import TableLayout
 from bench.spec.renderings import Rendering
@@ -64,7 +65,16 @@ def _reported(reported: pd.DataFrame, task: str, method: str, settings: str, met
     ]
     if rows.empty:
         return {"reported": "", "reported_spread": ""}
-    return {"reported": rows["value"].iloc[0], "reported_spread": rows["spread"].iloc[0]}
+    spread, kind = rows["spread"].iloc[0], rows["spread_kind"].iloc[0]
+    return {
+        "reported": rows["value"].iloc[0],
+        "reported_spread": f"{spread} ({_short(kind)})" if spread else "",
+    }
+
+
+def _short(kind: str) -> str:
+    """What kind of spread the paper prints, in a few letters."""
+    return "s.e., 10 seeds" if "standard error" in kind else "kind not stated"
 
 
 def _averages(
@@ -103,8 +113,9 @@ def _ours_text(row: pd.Series) -> str:
         return str(row["ours"])
     metric = load_catalogue().metrics.get(row["metric"])
     decimals = metric.decimals if metric else 3
+    lost = "" if row["status"] == "ok" else f" ({row['status'].removeprefix('ok, ')} ok)"
     interval = "" if math.isnan(row["low"]) else f" [{row['low']:,.{decimals}f}, {row['high']:,.{decimals}f}]"
-    return f"{row['ours']:,.{decimals}f}{interval} n={row['n']}"
+    return f"{row['ours']:,.{decimals}f}{interval} n={row['n']}{lost}"
 
 
 def _reported_text(row: pd.Series) -> str:
@@ -132,6 +143,7 @@ def to_markdown(rendering: Rendering, table: pd.DataFrame, title: str) -> str:
     flat = wide.set_axis([": ".join(column_and_side) for column_and_side in wide.columns], axis=1)
     unsaid = "\n".join(
         f"- {item.choice} (`{item.option}`): {' or '.join(item.alternatives)}; "
+        f"here {_chosen(rendering, item.option)}; "
         f"{'measured' if item.measured else 'not measured'}. {item.note}".rstrip()
         for item in rendering.artifact.unsaid
     )
@@ -139,6 +151,18 @@ def to_markdown(rendering: Rendering, table: pd.DataFrame, title: str) -> str:
     lines = title.splitlines()
     shown = f"# {lines[0]}\n\n{lines[-1]}\n\n{flat.to_markdown(disable_numparse=True)}\n{note}\n"
     return shown + (f"What the paper leaves unsaid:\n\n{unsaid}\n" if unsaid else "")
+
+
+def _chosen(rendering: Rendering, option: str) -> str:
+    """The values an option has in what this tier runs of the artifact; the defaults if it runs nothing."""
+    values: dict[str, None] = {}
+    for entry in rendering.entries:
+        stage = entry.stage or "train"
+        shown = resolve(rendering.tier, entry.cell, stage) if not entry.missing else None  # type: ignore[arg-type]
+        options = shown.options if shown else defaults(entry.cell.task, entry.cell.method)
+        if option in options and (shown or all(e.missing or not e.stage for e in rendering.entries)):
+            values.setdefault(f"`{options[option]}`")
+    return ", ".join(values) or "not run"
 
 
 def to_latex(table: pd.DataFrame, title: str) -> str:

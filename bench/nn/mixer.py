@@ -34,9 +34,7 @@ StepState: TypeAlias = "MixerState | CompiledState"
 
 
 class ScanInputs(NamedTuple):
-    """The arguments that a mixer gives the selective scan for some tokens; see the glossary of
-    `bench.nn.scan`.
-    """
+    """The arguments that a mixer gives the selective scan; see the glossary of `bench.nn.scan`."""
 
     u: Tensor
     delta: Tensor

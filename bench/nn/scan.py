@@ -63,7 +63,8 @@ def selective_scan(
     variable BENCH_SCAN_BACKEND decides what "auto" means.
 
     Returns y (batch, length, channels), and with `return_final_state` also h (batch, channels, states) after
-    the last token. Differentiable once with respect to every floating argument.
+    the last token. Half precision is computed in float32, and h is float32 then. Differentiable once with
+    respect to every floating argument.
 
     Raises ValueError for a wrong shape or unknown backend, TypeError for mixed dtypes, RuntimeError for a
     backend that this machine lacks, FloatingPointError for NaN or infinite input on a CPU (on a GPU looking

@@ -9,6 +9,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from bench.spec.cells import defaults, resolve
 from bench.spec.fingerprint import fingerprint, fingerprint_parts
 from bench.spec.jobs import RESULTS, Entry, Job, entries
 from bench.spec.load import ROOT, load_catalogue
@@ -70,8 +71,13 @@ class Rendering:
 
     def _spoken(self) -> str:
         """What the catalogue says of its entries and the page repeats: titles, units, score selection."""
-        catalogue, said = load_catalogue(), set()
+        catalogue = load_catalogue()
+        said: set[tuple[str, ...]] = set()
         for entry in self.entries:
+            # Hyper-parameters and axis labels are read from the resolved options.
+            shown = resolve("paper", entry.cell, "train")
+            options = shown.options if shown else defaults(entry.cell.task, entry.cell.method)
+            said.add((entry.cell.key, json.dumps(options, sort_keys=True)))
             task = catalogue.tasks[entry.cell.task]
             metric = catalogue.metrics.get(entry.metric)
             said |= {

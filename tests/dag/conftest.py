@@ -77,6 +77,8 @@ class Suite:
         for block in re.split(r"\n(?=\s*(?:local)?rule )", said):
             rule = re.match(r"\s*(?:local)?rule (\w+)", block)
             wildcards = re.search(r"wildcards: (.*)", block)
+            if rule and rule.group(1) in ("cells", "health"):
+                jobs.add(rule.group(1))
             if rule and wildcards:
                 named = dict(pair.split("=", 1) for pair in wildcards.group(1).split(", ") if "=" in pair)
                 seed = f"/{named['seed']}" if "seed" in named else ""

@@ -94,3 +94,31 @@ def test_kernels_depend_on_nothing_outside_their_folder():
         for line in path.read_text().splitlines():
             if line.startswith(("from bench", "import bench")):
                 assert line.startswith("from bench.nn.kernels"), f"{path.name}: {line}"
+
+
+TRAIN = """
+import torch
+from bench.nn.backends import numba_mixer, numba_scan, numba_step
+from bench.nn.mixer import MambaMixer
+
+mixer = MambaMixer(8)
+mixer(torch.randn(2, 5, 8)).sum().backward()
+with torch.no_grad():
+    mixer.step(torch.randn(2, 8), mixer.allocate_state(2))
+kernels = [
+    numba_mixer.forward_kernel(), numba_mixer.backward_kernel(), numba_scan.forward_kernel(),
+    numba_scan.backward_kernel(), numba_step.convolution_kernel(), numba_step.scan_kernel(),
+]
+print(len(kernels), sum(sum(kernel._cache_misses.values()) for kernel in kernels))
+"""
+
+
+def test_a_second_process_compiles_nothing(monkeypatch):
+    monkeypatch.setenv("BENCH_SCAN_BACKEND", "numba")
+    printed = [
+        subprocess.run(
+            [sys.executable, "-c", TRAIN], cwd=ROOT, check=True, capture_output=True, text=True
+        ).stdout
+        for _ in range(2)
+    ]
+    assert printed[1].split() == ["6", "0"]

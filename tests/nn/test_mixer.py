@@ -47,6 +47,36 @@ def test_step_by_step_is_the_whole_mixer(size, states, taps):
 
 
 @settings(max_examples=15, deadline=None, derandomize=True)
+@given(sizes, st.sampled_from([1, 8, 16]), st.integers(1, 4), st.integers(0, 40))
+def test_compiled_steps_are_too_and_change_over_to_differentiable_ones(size, states, taps, change):
+    torch.manual_seed(0)
+    batch, length, width = size
+    mixer, x = MambaMixer(width, d_state=states, d_conv=taps), torch.randn(batch, length, width)
+    state, outputs = mixer.allocate_state(batch), []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BENCH_SCAN_BACKEND", "numba")
+        for t in range(length):
+            with torch.set_grad_enabled(t > change):
+                y, state = mixer.step(x[:, t], state)
+            outputs.append(y)
+    torch.testing.assert_close(torch.stack(outputs, 1), mixer(x), atol=2e-6, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_a_step_uses_the_weights_as_they_are(monkeypatch):
+    monkeypatch.setenv("BENCH_SCAN_BACKEND", "numba")
+    torch.manual_seed(0)
+    mixer, x = MambaMixer(8, d_state=4), torch.randn(2, 8)
+    _, state = mixer.step(x, mixer.allocate_state(2))
+    for parameter in (mixer.D, mixer.x_proj.weight, mixer.conv1d.bias):
+        parameter.zero_()
+    assert (mixer.step(x, state)[0] == 0).all()
+    mixer.conv1d.bias.data.fill_(3.0)
+    mixer.D.data.fill_(1.0)
+    assert (mixer.step(x, mixer.allocate_state(2))[0] != 0).all()
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=4), st.sampled_from(["numba", "torch"]))
 def test_packed_trajectories_are_what_each_is_alone(lengths, backend):
     torch.manual_seed(0)

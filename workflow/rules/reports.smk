@@ -1,5 +1,8 @@
 # What is said about a run as a whole.
 EVERY_RECORD = [str(job.record) for job in JOBS]
+GATHERED = fingerprint(
+    fingerprint_parts(["bench.cells", "bench.health"], {}, 0, [job.fingerprint for job in JOBS])
+)
 
 
 rule cells:
@@ -12,6 +15,7 @@ rule cells:
         results("logs/cells.log"),
     params:
         tier=TIER,
+        fingerprint=GATHERED,
     shell:
         PYTHON + " -m bench.cells --tier {params.tier} > {log} 2>&1"
 
@@ -26,6 +30,7 @@ rule health:
         results("logs/health.log"),
     params:
         tier=TIER,
+        fingerprint=GATHERED,
     shell:
         PYTHON + " -m bench.health --tier {params.tier} > {log} 2>&1"
 

@@ -15,9 +15,10 @@ from torch import Tensor
 
 from bench.nn.kernels.vector import LANES
 
-# Work is cut into this many shares at most, whatever the number of threads: sums over shares, and so results,
-# do not depend on it.
+# Work is cut into this many shares at most, each of some SHARE states to advance (less than a millisecond),
+# whatever the number of threads: sums over shares, and so results, do not depend on it.
 ROW_SHARES, BLOCK_SHARES = 8, 2
+SHARE = 1_000_000
 
 Array = NDArray[Any]
 Span = tuple[int, int]
@@ -73,6 +74,11 @@ def cut(size: int, parts: int) -> list[Span]:
     """Cut range(size) into `parts` spans of nearly equal length, or as many as there are elements."""
     parts = min(size, parts)
     return list(pairwise(size * part // parts for part in range(parts + 1))) if parts else []
+
+
+def cut_rows(batch: int, work: int) -> list[Span]:
+    """Cut batch rows into shares for that much `work` in all."""
+    return cut(batch, min(ROW_SHARES, math.ceil(work / SHARE)))
 
 
 def on_threads(work: Callable[[Span, Span, int], Any], rows: list[Span], spans: list[Span]) -> list[Any]:

@@ -121,7 +121,7 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor, resets: Tensor | None) -> 
     def work(rows: Span, _: Span, share: int) -> None:
         kernel(rows, *inputs, output)
 
-    layout.on_threads(work, layout.cut(x.shape[0], layout.ROW_SHARES), [(0, 1)])
+    layout.on_threads(work, _shares(x), [(0, 1)])
     return u
 
 
@@ -129,7 +129,7 @@ def convolve_backward(
     x: Tensor, weight: Tensor, bias: Tensor, resets: Tensor | None, grad_u: Tensor, grad_x: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Write the gradient of x into grad_x, overwrite grad_u, and return the gradients of weight and bias."""
-    shares = layout.cut(x.shape[0], layout.ROW_SHARES)
+    shares = _shares(x)
     parameters = torch.zeros(len(shares), 2, layout.blocks_of(x.shape[2]), TAPS + 1, LANES)
     inputs, kernel = _inputs(x, weight, bias, resets), backward_kernel()
     gradients = (array(grad_u), array(grad_x))
@@ -140,6 +140,11 @@ def convolve_backward(
     layout.on_threads(work, shares, [(0, 1)])
     summed = layout.from_sums(parameters, x.shape[2])
     return summed[TAPS - weight.shape[2] : TAPS].t().unsqueeze(1), summed[TAPS]
+
+
+def _shares(x: Tensor) -> list[Span]:
+    # A token costs the convolution about as much as eight states of the scan.
+    return layout.cut_rows(x.shape[0], x.numel() * 8)
 
 
 def _inputs(x: Tensor, weight: Tensor, bias: Tensor, resets: Tensor | None) -> tuple[Any, ...]:

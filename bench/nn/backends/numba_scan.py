@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -53,14 +54,15 @@ class Operands:
 
     def shares(self) -> tuple[list[Span], list[Span]]:
         """Return the ranges of batch rows, and of channel blocks, that are worked on apart."""
-        spans = layout.BLOCK_SHARES if self.batch == 1 else 1
-        return layout.cut(self.batch, layout.ROW_SHARES), layout.cut(self.blocks, spans)
+        work = self.batch * self.length * self.blocks * self.padded_states * LANES
+        spans = layout.BLOCK_SHARES if self.batch == 1 and work > layout.SHARE else 1
+        return layout.cut_rows(self.batch, work), layout.cut(self.blocks, spans)
 
-    def scratch(self) -> tuple[Array, Array, Array, Array]:
-        """Return what one call of a kernel keeps its intermediate values in: lines, tiles, sums, runs."""
-        sizes = (scan_forward.LINES * LANES, 2 * UNROLL * LANES, 2 * self.padded_states * LANES)
-        lines, tiles, sums = (array(torch.empty(CHUNK * size)) for size in sizes)
-        return lines, tiles, sums, array(torch.empty(CHUNK + 1, dtype=torch.int64))
+    def scratch(self) -> tuple[Array, Array]:
+        """Return what one call of a kernel keeps its intermediate values and a chunk's runs in."""
+        # torch's memory is aligned to cache lines, numpy's is not.
+        floats = torch.empty(scan_backward.SUMS + 2 * CHUNK * self.padded_states * LANES)
+        return array(floats), np.empty(CHUNK + 1, np.int64)
 
 
 def operands(
@@ -82,8 +84,8 @@ def operands(
         layout.tokens(u),
         layout.tokens(delta),
         array(by_block(A.detach().t() * (1 / math.log(2)), padded)),
-        layout.tokens(F.pad(B.detach(), (0, padded - states))),
-        layout.tokens(F.pad(C.detach(), (0, padded - states))),
+        layout.tokens(B if padded == states else F.pad(B.detach(), (0, padded - states))),
+        layout.tokens(C if padded == states else F.pad(C.detach(), (0, padded - states))),
         layout.channels_by_block(D, channels),
         layout.tokens(u if z is None else z),
         layout.channels_by_block(delta_bias, channels),
@@ -106,8 +108,7 @@ def run_forward(given: Operands, initial_state: Tensor | None, keep: bool) -> tu
     kernel, outputs = forward_kernel(), (array(y), array(states), int(keep))
 
     def work(rows: Span, span: Span, share: int) -> Any:
-        lines, _, _, runs = given.scratch()
-        return kernel(rows, span, *given.arrays, *outputs, lines, runs)
+        return kernel(rows, span, *given.arrays, *outputs, *given.scratch())
 
     return y, states, all(outcome == 0.0 for outcome in layout.on_threads(work, *given.shares()))
 

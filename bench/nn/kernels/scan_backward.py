@@ -20,6 +20,7 @@ from bench.nn.kernels.scan_forward import (
     GRAD_EXPONENT,
     GRAD_OUTPUT,
     GRAD_WRITTEN,
+    LINES,
     OUTPUT,
     SIGNATURE_INPUTS,
     STEP,
@@ -34,29 +35,32 @@ from bench.nn.kernels.vector import LANES, UNROLL
 TOKENS, BLOCKS, SCRATCH = float32[:, :, :], float32[:, :, :, ::1], float32[::1]
 SIGNATURE = types.void(
     *SIGNATURE_INPUTS, float32[:, :, :, :, ::1], TOKENS, BLOCKS,
-    TOKENS, TOKENS, TOKENS, TOKENS, TOKENS, BLOCKS, SCRATCH, SCRATCH, SCRATCH, types.int64[::1],
+    TOKENS, TOKENS, TOKENS, TOKENS, TOKENS, BLOCKS, SCRATCH, types.int64[::1],
 )  # fmt: skip
 LN_2 = types.float32(0.6931471805599453)
 
-# What `tiles` holds of a chunk in four states, and `sums` in all of them, not yet summed over channels.
+# After its lines the scratch array holds tiles, a chunk's values in four states, and sums, its gradients in
+# all states but not yet summed over channels.
 DECAY, CARRIED = 0, 1
 GRAD_B, GRAD_C = 0, 1
+TILES = LINES * CHUNK * LANES
+SUMS = TILES + 2 * CHUNK * UNROLL * LANES
 
 
 @njit(forceinline=True)
 def tile(which, t):
-    """Where `tiles` holds token t."""
-    return ((which * CHUNK + t) * UNROLL * LANES,)
+    """Where the scratch array holds token t of a tile."""
+    return (TILES + (which * CHUNK + t) * UNROLL * LANES,)
 
 
 @njit(forceinline=True)
 def place(which, t, n, size):
-    """Where `sums` holds state n of token t."""
-    return (((which * CHUNK + t) * size + n) * LANES,)
+    """Where the scratch array holds state n of token t of a sum."""
+    return (SUMS + ((which * CHUNK + t) * size + n) * LANES,)
 
 
 @njit(forceinline=True)
-def load_chunk(u, delta, z, D, bias, grad_y, gated, smooth, row, first, count, block, lanes, lines):
+def load_chunk(u, delta, z, D, bias, grad_y, gated, smooth, row, first, count, block, lanes, scratch):
     """Fill the lines of a chunk: what the forward computed once a token, and the gradient before the gate."""
     zero, channel = broadcast(ZERO), block * LANES
     offset, skip = load(bias, (block, 0)), load(D, (block, 0))
@@ -65,90 +69,90 @@ def load_chunk(u, delta, z, D, bias, grad_y, gated, smooth, row, first, count, b
         step = load_first(delta, (row, first + t, channel), lanes) + offset
         if smooth:
             step, slope = softplus_and_slope(step)
-            store(lines, line(STEP_SLOPE, t), slope)
+            store(scratch, line(STEP_SLOPE, t), slope)
         grad = load_first(grad_y, (row, first + t, channel), lanes)
         if gated:
             gate, slope = silu_and_slope(load_first(z, (row, first + t, channel), lanes))
-            store(lines, line(GATE_SLOPE, t), grad * slope)
+            store(scratch, line(GATE_SLOPE, t), grad * slope)
             grad = grad * gate
-        store(lines, line(STEP, t), step)
-        store(lines, line(WRITTEN, t), step * u_t)
-        store(lines, line(OUTPUT, t), skip * u_t)
-        store(lines, line(GRAD_OUTPUT, t), grad)
-        store(lines, line(GRAD_WRITTEN, t), zero)
-        store(lines, line(GRAD_EXPONENT, t), zero)
+        store(scratch, line(STEP, t), step)
+        store(scratch, line(WRITTEN, t), step * u_t)
+        store(scratch, line(OUTPUT, t), skip * u_t)
+        store(scratch, line(GRAD_OUTPUT, t), grad)
+        store(scratch, line(GRAD_WRITTEN, t), zero)
+        store(scratch, line(GRAD_EXPONENT, t), zero)
 
 
 @njit(forceinline=True)
-def recompute(a, h, B, C, row, first, begin, end, n, size, lines, tiles, sums):
+def recompute(a, h, B, C, row, first, begin, end, n, size, scratch):
     """`advance` again, keeping DECAY and CARRIED = decay h for the way back, and gathering GRAD_C."""
     for t in range(begin, end):
-        decay = exp2(load(lines, line(STEP, t)) * a)
+        decay = exp2(load(scratch, line(STEP, t)) * a)
         carried = decay * h
-        store(tiles, tile(DECAY, t), decay)
-        store(tiles, tile(CARRIED, t), carried)
-        h = fma(load(lines, line(WRITTEN, t)), columns(B, (row, first + t, n)), carried)
-        output = load(lines, line(OUTPUT, t))
-        store(lines, line(OUTPUT, t), dot(h, columns(C, (row, first + t, n)), output))
-        gathered = load_quad(sums, place(GRAD_C, t, n, size))
-        store(sums, place(GRAD_C, t, n, size), fma(load(lines, line(GRAD_OUTPUT, t)), h, gathered))
+        store(scratch, tile(DECAY, t), decay)
+        store(scratch, tile(CARRIED, t), carried)
+        h = fma(load(scratch, line(WRITTEN, t)), columns(B, (row, first + t, n)), carried)
+        output = load(scratch, line(OUTPUT, t))
+        store(scratch, line(OUTPUT, t), dot(h, columns(C, (row, first + t, n)), output))
+        gathered = load_quad(scratch, place(GRAD_C, t, n, size))
+        store(scratch, place(GRAD_C, t, n, size), fma(load(scratch, line(GRAD_OUTPUT, t)), h, gathered))
     return h
 
 
 @njit(forceinline=True)
-def retreat(a, g, grad_a, B, C, row, first, begin, end, n, size, lines, tiles, sums):
+def retreat(a, g, grad_a, B, C, row, first, begin, end, n, size, scratch):
     """Carry the gradient g of four states back from token end to begin, gathering those of what made them."""
     for t in range(end - 1, begin - 1, -1):
-        g = fma(load(lines, line(GRAD_OUTPUT, t)), columns(C, (row, first + t, n)), g)
-        gathered = load_quad(sums, place(GRAD_B, t, n, size))
-        store(sums, place(GRAD_B, t, n, size), fma(load(lines, line(WRITTEN, t)), g, gathered))
-        grad_written = load(lines, line(GRAD_WRITTEN, t))
-        store(lines, line(GRAD_WRITTEN, t), dot(g, columns(B, (row, first + t, n)), grad_written))
-        exponent = g * load_quad(tiles, tile(CARRIED, t))
-        store(lines, line(GRAD_EXPONENT, t), dot(exponent, a, load(lines, line(GRAD_EXPONENT, t))))
-        grad_a = fma(load(lines, line(STEP, t)), exponent, grad_a)
-        g = g * load_quad(tiles, tile(DECAY, t))
+        g = fma(load(scratch, line(GRAD_OUTPUT, t)), columns(C, (row, first + t, n)), g)
+        gathered = load_quad(scratch, place(GRAD_B, t, n, size))
+        store(scratch, place(GRAD_B, t, n, size), fma(load(scratch, line(WRITTEN, t)), g, gathered))
+        grad_written = load(scratch, line(GRAD_WRITTEN, t))
+        store(scratch, line(GRAD_WRITTEN, t), dot(g, columns(B, (row, first + t, n)), grad_written))
+        exponent = g * load_quad(scratch, tile(CARRIED, t))
+        store(scratch, line(GRAD_EXPONENT, t), dot(exponent, a, load(scratch, line(GRAD_EXPONENT, t))))
+        grad_a = fma(load(scratch, line(STEP, t)), exponent, grad_a)
+        g = g * load_quad(scratch, tile(DECAY, t))
     return g, grad_a
 
 
 @njit(forceinline=True)
 def store_chunk(
-    u, D, gated, smooth, grad_u, grad_delta, grad_z, parameters, row, first, count, block, lanes, lines
+    u, D, gated, smooth, grad_u, grad_delta, grad_z, parameters, row, first, count, block, lanes, scratch
 ):
     """Turn a chunk's gathered gradients into those of u, delta, z, D and bias."""
     skip, size = load(D, (block, 0)), parameters.shape[2] - 2
     grad_skip, grad_bias = broadcast(ZERO), broadcast(ZERO)
     for t in range(count):
         where = (row, first + t, block * LANES)
-        u_t, grad = load_first(u, where, lanes), load(lines, line(GRAD_OUTPUT, t))
-        grad_written = load(lines, line(GRAD_WRITTEN, t))
+        u_t, grad = load_first(u, where, lanes), load(scratch, line(GRAD_OUTPUT, t))
+        grad_written = load(scratch, line(GRAD_WRITTEN, t))
         # decay is exp2(step a), so what gathered there lacks the derivative's factor log(2).
-        grad_step = fma(broadcast(LN_2), load(lines, line(GRAD_EXPONENT, t)), grad_written * u_t)
+        grad_step = fma(broadcast(LN_2), load(scratch, line(GRAD_EXPONENT, t)), grad_written * u_t)
         if smooth:
-            grad_step = grad_step * load(lines, line(STEP_SLOPE, t))
+            grad_step = grad_step * load(scratch, line(STEP_SLOPE, t))
         grad_skip, grad_bias = fma(grad, u_t, grad_skip), grad_bias + grad_step
-        store_first(grad_u, where, fma(skip, grad, load(lines, line(STEP, t)) * grad_written), lanes)
+        store_first(grad_u, where, fma(skip, grad, load(scratch, line(STEP, t)) * grad_written), lanes)
         store_first(grad_delta, where, grad_step, lanes)
         if gated:
-            grad_gate = load(lines, line(OUTPUT, t)) * load(lines, line(GATE_SLOPE, t))
+            grad_gate = load(scratch, line(OUTPUT, t)) * load(scratch, line(GATE_SLOPE, t))
             store_first(grad_z, where, grad_gate, lanes)
     add_line(parameters, block, size, grad_skip)
     add_line(parameters, block, size + 1, grad_bias)
 
 
 @njit(forceinline=True)
-def sum_channels(sums, row, first, count, size, grad_B, grad_C):
+def sum_channels(scratch, row, first, count, size, grad_B, grad_C):
     """Write a chunk's gradients of B and C, summing the lanes."""
     for t in range(count):
         for n in range(size):
-            grad_B[row, first + t, n] = total(load(sums, place(GRAD_B, t, n, size)))
-            grad_C[row, first + t, n] = total(load(sums, place(GRAD_C, t, n, size)))
+            grad_B[row, first + t, n] = total(load(scratch, place(GRAD_B, t, n, size)))
+            grad_C[row, first + t, n] = total(load(scratch, place(GRAD_C, t, n, size)))
 
 
 @njit(forceinline=True)
 def through_states(
     u, delta, decay, B, C, z, gated, states, grad_y, adjoint, grad_u, grad_delta, grad_z, parameters,
-    row, chunk, count, block, runs, number, fresh, lines, tiles, sums,
+    row, chunk, count, block, runs, number, fresh, scratch,
 ):  # fmt: skip
     """Recompute and reverse one chunk of one channel block, four states at a time."""
     size, first = decay.shape[1], chunk * CHUNK
@@ -162,7 +166,7 @@ def through_states(
         for run in range(number):
             if run > 0 or fresh:
                 h = zero_quad()
-            h = recompute(a, h, B, C, row, first, runs[run], runs[run + 1], n, size, lines, tiles, sums)
+            h = recompute(a, h, B, C, row, first, runs[run], runs[run + 1], n, size, scratch)
         fetch(grad_u, row, first, count, block, n, 0, size)
         fetch(grad_delta, row, first, count, block, n, 1, size)
         if gated:
@@ -170,7 +174,7 @@ def through_states(
         g, grad_a = load_quad(adjoint, (row, block, n, 0)), zero_quad()
         for run in range(number - 1, -1, -1):
             begin, end = runs[run], runs[run + 1]
-            g, grad_a = retreat(a, g, grad_a, B, C, row, first, begin, end, n, size, lines, tiles, sums)
+            g, grad_a = retreat(a, g, grad_a, B, C, row, first, begin, end, n, size, scratch)
             if run > 0 or fresh:
                 g = zero_quad()
         store(adjoint, (row, block, n, 0), g)
@@ -179,7 +183,7 @@ def through_states(
 
 def scan_backward(
     rows, span, u, delta, decay, B, C, D, z, bias, gated, smooth, resets, states, grad_y, adjoint,
-    grad_u, grad_delta, grad_z, grad_B, grad_C, parameters, lines, tiles, sums, runs,
+    grad_u, grad_delta, grad_z, grad_B, grad_C, parameters, scratch, runs,
 ):  # fmt: skip
     """Write the gradients of u, delta, z, B and C; add those of A, D and bias to `parameters`.
 
@@ -192,19 +196,19 @@ def scan_backward(
         for chunk in range((u.shape[1] - 1) // CHUNK, -1, -1):
             first, count = chunk * CHUNK, min(CHUNK, u.shape[1] - chunk * CHUNK)
             number, fresh = find_runs(resets, row, first, count, runs)
-            sums[:] = ZERO
+            scratch[SUMS:] = ZERO
             for block in range(span[0], span[1]):
                 lanes = min(LANES, u.shape[2] - block * LANES)
                 load_chunk(
-                    u, delta, z, D, bias, grad_y, gated, smooth, row, first, count, block, lanes, lines
+                    u, delta, z, D, bias, grad_y, gated, smooth, row, first, count, block, lanes, scratch
                 )
                 through_states(
                     u, delta, decay, B, C, z, gated, states, grad_y, adjoint, grad_u, grad_delta, grad_z,
-                    parameters, row, chunk, count, block, runs, number, fresh, lines, tiles, sums,
+                    parameters, row, chunk, count, block, runs, number, fresh, scratch,
                 )  # fmt: skip
                 store_chunk(
                     u, D, gated, smooth, grad_u, grad_delta, grad_z, parameters, row, first, count, block,
-                    lanes, lines,
+                    lanes, scratch,
                 )  # fmt: skip
-            sum_channels(sums, row, first, count, decay.shape[1], grad_B, grad_C)
+            sum_channels(scratch, row, first, count, decay.shape[1], grad_B, grad_C)
     restore_denormals(mode)

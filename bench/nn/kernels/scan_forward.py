@@ -46,14 +46,14 @@ SIGNATURE = float32(
     *SIGNATURE_INPUTS, TOKENS, float32[:, :, :, :, ::1], types.int64, float32[::1], types.int64[::1]
 )
 
-# Rows of `lines`, a chunk's values by channel. The forward needs the first three.
+# Lines of the scratch array: a chunk's values by channel. The forward needs the first three.
 STEP, WRITTEN, OUTPUT, GRAD_OUTPUT, GRAD_WRITTEN, GRAD_EXPONENT, STEP_SLOPE, GATE_SLOPE = range(8)
 LINES = 8
 
 
 @njit(forceinline=True)
 def line(row, t):
-    """Where `lines` holds token t; scratch arrays are flat, so that no size is read in the inner loops."""
+    """Where the scratch array holds token t of a line; it is flat, so that the inner loops read no sizes."""
     return ((row * CHUNK + t) * LANES,)
 
 
@@ -86,7 +86,7 @@ def fetch(array, row, first, count, block, n, turn, states):
 
 
 @njit(forceinline=True)
-def load_chunk(u, delta, D, bias, smooth, row, first, count, block, lanes, lines):
+def load_chunk(u, delta, D, bias, smooth, row, first, count, block, lanes, scratch):
     """Fill STEP with softplus(delta + bias), WRITTEN with step u, and OUTPUT with D u."""
     channel = block * LANES
     offset, skip = load(bias, (block, 0)), load(D, (block, 0))
@@ -95,28 +95,28 @@ def load_chunk(u, delta, D, bias, smooth, row, first, count, block, lanes, lines
         step = load_first(delta, (row, first + t, channel), lanes) + offset
         if smooth:
             step = softplus(step)
-        store(lines, line(STEP, t), step)
-        store(lines, line(WRITTEN, t), step * u_t)
-        store(lines, line(OUTPUT, t), skip * u_t)
+        store(scratch, line(STEP, t), step)
+        store(scratch, line(WRITTEN, t), step * u_t)
+        store(scratch, line(OUTPUT, t), skip * u_t)
 
 
 @njit(forceinline=True)
-def advance(a, h, B, C, row, first, begin, end, n, lines):
+def advance(a, h, B, C, row, first, begin, end, n, scratch):
     """Run four states over tokens begin to end of a chunk, adding C h to OUTPUT; returns the new states."""
     for t in range(begin, end):
-        written = load(lines, line(WRITTEN, t)) * columns(B, (row, first + t, n))
-        h = fma(exp2(load(lines, line(STEP, t)) * a), h, written)
-        output = load(lines, line(OUTPUT, t))
-        store(lines, line(OUTPUT, t), dot(h, columns(C, (row, first + t, n)), output))
+        written = load(scratch, line(WRITTEN, t)) * columns(B, (row, first + t, n))
+        h = fma(exp2(load(scratch, line(STEP, t)) * a), h, written)
+        output = load(scratch, line(OUTPUT, t))
+        store(scratch, line(OUTPUT, t), dot(h, columns(C, (row, first + t, n)), output))
     return h
 
 
 @njit(forceinline=True)
-def store_output(z, gated, y, row, first, count, block, lanes, lines, health):
+def store_output(z, gated, y, row, first, count, block, lanes, scratch, health):
     """Write y, gated; returns `health` made NaN by any value that is not finite."""
     for t in range(count):
         place = (row, first + t, block * LANES)
-        value = load(lines, line(OUTPUT, t))
+        value = load(scratch, line(OUTPUT, t))
         if gated:
             gate = load_first(z, place, lanes)
             value = value * gate * sigmoid(gate)
@@ -126,7 +126,7 @@ def store_output(z, gated, y, row, first, count, block, lanes, lines, health):
 
 
 def scan_forward(
-    rows, span, u, delta, decay, B, C, D, z, bias, gated, smooth, resets, y, states, keep, lines, runs
+    rows, span, u, delta, decay, B, C, D, z, bias, gated, smooth, resets, y, states, keep, scratch, runs
 ):
     """Compute y. Returns 0, or NaN where y is not finite.
 
@@ -141,7 +141,7 @@ def scan_forward(
             number, fresh = find_runs(resets, row, first, count, runs)
             for block in range(span[0], span[1]):
                 lanes = min(LANES, u.shape[2] - block * LANES)
-                load_chunk(u, delta, D, bias, smooth, row, first, count, block, lanes, lines)
+                load_chunk(u, delta, D, bias, smooth, row, first, count, block, lanes, scratch)
                 for n in range(0, size, UNROLL):
                     fetch(u, row, first, count, block, n, 0, size)
                     fetch(delta, row, first, count, block, n, 1, size)
@@ -153,8 +153,8 @@ def scan_forward(
                     for run in range(number):
                         if run > 0 or fresh:
                             h = zero_quad()
-                        h = advance(a, h, B, C, row, first, runs[run], runs[run + 1], n, lines)
+                        h = advance(a, h, B, C, row, first, runs[run], runs[run + 1], n, scratch)
                     store(states, (row, slot + keep, block, n, 0), h)
-                health = store_output(z, gated, y, row, first, count, block, lanes, lines, health)
+                health = store_output(z, gated, y, row, first, count, block, lanes, scratch, health)
     restore_denormals(mode)
     return total(health)

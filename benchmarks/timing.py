@@ -1,0 +1,86 @@
+"""Timing several implementations of one thing against each other, in one process and in turns."""
+
+from __future__ import annotations
+
+import csv
+import platform
+import statistics
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import torch
+
+RESULTS = Path("results/benchmarks")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one implementation took: milliseconds, or mebibytes where `unit` says so."""
+
+    benchmark: str
+    implementation: str
+    case: str
+    best: float
+    median: float
+    repeats: int
+    unit: str = "ms"
+
+
+def take_turns(
+    benchmark: str, case: str, contestants: Mapping[str, Callable[[], object]], seconds: float = 4.0
+) -> list[Measurement]:
+    """Time each contestant again and again, in turns, so that a busy machine slows all of them alike.
+
+    Each is run once to warm up, then at least three times and until it has had `seconds`, or 40 times.
+    """
+    for run in contestants.values():
+        run()
+    times: dict[str, list[float]] = {name: [] for name in contestants}
+    while True:
+        waiting = [
+            n for n, taken in times.items() if len(taken) < 3 or (sum(taken) < seconds and len(taken) < 40)
+        ]
+        if not waiting:
+            break
+        for name in waiting:
+            start = time.perf_counter()
+            contestants[name]()
+            times[name].append(time.perf_counter() - start)
+    return [
+        Measurement(benchmark, name, case, min(taken) * 1e3, statistics.median(taken) * 1e3, len(taken))
+        for name, taken in times.items()
+    ]
+
+
+def host() -> dict[str, str]:
+    """Facts about this machine that its numbers depend on."""
+    models = [
+        line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")
+    ]
+    return {
+        "processor": models[0].split(":")[1].strip() if models else platform.processor(),
+        "threads": str(torch.get_num_threads()),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def write(name: str, measurements: Iterable[Measurement]) -> Path:
+    """Write results/benchmarks/<name>.csv, the host's facts in every row."""
+    path = RESULTS / f"{name}.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    facts = host()
+    with path.open("w", newline="") as file:
+        columns = [field.name for field in fields(Measurement)]
+        table = csv.DictWriter(file, [*columns, *facts], lineterminator="\n")
+        table.writeheader()
+        for row in measurements:
+            table.writerow({**asdict(row), "best": f"{row.best:.4g}", "median": f"{row.median:.4g}", **facts})
+    return path
+
+
+def best(measurements: Iterable[Measurement], implementation: str, case: str) -> float:
+    """Return the best time of one implementation in one case."""
+    return next(m.best for m in measurements if (m.implementation, m.case) == (implementation, case))
