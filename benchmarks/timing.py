@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 RESULTS = Path("results/benchmarks")
+TURN = 0.2  # seconds
 
 
 @dataclass(frozen=True)
@@ -29,25 +30,27 @@ class Measurement:
 
 
 def take_turns(
-    benchmark: str, case: str, contestants: Mapping[str, Callable[[], object]], seconds: float = 4.0
+    benchmark: str, case: str, contestants: Mapping[str, Callable[[], object]], seconds: float = 2.0
 ) -> list[Measurement]:
     """Time each contestant again and again, in turns, so that a busy machine slows all of them alike.
 
-    Each is run once to warm up, then at least three times and until it has had `seconds`, or 40 times.
+    Each is run once to warm up, then has at least three turns, and further ones until it has had `seconds`. A
+    turn is one run or a fifth of a second, so that what a gigabyte of the contestant before did to caches and
+    freed memory passes within the turn.
     """
     for run in contestants.values():
         run()
     times: dict[str, list[float]] = {name: [] for name in contestants}
-    while True:
-        waiting = [
-            n for n, taken in times.items() if len(taken) < 3 or (sum(taken) < seconds and len(taken) < 40)
-        ]
-        if not waiting:
-            break
+    turns = dict.fromkeys(contestants, 0)
+    while waiting := [name for name, taken in times.items() if turns[name] < 3 or sum(taken) < seconds]:
         for name in waiting:
-            start = time.perf_counter()
-            contestants[name]()
-            times[name].append(time.perf_counter() - start)
+            turns[name] += 1
+            spent = 0.0
+            while spent < TURN:
+                start = time.perf_counter()
+                contestants[name]()
+                times[name].append(time.perf_counter() - start)
+                spent += times[name][-1]
     return [
         Measurement(benchmark, name, case, min(taken) * 1e3, statistics.median(taken) * 1e3, len(taken))
         for name, taken in times.items()

@@ -100,7 +100,12 @@ def stale_rendering(wildcards):
     """
     shown = Rendering(wildcards.tier, wildcards.artifact)
     behind = any(waits(job) for job in shown.jobs)
-    return marker_if(behind or shown.state != "current", wildcards.tier, shown.fingerprint, shown.outputs[-1])
+    return marker_if(
+        behind or shown.state != "current",
+        wildcards.tier,
+        shown.fingerprint,
+        shown.outputs[-1],
+    )
 
 
 def before(stage):
@@ -112,7 +117,10 @@ def before(stage):
 
     def find(wildcards):
         upstream = job_of(stage)(wildcards).upstream
-        return [str(job.record) if waits(job) else ancient(str(job.record)) for job in upstream]
+        return [
+            str(job.record) if waits(job) else ancient(str(job.record))
+            for job in upstream
+        ]
 
     return find
 

@@ -1,7 +1,9 @@
 # What is said about a run as a whole.
 EVERY_RECORD = [str(job.record) for job in JOBS]
 GATHERED = fingerprint(
-    fingerprint_parts(["bench.cells", "bench.health"], {}, 0, [job.fingerprint for job in JOBS])
+    fingerprint_parts(
+        ["bench.cells", "bench.health"], {}, 0, [job.fingerprint for job in JOBS]
+    )
 )
 
 

@@ -86,21 +86,22 @@ class _Mix(torch.autograd.Function):
             given = (xz, conv_weight, conv_bias, x_proj, dt_weight, dt_bias, A, D)
             require_finite(**dict(zip(NAMES, given, strict=True)))
         if keep:
-            ctx.scanned = scanned
-            # `scanned` views delta, A and D too; saving them lets autograd notice a change in place.
-            ctx.save_for_backward(
-                xz, conv_weight, conv_bias, x_proj, dt_weight, resets, u, projected, states, delta, A, D
-            )
+            weights = (conv_weight, conv_bias, x_proj, dt_weight, dt_bias, A, D)
+            ctx.save_for_backward(xz, *weights, resets, u, projected, delta, states)
         return y
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_y: Tensor) -> tuple[Tensor | None, ...]:
-        xz, conv_weight, conv_bias, x_proj, dt_weight, resets, u, projected, states = ctx.saved_tensors[:9]
+        xz, conv_weight, conv_bias, x_proj, dt_weight, dt_bias, A, D, *computed = ctx.saved_tensors
+        resets, u, projected, delta, states = computed
+        x, z = xz.chunk(2, dim=-1)
         grad_xz, grad_projected = torch.empty_like(xz), torch.empty_like(projected)
         grad_x, grad_z = grad_xz.chunk(2, dim=-1)
-        grads = numba_scan.run_backward(ctx.scanned, states, grad_y, None, grad_z)
         dt_rank = dt_weight.shape[1]
+        _, B, C = split(projected, dt_rank)
+        scanned = numba_scan.operands(u, delta, A, B, C, D, z, dt_bias, True, resets)
+        grads = numba_scan.run_backward(scanned, states, grad_y, None, grad_z)
         parts = split(grad_projected, dt_rank)
         for part, grad in zip(parts, (grads.delta @ dt_weight, grads.B, grads.C), strict=True):
             part.copy_(grad)
@@ -108,7 +109,7 @@ class _Mix(torch.autograd.Function):
         grad_dt_weight = grads.delta.flatten(0, 1).t() @ projected.flatten(0, 1)[:, :dt_rank]
         grad_u = grads.u.flatten(0, 1).addmm_(rows, x_proj).view_as(u)
         grad_x_proj = rows.t() @ u.flatten(0, 1)
-        of_conv = convolve_backward(xz.chunk(2, dim=-1)[0], conv_weight, conv_bias, resets, grad_u, grad_x)
+        of_conv = convolve_backward(x, conv_weight, conv_bias, resets, grad_u, grad_x)
         of_scan = (grads.delta_bias, grads.A, grads.D)
         return (grad_xz, *of_conv, grad_x_proj, grad_dt_weight, *of_scan, None, None)
 

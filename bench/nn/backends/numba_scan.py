@@ -222,8 +222,7 @@ class _Scan(torch.autograd.Function):
             }
             require_finite(**inputs, initial_state=initial_state)
         if keep:
-            ctx.given = given
-            # The kernels read `given`; saving what it views lets autograd notice a change in place.
+            ctx.smooth = smooth
             ctx.save_for_backward(u, delta, A, B, C, D, z, delta_bias, initial_state, resets, states)
         if not return_final_state:
             return y, None
@@ -232,15 +231,16 @@ class _Scan(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_y: Tensor, grad_state: Tensor | None) -> tuple[Tensor | None, ...]:
-        _, _, _, _, _, D, z, delta_bias, initial_state, _, states = ctx.saved_tensors
+        u, delta, A, B, C, D, z, delta_bias, initial_state, resets, states = ctx.saved_tensors
+        given = operands(u, delta, A, B, C, D, z, delta_bias, ctx.smooth, resets)
         grad_z = None if z is None else torch.empty_like(z, memory_format=torch.contiguous_format)
-        grads = run_backward(ctx.given, states, grad_y, grad_state, grad_z)
+        grads = run_backward(given, states, grad_y, grad_state, grad_z)
         grad_D = None if D is None else grads.D
         grad_bias = None if delta_bias is None else grads.delta_bias
         grad_initial = None
         if initial_state is not None:
-            adjoint = from_blocks(grads.adjoint, ctx.given.channels)
-            grad_initial = adjoint[:, : ctx.given.states].transpose(1, 2)
+            adjoint = from_blocks(grads.adjoint, given.channels)
+            grad_initial = adjoint[:, : given.states].transpose(1, 2)
         return (
             *(grads.u, grads.delta, grads.A, grads.B, grads.C, grad_D, grad_z, grad_bias, grad_initial),
             *(None, None, None, None),
