@@ -126,6 +126,13 @@ GOALS = (
         ("dema recurrent", "step"),
         *(11, 20),
     ),
+    Goal(
+        "a training batch, drawn window by window over gathered at once",
+        "batches",
+        ("one by one", "64x20"),
+        ("gathered", "64x20"),
+        *(15, 30),
+    ),
 )
 
 

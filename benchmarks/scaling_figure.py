@@ -36,7 +36,7 @@ def draw(measurements: Sequence[Measurement], path: Path) -> None:
         panel.set(xscale="log", yscale="log", title=way, xlabel="sequence length (12000 tokens in all)")
         panel.grid(alpha=0.3, which="both", linewidth=0.5)
     panels[0].set_ylabel("microseconds a token, one thread")
-    panels[1].legend(frameon=False, fontsize=8)
+    panels[0].legend(frameon=False, fontsize=8, loc="upper left")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150)
     plt.close(figure)

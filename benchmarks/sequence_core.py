@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import torch
 
-from benchmarks import isolated, models
+from benchmarks import isolated, models, sampling
 from benchmarks.contestants import SCANS, forward, forward_backward, scan_inputs
 from benchmarks.floor import forward_backward_floor, forward_floor
 from benchmarks.goals import BOTH, FORWARD, report
@@ -98,6 +98,13 @@ def rollout() -> list[Measurement]:
     return take_turns("rollout", "step", contestants)
 
 
+def batches() -> list[Measurement]:
+    """One training batch of 64 windows of 20 steps."""
+    dataset = sampling.trajectories()
+    contestants = {"gathered": sampling.ours(dataset), "one by one": sampling.one_by_one(dataset)}
+    return take_turns("batches", "64x20", contestants)
+
+
 def first() -> list[Measurement]:
     """The first training step of a fresh process, the kernels compiled before, and the second."""
     isolated.first_step()
@@ -115,6 +122,7 @@ BENCHMARKS: dict[str, Callable[[], list[Measurement]]] = {
     "memory": memory,
     "training": training,
     "rollout": rollout,
+    "batches": batches,
     "first": first,
 }
 

@@ -17,11 +17,10 @@ from bench.nn.kernels.vector import LANES
 
 # Work is cut into this many shares at most, each of some SHARE states to advance (less than a millisecond),
 # whatever the number of threads: sums over shares, and so results, do not depend on it.
-ROW_SHARES, BLOCK_SHARES = 8, 2
-SHARE = 1_000_000
+SHARES, SHARE = 8, 1_000_000
 
 Array = NDArray[Any]
-Span = tuple[int, int]
+Rows = tuple[int, int]
 
 
 def array(tensor: Tensor) -> Array:
@@ -70,22 +69,16 @@ def from_sums(sums: Tensor, channels: int) -> Tensor:
     return from_blocks((sums[:, 0] - sums[:, 1]).double().sum(0).float(), channels)
 
 
-def cut(size: int, parts: int) -> list[Span]:
-    """Cut range(size) into `parts` spans of nearly equal length, or as many as there are elements."""
-    parts = min(size, parts)
-    return list(pairwise(size * part // parts for part in range(parts + 1))) if parts else []
+def shares(batch: int, work: int) -> list[Rows]:
+    """Cut range(batch) into nearly equal shares for that much `work` in all."""
+    parts = min(batch, SHARES, math.ceil(work / SHARE))
+    return list(pairwise(batch * part // parts for part in range(parts + 1))) if parts else []
 
 
-def cut_rows(batch: int, work: int) -> list[Span]:
-    """Cut batch rows into shares for that much `work` in all."""
-    return cut(batch, min(ROW_SHARES, math.ceil(work / SHARE)))
-
-
-def on_threads(work: Callable[[Span, Span, int], Any], rows: list[Span], spans: list[Span]) -> list[Any]:
-    """Call `work` for every share, on as many threads as torch uses; outcomes in the shares' order."""
-    shares = [(row, span, index) for index, (row, span) in enumerate((r, s) for r in rows for s in spans)]
-    threads = min(torch.get_num_threads(), len(shares))
+def on_threads(work: Callable[[Rows, int], Any], rows: list[Rows]) -> list[Any]:
+    """Call `work` with every share and its index, on as many threads as torch uses; outcomes in order."""
+    threads = min(torch.get_num_threads(), len(rows))
     if threads <= 1:
-        return [work(*share) for share in shares]
+        return [work(share, index) for index, share in enumerate(rows)]
     with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(lambda share: work(*share), shares))
+        return list(pool.map(work, rows, range(len(rows))))

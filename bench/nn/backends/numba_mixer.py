@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from bench.nn.backends import layout, numba_scan
-from bench.nn.backends.layout import Span, array
+from bench.nn.backends.layout import Rows, array
 from bench.nn.checks import require_finite
 from bench.nn.kernels import convolution
 from bench.nn.kernels.cache import compile_kernel
@@ -119,10 +119,10 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor, resets: Tensor | None) -> 
     u = torch.empty(x.shape)
     inputs, output, kernel = _inputs(x, weight, bias, resets), array(u), forward_kernel()
 
-    def work(rows: Span, _: Span, share: int) -> None:
+    def work(rows: Rows, share: int) -> None:
         kernel(rows, *inputs, output)
 
-    layout.on_threads(work, _shares(x), [(0, 1)])
+    layout.on_threads(work, _shares(x))
     return u
 
 
@@ -135,17 +135,17 @@ def convolve_backward(
     inputs, kernel = _inputs(x, weight, bias, resets), backward_kernel()
     gradients = (array(grad_u), array(grad_x))
 
-    def work(rows: Span, _: Span, share: int) -> None:
+    def work(rows: Rows, share: int) -> None:
         kernel(rows, *inputs, *gradients, array(parameters[share]))
 
-    layout.on_threads(work, shares, [(0, 1)])
+    layout.on_threads(work, shares)
     summed = layout.from_sums(parameters, x.shape[2])
     return summed[TAPS - weight.shape[2] : TAPS].t().unsqueeze(1), summed[TAPS]
 
 
-def _shares(x: Tensor) -> list[Span]:
+def _shares(x: Tensor) -> list[Rows]:
     # A token costs the convolution about as much as eight states of the scan.
-    return layout.cut_rows(x.shape[0], x.numel() * 8)
+    return layout.shares(x.shape[0], x.numel() * 8)
 
 
 def _inputs(x: Tensor, weight: Tensor, bias: Tensor, resets: Tensor | None) -> tuple[Any, ...]:

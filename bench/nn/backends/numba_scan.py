@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from bench.nn.backends import layout
-from bench.nn.backends.layout import Array, Span, array, by_block, from_blocks
+from bench.nn.backends.layout import Array, Rows, array, by_block, from_blocks
 from bench.nn.checks import require_finite
 from bench.nn.kernels import scan_backward, scan_forward
 from bench.nn.kernels.cache import compile_kernel
@@ -52,11 +52,9 @@ class Operands:
         """Number of channel blocks."""
         return layout.blocks_of(self.channels)
 
-    def shares(self) -> tuple[list[Span], list[Span]]:
-        """Return the ranges of batch rows, and of channel blocks, that are worked on apart."""
-        work = self.batch * self.length * self.blocks * self.padded_states * LANES
-        spans = layout.BLOCK_SHARES if self.batch == 1 and work > layout.SHARE else 1
-        return layout.cut_rows(self.batch, work), layout.cut(self.blocks, spans)
+    def shares(self) -> list[Rows]:
+        """Return the ranges of batch rows that are worked on apart."""
+        return layout.shares(self.batch, self.batch * self.length * self.channels * self.padded_states)
 
     def scratch(self) -> tuple[Array, Array]:
         """Return what one call of a kernel keeps its intermediate values and a chunk's runs in."""
@@ -107,10 +105,10 @@ def run_forward(given: Operands, initial_state: Tensor | None, keep: bool) -> tu
     y = torch.empty(given.batch, given.length, given.channels)
     kernel, outputs = forward_kernel(), (array(y), array(states), int(keep))
 
-    def work(rows: Span, span: Span, share: int) -> Any:
-        return kernel(rows, span, *given.arrays, *outputs, *given.scratch())
+    def work(rows: Rows, share: int) -> Any:
+        return kernel(rows, *given.arrays, *outputs, *given.scratch())
 
-    return y, states, all(outcome == 0.0 for outcome in layout.on_threads(work, *given.shares()))
+    return y, states, all(outcome == 0.0 for outcome in layout.on_threads(work, given.shares()))
 
 
 @dataclass(frozen=True)
@@ -132,32 +130,31 @@ def run_backward(
 ) -> Gradients:
     """Return all gradients but that of z, which is written to `grad_z`; states as `run_forward` kept them."""
     batch, length, channels, padded = given.batch, given.length, given.channels, given.padded_states
-    rows, spans = given.shares()
+    shares = given.shares()
     grad_u, grad_delta = torch.empty(batch, length, channels), torch.empty(batch, length, channels)
-    grad_B, grad_C = (torch.empty(len(spans), batch, length, padded) for _ in range(2))
-    parameters = torch.zeros(len(rows), 2, given.blocks, padded + 2, LANES)
+    grad_B, grad_C = (torch.empty(batch, length, padded) for _ in range(2))
+    parameters = torch.zeros(len(shares), 2, given.blocks, padded + 2, LANES)
     if grad_state is None:
         adjoint = torch.zeros(batch, given.blocks, padded, LANES)
     else:
         adjoint = by_block(grad_state.transpose(1, 2), padded)
-    outputs = (array(grad_u), array(grad_delta), array(grad_u if grad_z is None else grad_z))
+    of_tokens = (grad_u, grad_delta, grad_u if grad_z is None else grad_z, grad_B, grad_C)
+    outputs = [array(tensor) for tensor in of_tokens]
     inputs = (*given.arrays, array(states), layout.tokens(grad_y), array(adjoint))
     kernel = backward_kernel()
 
-    def work(row_span: Span, span: Span, share: int) -> None:
-        row_share, span_share = divmod(share, len(spans))
-        sums = (array(grad_B[span_share]), array(grad_C[span_share]), array(parameters[row_share]))
-        kernel(row_span, span, *inputs, *outputs, *sums, *given.scratch())
+    def work(rows: Rows, share: int) -> None:
+        kernel(rows, *inputs, *outputs, array(parameters[share]), *given.scratch())
 
-    layout.on_threads(work, rows, spans)
+    layout.on_threads(work, shares)
     of_channels = layout.from_sums(parameters, channels)
     states_only = slice(0, given.states)
     return Gradients(
         u=grad_u,
         delta=grad_delta,
         A=of_channels[states_only].t(),
-        B=grad_B.sum(0)[..., states_only],
-        C=grad_C.sum(0)[..., states_only],
+        B=grad_B[..., states_only],
+        C=grad_C[..., states_only],
         D=of_channels[padded],
         delta_bias=of_channels[padded + 1],
         adjoint=adjoint,

@@ -182,7 +182,7 @@ def through_states(
 
 
 def scan_backward(
-    rows, span, u, delta, decay, B, C, D, z, bias, gated, smooth, resets, states, grad_y, adjoint,
+    rows, u, delta, decay, B, C, D, z, bias, gated, smooth, resets, states, grad_y, adjoint,
     grad_u, grad_delta, grad_z, grad_B, grad_C, parameters, scratch, runs,
 ):  # fmt: skip
     """Write the gradients of u, delta, z, B and C; add those of A, D and bias to `parameters`.
@@ -197,7 +197,7 @@ def scan_backward(
             first, count = chunk * CHUNK, min(CHUNK, u.shape[1] - chunk * CHUNK)
             number, fresh = find_runs(resets, row, first, count, runs)
             scratch[SUMS:] = ZERO
-            for block in range(span[0], span[1]):
+            for block in range(decay.shape[0]):
                 lanes = min(LANES, u.shape[2] - block * LANES)
                 load_chunk(
                     u, delta, z, D, bias, grad_y, gated, smooth, row, first, count, block, lanes, scratch

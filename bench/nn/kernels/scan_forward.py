@@ -9,7 +9,7 @@ Arguments. `states` is a multiple of UNROLL, `blocks` the number of channel bloc
 u, delta, z, y: (batch, length, channels), last axis contiguous. B, C: (batch, length, states), likewise.
 decay, A log2(e) by block: (blocks, states, LANES). D, bias: (blocks, LANES).
 resets: (batch, length) uint8, or (0, 0) for none. gated, smooth: whether there is a z, and a softplus.
-rows and span are half-open ranges of batch rows and channel blocks: one call's share of the work.
+rows is a half-open range of batch rows: one call's share of the work.
 """
 
 # numba compiles what is below; its intrinsics take an argument less than they declare.
@@ -37,9 +37,9 @@ from bench.nn.kernels.vector import LANES, UNROLL
 # Longer chunks spill the backward's scratch arrays out of a 48 KiB cache, shorter ones keep more states.
 CHUNK = 16
 
-SPAN, TOKENS = types.UniTuple(types.int64, 2), float32[:, :, :]
+ROWS, TOKENS = types.UniTuple(types.int64, 2), float32[:, :, :]
 SIGNATURE_INPUTS = (
-    SPAN, SPAN, TOKENS, TOKENS, float32[:, :, ::1], TOKENS, TOKENS, float32[:, ::1], TOKENS, float32[:, ::1],
+    ROWS, TOKENS, TOKENS, float32[:, :, ::1], TOKENS, TOKENS, float32[:, ::1], TOKENS, float32[:, ::1],
     types.boolean, types.boolean, types.uint8[:, ::1],
 )  # fmt: skip
 SIGNATURE = float32(
@@ -126,7 +126,7 @@ def store_output(z, gated, y, row, first, count, block, lanes, scratch, health):
 
 
 def scan_forward(
-    rows, span, u, delta, decay, B, C, D, z, bias, gated, smooth, resets, y, states, keep, scratch, runs
+    rows, u, delta, decay, B, C, D, z, bias, gated, smooth, resets, y, states, keep, scratch, runs
 ):
     """Compute y. Returns 0, or NaN where y is not finite.
 
@@ -139,7 +139,7 @@ def scan_forward(
         for first in range(0, u.shape[1], CHUNK):
             count, slot = min(CHUNK, u.shape[1] - first), first // CHUNK * keep
             number, fresh = find_runs(resets, row, first, count, runs)
-            for block in range(span[0], span[1]):
+            for block in range(decay.shape[0]):
                 lanes = min(LANES, u.shape[2] - block * LANES)
                 load_chunk(u, delta, D, bias, smooth, row, first, count, block, lanes, scratch)
                 for n in range(0, size, UNROLL):
