@@ -54,9 +54,10 @@ class Suite:
 
     def run(self, command: list[str], check: bool = True) -> str:
         """Everything a command prints."""
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")} | {
-            "PYTHONPATH": str(self.root)
-        }
+        # `python` is this interpreter, as it is for a user who activated the environment.
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")}
+        environment |= {"PYTHONPATH": str(self.root), "PATH": path}
         done = subprocess.run(
             command,
             cwd=self.root,
