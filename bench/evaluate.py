@@ -11,8 +11,7 @@ from bench.methods.base import make_learner
 from bench.record import Rows, SkippedError, stage_command
 from bench.runtime import described, one_thread
 from bench.spec.errors import DatasetError, UserError
-from bench.spec.jobs import Job, dataset_job
-from bench.spec.load import load_catalogue
+from bench.spec.jobs import Job, dataset_job, evaluator_module
 from bench.train import checkpoint_path, checkpoint_steps
 
 
@@ -23,9 +22,7 @@ def evaluate(job: Job) -> tuple[Rows, dict[str, Any]]:
     status = (trained.recorded() or {}).get("status", "not made")
     if status != "ok":
         raise SkippedError(f"its training is {status}")
-    task = load_catalogue().tasks[job.cell.task]
-    protocol = load_catalogue().protocols[task.protocol]
-    evaluator = importlib.import_module(f"bench.evaluators.{protocol.evaluator.replace('-', '_')}")
+    evaluator = importlib.import_module(evaluator_module(job.cell))
     source = dataset_job(job.tier, job.cell)
     facts = (source.recorded() or {}).get("facts")
     if facts is None:

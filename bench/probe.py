@@ -6,9 +6,6 @@ update on a single sequence; times are medians of `probe_repeats` runs.
 
 from __future__ import annotations
 
-import importlib
-import statistics
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -18,10 +15,11 @@ import torch
 from bench.counting import macs, macs_by_torch, parameters, parameters_by_fvcore
 from bench.memory import peak_during
 from bench.methods.base import Learner, make_learner
+from bench.methods.spaces import space_of
+from bench.online import median_seconds, online_seconds
 from bench.record import Rows, stage_command
 from bench.runtime import described, one_thread
 from bench.spec.jobs import Job
-from bench.spec.load import load_catalogue
 from bench.spec.seeds import stream, stream_seed
 
 UPDATES = 10_000
@@ -43,24 +41,14 @@ def training_step(learner: Learner, sequences: int, generator: np.random.Generat
     return step
 
 
-def median_seconds(work: Callable[[], Any], repeats: int) -> float:
-    """Median wall time of the work, after one run that is not counted."""
-    work()
-    seconds = []
-    for _ in range(repeats):
-        begun = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - begun)
-    return statistics.median(seconds)
-
-
 def probe(job: Job) -> tuple[Rows, dict[str, Any]]:
     """Count and measure the cell; the facts hold both ways of counting and what the times are of."""
     one_thread()
     options = job.options
     torch.manual_seed(stream_seed("init", job.cell.key, job.seed))
     learner = make_learner(job.cell.method, options)
-    sequences, generator = options["probe_batch_size"], stream("probe", job.cell.key)
+    sequences = min(options["probe_batch_size"], options["batch_size"])
+    generator = stream("probe", job.cell.key)
     # Kernels are compiled, or read from their cache, before memory is looked at.
     training_step(learner, 1, generator)()
     learner.model.zero_grad(set_to_none=True)
@@ -80,7 +68,7 @@ def probe(job: Job) -> tuple[Rows, dict[str, Any]]:
         "training_step_milliseconds": 1e3 * step_seconds,
         "peak_memory_mib": memory,
         "training_hours": step_seconds * scale * UPDATES / 3600,
-        **_online(job, learner),
+        **_online(learner),
     }
     facts = {
         "parameters_by_fvcore": parameters_by_fvcore(learner.model),
@@ -92,17 +80,20 @@ def probe(job: Job) -> tuple[Rows, dict[str, Any]]:
     return [(name, 0, 0.0, float(value)) for name, value in measured.items()], facts
 
 
-def _online(job: Job, learner: Learner) -> dict[str, float]:
-    """Minutes of a whole online test in one room, for methods that act in context."""
-    protocol = load_catalogue().protocols[load_catalogue().tasks[job.cell.task].protocol]
-    if protocol.evaluator != "in-context" or not job.options["probe_online"]:
+def _online(learner: Learner) -> dict[str, float]:
+    """Minutes of an online test in one environment: as the papers timed it, and with a key-value cache."""
+    options = learner.options
+    if not options["probe_online"] or learner.online_work(0, True, stream("probe", "online")) is None:
         return {}
-    evaluator = importlib.import_module("bench.evaluators.in_context")
-    options = job.options
-    goals = np.full((1, evaluator.goal_columns(options["world"])), options["room_side"] - 1, dtype=np.int64)
-    begun = time.perf_counter()
-    evaluator.returns_by_episode(learner.policy(1), options, goals, job.cell.task, job.seed)  # type: ignore[attr-defined]
-    return {"online_testing_minutes": (time.perf_counter() - begun) / 60}
+    test = {
+        "horizon": space_of(options).horizon,
+        "context_episodes": options.get("context_episodes", 1),
+        "episodes": options.get("episodes", options.get("evaluation_episodes", 1)),
+        "repeats": options["probe_repeats"],
+    }
+    plain = online_seconds(learner, cached=False, **test) / 60
+    cached = online_seconds(learner, cached=True, **test) / 60
+    return {"online_testing_minutes": plain, "cached_online_testing_minutes": cached}
 
 
 if __name__ == "__main__":

@@ -89,6 +89,8 @@ def read_entry(entry: Entry, tier: str) -> Reading:
         return Reading(entry, "ok", value=_option_value(entry))
     if entry.missing:
         return Reading(entry, f"not-run: {entry.missing}")
+    if entry.parts:
+        return _derived(entry, tier)
     jobs = entry.jobs(tier)
     frames = [job_rows(job) for job in jobs]
     statuses = [frame["status"].iloc[0] for frame in frames]
@@ -112,6 +114,24 @@ def read_entry(entry: Entry, tier: str) -> Reading:
         curve=curve,
         seconds=seconds,
         fingerprints=tuple(sorted({frame["fingerprint"].iloc[0] for frame in frames})),
+    )
+
+
+def _derived(entry: Entry, tier: str) -> Reading:
+    """A metric over the baseline's: the ratio of the means; no interval, since the seeds are not paired."""
+    own, baseline = (read_entry(part, tier) for part in entry.parts)
+    for part in (own, baseline):
+        if part.summary is None:
+            return Reading(entry, part.status)
+    assert own.summary is not None
+    assert baseline.summary is not None
+    ratio = own.summary.mean / baseline.summary.mean
+    return Reading(
+        entry,
+        "ok",
+        summary=summarise(pd.Series([ratio])),
+        seconds=own.seconds + baseline.seconds,
+        fingerprints=(*own.fingerprints, *baseline.fingerprints),
     )
 
 

@@ -1,8 +1,8 @@
 """Algorithm Distillation (Laskin et al. 2023): a sequence model imitates a learner's whole history.
 
 The context holds `context_episodes` episodes of one task; every action in it is predicted from
-everything before it, and the loss is the cross-entropy to the action the learner took. At test
-time the model acts in an unseen task, its own past episodes as context, without any update.
+everything before it, and the loss is the distance to the action the learner took. At test time
+the model acts in an unseen task, its own past episodes as context, without any update.
 
 Tricks, in the order in which they matter here:
 1. Training contexts are random episodes of a history in ascending order of return
@@ -21,17 +21,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bench.datasets.histories import Histories
-from bench.envs.gridworld import ACTIONS
-from bench.methods.base import Batch, Learner
+from bench.methods.base import Batch, OnlineWork
 from bench.methods.in_context import (
     Episodes,
+    InContextLearner,
+    Packed,
     StepEmbedding,
-    draw_contexts,
-    episode_tensors,
-    random_episodes,
-    sample_actions,
+    choose_actions,
+    pack,
 )
+from bench.methods.spaces import space_of
+from bench.nn.attention import AttentionState
 from bench.nn.backbone import Backbone
 
 
@@ -40,130 +40,178 @@ class ADModel(nn.Module):
 
     Args:
         backbone: maps (B, tokens, D) to the same, causally.
-        options: room_side, horizon, context_episodes, step_tokens, embedding_dim, dropout.
+        options: those of the task, context_episodes, step_tokens, embedding_dim, dropout.
         positions: whether a learnt position embedding is added.
     """
 
     def __init__(self, backbone: Backbone, options: dict[str, Any], positions: bool) -> None:
         super().__init__()
-        width = options["embedding_dim"]
+        width, space = options["embedding_dim"], space_of(options)
         self.merged = options["step_tokens"] == "merged"
-        self.max_tokens = options["context_episodes"] * options["horizon"] * (1 if self.merged else 3)
-        self.embed = StepEmbedding(options["room_side"], width)
+        self.per_step = 1 if self.merged else 3
+        self.max_tokens = options["context_episodes"] * space.horizon * self.per_step
+        self.embed = StepEmbedding(space, width)
         self.position = nn.Parameter(0.02 * torch.randn(self.max_tokens, width)) if positions else None
         self.dropout = nn.Dropout(options["dropout"])
         self.backbone = backbone
-        self.head = nn.Linear(width, ACTIONS)
+        self.head = space.head(width)
 
-    def tokens(self, positions: Tensor, actions: Tensor, rewards: Tensor) -> Tensor:
-        """Tokens of whole episodes, (B, E * T * tokens a step, D), positions not yet added.
+    def tokens(self, states: Tensor, actions: Tensor, rewards: Tensor) -> Tensor:
+        """Tokens of packed steps, (B, N * tokens a step, D), positions not yet added.
 
-        positions (B, E, T, 2), actions and rewards (B, E, T).
+        states (B, N, S), actions (B, N) or (B, N, A), rewards (B, N).
         """
-        state = self.embed.state(positions.flatten(1, 2))
-        actions, rewards = actions.flatten(1), rewards.flatten(1)
-        if not self.merged:
-            return torch.stack(
-                [state, self.embed.action(actions), self.embed.reward(rewards)], dim=2
-            ).flatten(1, 2)
-        before = torch.cat([torch.full_like(actions[:, :1], ACTIONS), actions[:, :-1]], dim=1)
-        earned = torch.cat([torch.zeros_like(rewards[:, :1]), rewards[:, :-1]], dim=1)
-        return state + self.embed.action(before) + self.embed.reward(earned)
+        state = self.embed.state(states)
+        if self.merged:
+            return state + self.embed.before(actions, rewards)
+        action = self.embed.action(self.embed.space.encode_actions(actions))
+        return torch.stack([state, action, self.embed.reward(rewards)], dim=2).flatten(1, 2)
 
-    def placed(self, tokens: Tensor, offset: int = 0) -> Tensor:
-        """Add position embeddings from `offset` on, then dropout."""
+    def placed(self, tokens: Tensor, places: Tensor) -> Tensor:
+        """Add the position embeddings of `places` (B, tokens) or (tokens,), then dropout."""
         if self.position is not None:
-            tokens = tokens + self.position[offset : offset + tokens.shape[1]]
+            tokens = tokens + self.position[places]
         dropped: Tensor = self.dropout(tokens)
         return dropped
 
-    def forward(self, positions: Tensor, actions: Tensor, rewards: Tensor) -> Tensor:
-        """Logits (B, E * T, ACTIONS) of every action of the episodes, each from what came before it."""
-        hidden = self.backbone(self.placed(self.tokens(positions, actions, rewards)))
-        logits: Tensor = self.head(hidden if self.merged else hidden[:, 0::3])
-        return logits
+    def forward(self, states: Tensor, actions: Tensor, rewards: Tensor, valid: Tensor) -> Tensor:
+        """Logits, or actions, of every real step from what came before it: (real steps, A)."""
+        tokens = self.tokens(states, actions, rewards)
+        hidden = self.backbone(self.placed(tokens, torch.arange(tokens.shape[1], device=tokens.device)))
+        predicted: Tensor = self.head(hidden[:, :: self.per_step][valid])
+        return predicted
 
 
-class ADLearner(Learner):
+class ADLearner(InContextLearner):
     """Algorithm Distillation over a given backbone."""
+
+    model: ADModel
 
     def __init__(self, options: dict[str, Any], backbone: Backbone, positions: bool) -> None:
         super().__init__(options)
-        self.model: ADModel = ADModel(backbone, options, positions)
+        self.model = ADModel(backbone, options, positions)
 
-    def prepare(self, dataset: Histories) -> None:
-        """Nothing to take from the histories."""
-
-    def batch(self, dataset: Histories, generator: np.random.Generator) -> Batch:
-        """Contexts of `batch_size` random training tasks."""
-        return self._batch(draw_contexts(dataset, self.options, self.options["batch_size"], generator))
-
-    def synthetic_batch(self, sequences: int, generator: np.random.Generator) -> Batch:
-        """Full contexts with random content."""
-        return self._batch(
-            random_episodes(self.options, sequences, self.options["context_episodes"], generator)
-        )
-
-    @staticmethod
-    def _batch(episodes: Episodes) -> Batch:
-        positions, actions, rewards = episode_tensors(episodes)
-        return {"positions": positions[:, :, :-1], "actions": actions, "rewards": rewards}
+    def batch_of(self, episodes: Episodes, generator: np.random.Generator) -> Batch:
+        """The packed steps of contexts."""
+        return pack(episodes)._asdict()
 
     def loss(self, batch: Batch) -> Tensor:
-        """Mean cross-entropy of the learner's actions."""
-        logits = self.model(**batch)
-        return nn.functional.cross_entropy(logits.flatten(0, 1), batch["actions"].flatten())
+        """Distance to the learner's actions, over all real steps."""
+        return self.space.loss(self.model(**batch), batch["actions"][batch["valid"]])
 
     def policy(self, rooms: int) -> ADPolicy:
-        """The trained model as a policy for `rooms` rooms at once."""
-        return ADPolicy(self.model, self.options, rooms)
+        """The trained model as a policy for `rooms` environments at once."""
+        return ADPolicy(self, rooms)
+
+    def online_work(self, fill: int, cached: bool, generator: np.random.Generator) -> OnlineWork:
+        """A decision from the state or key-value cache, or by reading the whole context anew."""
+        work = _Online(self, fill, generator)
+        if cached:
+            work.begin()
+            return OnlineWork(work.begin, work.decide, 1)
+        return OnlineWork(lambda: None, work.read_anew, 1)
 
 
 class ADPolicy:
-    """Acts in a batch of rooms, token by token from a recurrent state or a key-value cache."""
+    """Acts in a batch of environments, token by token from a recurrent state or a key-value cache."""
 
-    def __init__(self, model: ADModel, options: dict[str, Any], rooms: int) -> None:
-        self.model, self.options, self.rooms = model.eval(), options, rooms
+    def __init__(self, learner: ADLearner, rooms: int) -> None:
+        self.learner, self.model, self.rooms = learner, learner.model.eval(), rooms
 
     def begin(self, past: Episodes) -> None:
-        """Start an episode: `past` holds all earlier ones; the last `context_episodes` - 1 are read."""
-        keep = self.options["context_episodes"] - 1
-        count = past.actions.shape[1]
-        latest = np.tile(np.arange(max(count - keep, 0), count), (self.rooms, 1))
-        context = past.take(latest).ordered(self.options["context_order"])
-        self.states = self.model.backbone.allocate_state(self.rooms, self.model.max_tokens)
-        self.position = 0
-        self.pending: tuple[Tensor, Tensor] | None = None
-        if latest.shape[1]:
-            positions, actions, rewards = episode_tensors(context)
-            tokens = self.model.tokens(positions[:, :, :-1], actions, rewards)
-            for index in range(tokens.shape[1]):
-                self._feed(tokens[:, index])
-            if self.model.merged:
-                self.pending = actions[:, -1, -1], rewards[:, -1, -1]
+        """Start an episode: `past` holds all earlier ones; the context of them is read at once."""
+        context = self.learner.context(past)
+        if context.lengths.shape[1]:
+            self.read(pack(context, right=True))
+        else:
+            self.states = self.model.backbone.allocate_state(self.rooms, self.model.max_tokens)
+            self.place = torch.zeros(self.rooms, dtype=torch.long)
+            self.before: tuple[Tensor, Tensor] | None = None
+
+    def read(self, packed: Packed) -> None:
+        """Take in steps that lie behind: (rooms, N, ...), padded on the left."""
+        model = self.model
+        tokens = model.tokens(packed.states, packed.actions, packed.rewards)
+        mask = packed.valid.repeat_interleave(model.per_step, dim=1)
+        places = (mask.cumsum(dim=1) - 1).clamp(min=0)
+        whole = None if bool(mask.all()) else mask
+        # A row's first real token has nothing before it, which padding on its left would otherwise be.
+        if whole is not None and model.merged:
+            tokens = self._without_before(tokens, packed)
+        _, self.states = model.backbone.prefill(model.placed(tokens, places), whole, model.max_tokens)
+        self.place = mask.sum(dim=1)
+        self.before = (packed.actions[:, -1], packed.rewards[:, -1]) if model.merged else None
+
+    def _without_before(self, tokens: Tensor, packed: Packed) -> Tensor:
+        """Merged tokens in which the first real step of each row knows of no step before it."""
+        first = packed.valid & (packed.valid.cumsum(dim=1) == 1)
+        embed, space = self.model.embed, self.model.embed.space
+        none = embed.action(space.no_action(1)) + embed.reward(torch.zeros(1))
+        return torch.where(first.unsqueeze(-1), embed.state(packed.states) + none.unsqueeze(0), tokens)
 
     def _feed(self, token: Tensor) -> Tensor:
-        placed = self.model.placed(token.unsqueeze(1), self.position).squeeze(1)
+        placed = self.model.placed(token, self.place.clamp(max=self.model.max_tokens - 1))
         hidden, self.states = self.model.backbone.step(placed, self.states)
-        self.position += 1
+        self.place = self.place + 1
         return hidden
 
-    def act(
-        self, positions: NDArray[np.int64], temperature: float, generator: torch.Generator
-    ) -> NDArray[np.int64]:
-        """(rooms,) actions for (rooms, 2) coordinates."""
-        state = self.model.embed.state(torch.from_numpy(positions))
-        if self.model.merged:
-            missing = torch.full((self.rooms,), ACTIONS), torch.zeros(self.rooms)
-            action, reward = self.pending or missing
-            state = state + self.model.embed.action(action) + self.model.embed.reward(reward)
-        elif self.pending is not None:
-            self._feed(self.model.embed.action(self.pending[0]))
-            self._feed(self.model.embed.reward(self.pending[1]))
-        logits = self.model.head(self._feed(state))
-        self.chosen = sample_actions(logits, temperature, generator)
+    def act(self, states: NDArray[Any], temperature: float, generator: torch.Generator) -> NDArray[Any]:
+        """Actions (rooms,) or (rooms, A) for states (rooms, S)."""
+        predicted = self.predict(torch.from_numpy(self.learner.normalise(states)))
+        self.chosen = choose_actions(predicted, self.model.embed.space, temperature, generator)
         return self.chosen
+
+    def predict(self, states: Tensor) -> Tensor:
+        """Logits, or actions, (rooms, A)."""
+        embed = self.model.embed
+        token = embed.state(states)
+        if self.model.merged:
+            actions, rewards = self.before or (None, torch.zeros(self.rooms))
+            space = embed.space
+            code = space.no_action(self.rooms) if actions is None else space.encode_actions(actions)
+            token = token + embed.action(code) + embed.reward(rewards)
+        elif self.before is not None:
+            self._feed(embed.action(embed.space.encode_actions(self.before[0])))
+            self._feed(embed.reward(self.before[1]))
+        predicted: Tensor = self.model.head(self._feed(token))
+        return predicted
 
     def observe(self, rewards: NDArray[np.float32]) -> None:
         """Take in the (rooms,) rewards of the actions just chosen."""
-        self.pending = torch.from_numpy(self.chosen), torch.from_numpy(rewards)
+        self.before = torch.from_numpy(self.chosen), torch.from_numpy(rewards)
+
+
+class _Online:
+    """One environment with `fill` steps in its context, to be timed."""
+
+    def __init__(self, learner: ADLearner, fill: int, generator: np.random.Generator) -> None:
+        self.learner, self.policy, space = learner, learner.policy(1), learner.space
+        count = -(-(fill + 1) // space.horizon)
+        packed = pack(learner.synthetic_past(count * space.horizon, generator))
+        self.steps = Packed(*(values[:, : fill + 1] for values in packed))
+        self.past = Packed(*(values[:, :fill] for values in packed))
+
+    def begin(self) -> None:
+        """Read the context."""
+        if self.past.valid.shape[1]:
+            self.policy.read(self.past)
+            # A decision inside an episode takes in the action and the reward before it.
+            self.policy.before = self.past.actions[:, -1], self.past.rewards[:, -1]
+        else:
+            self.policy.begin(self.learner.synthetic_past(0, np.random.default_rng(0)))
+
+    def decide(self) -> Tensor:
+        """A decision by one step; what it writes is forgotten, so that the fill stays what it is."""
+        place, states, before = self.policy.place, self.policy.states, self.policy.before
+        caches = [state for state in states if isinstance(state, AttentionState)]
+        written = [cache.position for cache in caches]
+        predicted = self.policy.predict(self.steps.states[:, -1])
+        self.policy.place, self.policy.before = place, before
+        for cache, position in zip(caches, written, strict=True):
+            cache.position = position
+        return predicted
+
+    def read_anew(self) -> Tensor:
+        """A decision by a pass over the whole context."""
+        predicted: Tensor = self.learner.model(*self.steps)
+        return predicted[-1]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from bench.methods.ad import ADLearner
+from bench.methods.base import OnlineWork
 from bench.nn.backbone import Backbone
 
 
@@ -23,3 +26,7 @@ class Learner(ADLearner):
             dropout=options["dropout"],
         )
         super().__init__(options, backbone, positions=False)
+
+    def online_work(self, fill: int, cached: bool, generator: np.random.Generator) -> OnlineWork:
+        """A decision from the recurrent state, which Mamba keeps in any case."""
+        return super().online_work(fill, True, generator)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor, nn
@@ -17,6 +17,17 @@ from torch import Tensor, nn
 from bench.spec.jobs import method_module
 
 Batch = dict[str, Tensor]
+
+
+class OnlineWork(NamedTuple):
+    """What an agent does online with a context of a given size, to be timed.
+
+    `begin` is done when an episode begins; `decide` makes `decisions` decisions.
+    """
+
+    begin: Callable[[], Any]
+    decide: Callable[[], Any]
+    decisions: int
 
 
 class Learner(ABC):
@@ -47,6 +58,14 @@ class Learner(ABC):
         """One decision with a full context; by default a pass over the whole context."""
         batch = self.synthetic_batch(1, generator)
         return lambda: self.model(**batch)
+
+    def online_work(self, fill: int, cached: bool, generator: np.random.Generator) -> OnlineWork | None:
+        """The work of acting in one environment with `fill` steps in the context; None where it is not timed.
+
+        `cached` decides from a key-value cache, else the context is read anew at each decision; a recurrent
+        state is kept either way.
+        """
+        return None
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint must hold beside the model's weights."""

@@ -19,217 +19,135 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from bench.datasets.histories import Histories
 from bench.methods import base
+from bench.methods.dmh_blocks import Blocks, valuable_states
 from bench.methods.dmh_model import DMHModel
-from bench.methods.in_context import (
-    Episodes,
-    draw_contexts,
-    one_hot_position,
-    random_episodes,
-    sample_actions,
-)
+from bench.methods.in_context import Episodes, InContextLearner, choose_actions, tensor
 
 
-def valuable_states(
-    positions: NDArray[Any], rewards: NDArray[Any], starts: NDArray[np.int64], reach: int
-) -> NDArray[np.int64]:
-    """The valuable sub-goal of the step each block starts with.
-
-    v(s_j | s_t) = (sum of the rewards of steps t ... j - 1) / (j - t), over t < j <= t + reach; of
-    equal values the latest counts, so that a stretch without reward points as far as it goes.
-
-    Args:
-        positions: (N, T + 1, 2) of N episodes.
-        rewards: (N, T).
-        starts: (n,) first step of each block.
-        reach: how many steps ahead a candidate may lie.
-
-    Returns:
-        (N, n, 2).
-    """
-    horizon = rewards.shape[1]
-    earned = np.concatenate([np.zeros((len(rewards), 1)), rewards.cumsum(axis=1, dtype=np.float64)], axis=1)
-    chosen = np.empty((len(rewards), len(starts), 2), dtype=np.int64)
-    rows = np.arange(len(rewards))
-    for number, start in enumerate(starts):
-        ahead = np.arange(start + 1, min(start + reach, horizon) + 1)
-        value = (earned[:, ahead] - earned[:, [start]]) / (ahead - start)
-        latest = len(ahead) - 1 - value[:, ::-1].argmax(axis=1)
-        chosen[:, number] = positions[rows, ahead[latest]]
-    return chosen
-
-
-class Blocks:
-    """An episode cut into blocks of c steps; the last one is padded where c does not divide the horizon."""
-
-    def __init__(self, options: dict[str, Any]) -> None:
-        self.steps, self.horizon = options["steps_per_subgoal"], options["horizon"]
-        self.side = options["room_side"]
-        self.count = -(-self.horizon // self.steps)
-        self.starts = np.arange(self.count) * self.steps
-
-    def pad(self, values: NDArray[Any]) -> NDArray[Any]:
-        """(..., T, ...) along axis 2 to (..., n, c, ...); padding repeats the last step."""
-        index = np.minimum(np.arange(self.count * self.steps), self.horizon - 1)
-        taken = values[:, :, index]
-        return taken.reshape(*taken.shape[:2], self.count, self.steps, *taken.shape[3:])
-
-    def triples(self, episodes: Episodes) -> dict[str, Tensor]:
-        """The long-term sequence of contexts (B, E, ...): n + 1 triples an episode, the last one its end."""
-        positions, rewards = (
-            np.asarray(episodes.positions, np.int64),
-            np.asarray(episodes.rewards, np.float32),
-        )
-        batch, count = rewards.shape[:2]
-        inside = (np.arange(self.count * self.steps) < self.horizon).reshape(self.count, self.steps)
-        block_rewards = self.pad(rewards) * inside
-        sums = np.concatenate([np.zeros((batch, count, 1), np.float32), block_rewards.sum(axis=3)], axis=2)
-        at = np.minimum(np.arange(self.count + 1) * self.steps, self.horizon)
-        completed = np.broadcast_to(np.arange(self.count + 1) == self.count, (batch, count, self.count + 1))
-        reached = torch.from_numpy(self.pad(positions[:, :, 1:]))
-        passed = block_features(reached, torch.from_numpy(block_rewards), self.side)
-        passed = torch.cat([torch.zeros_like(passed[:, :, :1]), passed], dim=2)
-        return {
-            "triple_states": torch.from_numpy(positions[:, :, at]).flatten(1, 2),
-            "triple_sums": torch.from_numpy(sums).flatten(1, 2),
-            "triple_completed": torch.from_numpy(completed.copy()).flatten(1, 2),
-            "triple_blocks": passed.flatten(1, 2),
-        }
-
-
-def block_features(states: Tensor, rewards: Tensor, side: int) -> Tensor:
-    """States (..., c, 2) reached in a block and its rewards (..., c), as (..., c * (2 side + 1))."""
-    return torch.cat([one_hot_position(states, side), rewards.unsqueeze(-1)], dim=-1).flatten(-2)
-
-
-class Learner(base.Learner):
+class Learner(InContextLearner):
     """DM-H, with or without valuable sub-goals."""
+
+    model: DMHModel
 
     def __init__(self, options: dict[str, Any]) -> None:
         super().__init__(options)
-        self.model: DMHModel = DMHModel(options)
-        self.blocks = Blocks(options)
+        self.model = DMHModel(options)
 
-    def prepare(self, dataset: Histories) -> None:
-        """Nothing to take from the histories."""
-
-    def batch(self, dataset: Histories, generator: np.random.Generator) -> base.Batch:
-        """Contexts of `batch_size` random training tasks."""
-        drawn = draw_contexts(dataset, self.options, self.options["batch_size"], generator)
-        return self._batch(drawn, generator)
-
-    def synthetic_batch(self, sequences: int, generator: np.random.Generator) -> base.Batch:
-        """Full contexts with random content."""
-        episodes = random_episodes(self.options, sequences, self.options["context_episodes"], generator)
-        return self._batch(episodes, generator)
-
-    def _batch(self, episodes: Episodes, generator: np.random.Generator) -> base.Batch:
-        blocks, options = self.blocks, self.options
-        batch, count, horizon = np.asarray(episodes.actions).shape
-        total = batch * count * blocks.count
-        share = max(1, round(options["trained_blocks"] * total))
-        trained = np.arange(total) if share == total else np.sort(generator.permutation(total)[:share])
-        # Sub-goal i of an episode comes from triple i; the triple of the episode's end starts no block.
-        episode, block = trained // blocks.count, trained % blocks.count
-
-        def steps(values: NDArray[Any], kind: Any) -> Tensor:
-            flat = blocks.pad(np.asarray(values, kind)).reshape(
-                total, blocks.steps, *np.asarray(values).shape[3:]
-            )
-            return torch.from_numpy(flat[trained])
-
+    def batch_of(self, episodes: Episodes, generator: np.random.Generator) -> base.Batch:
+        """The triples of contexts, and the steps of the blocks trained in this update."""
+        options, steps = self.options, self.options["steps_per_subgoal"]
+        blocks = Blocks(episodes, steps)
+        triples, valid, place = blocks.triples()
+        # Sub-goal k of an episode comes from triple k; the triple of the episode's end starts no block.
+        real = np.flatnonzero(np.arange(blocks.count) < blocks.of_episode[..., None])
+        share = max(1, round(options["trained_blocks"] * len(real)))
+        if share < len(real):
+            real = np.sort(generator.permutation(real)[:share])
+        row, episode, block = np.unravel_index(real, (*blocks.of_episode.shape, blocks.count))
         goals = np.zeros((0, 2), np.int64)
         if options["valuable_subgoals"]:
-            reach = horizon if options["goal_range"] == "episode" else blocks.steps
-            positions = np.asarray(episodes.positions).reshape(-1, horizon + 1, 2)
-            found = valuable_states(
-                positions, np.asarray(episodes.rewards).reshape(-1, horizon), blocks.starts, reach
-            )
-            goals = found.reshape(-1, 2)[trained]
+            goals = self._valuable(episodes, blocks.starts)[row, episode, block]
         noise = generator.standard_normal((share, options["embedding_dim"]), dtype=np.float32)
-        return blocks.triples(episodes) | {
-            "trained": torch.from_numpy(episode * (blocks.count + 1) + block),
+        taken = (row, episode, block)
+        return triples | {
+            "trained": torch.from_numpy(row * valid.shape[1] + place[taken]),
             "noise": torch.from_numpy(noise),
-            "states": steps(np.asarray(episodes.positions)[:, :, :-1], np.int64),
-            "actions": steps(episodes.actions, np.int64),
-            "rewards": steps(episodes.rewards, np.float32),
-            "valuable_states": torch.from_numpy(goals),
+            "states": tensor(blocks.cut(episodes.states[:, :, :-1])[taken]),
+            "actions": tensor(blocks.cut(episodes.actions)[taken]),
+            "rewards": tensor(blocks.cut(episodes.rewards)[taken]),
+            "inside": torch.from_numpy(blocks.inside[taken]),
+            "valuable_states": tensor(goals),
         }
 
+    def _valuable(self, episodes: Episodes, starts: NDArray[np.int64]) -> NDArray[Any]:
+        """(B, E, n, ...) the valuable sub-goal of each block."""
+        batch, count, horizon = episodes.rewards.shape
+        reach = horizon if self.options["goal_range"] == "episode" else self.options["steps_per_subgoal"]
+        states = episodes.states.reshape(batch * count, *episodes.states.shape[2:])
+        rewards, lengths = episodes.rewards.reshape(-1, horizon), episodes.lengths.ravel()
+        found = valuable_states(states, rewards, lengths, starts, reach)
+        return found.reshape(batch, count, *found.shape[1:])
+
     def loss(self, batch: base.Batch) -> Tensor:
-        """Mean cross-entropy over both branches and all steps but the padded ones (equal weights)."""
-        logits = self.model(**batch)
-        block = batch["trained"] % (self.blocks.count + 1)
-        step = block.unsqueeze(1) * self.blocks.steps + torch.arange(self.blocks.steps, device=block.device)
-        targets = batch["actions"].masked_fill(step >= self.blocks.horizon, -100)
-        branches = len(logits) // len(targets)
-        return nn.functional.cross_entropy(logits.flatten(0, 1), targets.repeat(branches, 1).flatten())
+        """Distance to the actions, over both branches (equal weights) and all real steps."""
+        predicted, targets = self.model(**batch), batch["actions"][batch["inside"]]
+        return self.space.loss(predicted, torch.cat([targets] * (len(predicted) // len(targets))))
 
     def policy(self, rooms: int) -> DMHPolicy:
-        """The trained model as a policy for `rooms` rooms at once."""
-        return DMHPolicy(self.model, self.blocks, self.options, rooms)
+        """The trained model as a policy for `rooms` environments at once."""
+        return DMHPolicy(self, rooms)
+
+    def online_work(self, fill: int, cached: bool, generator: np.random.Generator) -> base.OnlineWork:
+        """One block of c decisions from Mamba's state; nothing of the long context is ever read anew."""
+        policy, steps = self.policy(1), self.options["steps_per_subgoal"]
+        past = self.synthetic_past(fill, generator)
+        states = self.synthetic_past(self.space.horizon, generator).states[:, 0]
+        noise = torch.Generator().manual_seed(0)
+
+        def block() -> None:
+            policy.time = 0
+            for step in range(steps):
+                policy.act(states[:, step % self.space.horizon], 1.0, noise)
+                policy.observe(np.zeros(1, np.float32))
+
+        policy.begin(past)
+        block()
+        return base.OnlineWork(lambda: policy.begin(past), block, steps)
 
 
 class DMHPolicy:
-    """Acts in a batch of rooms: a sub-goal each c steps from Mamba's state, actions from the transformer."""
+    """Acts in many environments: a sub-goal each c steps from Mamba's state, actions from the transformer."""
 
     before: tuple[Tensor, Tensor] | None  # the action and reward of the step before, none at a block's start
     cache: tuple[list[Any], int]
 
-    def __init__(self, model: DMHModel, blocks: Blocks, options: dict[str, Any], rooms: int) -> None:
-        self.model, self.blocks, self.options, self.rooms = model.eval(), blocks, options, rooms
+    def __init__(self, learner: Learner, rooms: int) -> None:
+        self.learner, self.model, self.rooms = learner, learner.model.eval(), rooms
+        self.steps = learner.options["steps_per_subgoal"]
 
     def begin(self, past: Episodes) -> None:
-        """Start an episode: Mamba reads the last `context_episodes` - 1 earlier ones."""
-        keep = self.options["context_episodes"] - 1
-        count = past.actions.shape[1]
-        latest = np.tile(np.arange(max(count - keep, 0), count), (self.rooms, 1))
-        triples = self.options["context_episodes"] * (self.blocks.count + 1) * 3
-        self.long_state = self.model.long_term.backbone.allocate_state(self.rooms, triples)
+        """Start an episode: Mamba reads the context of the earlier ones."""
+        long, context = self.model.long_term, self.learner.context(past)
         self.time = 0
         self.passed: list[tuple[Tensor, Tensor]] = []
-        if latest.shape[1]:
-            context = past.take(latest).ordered(self.options["context_order"])
-            sequence = self.blocks.triples(context)
-            tokens = self.model.long_term.tokens(*sequence.values()).flatten(1, 2)
-            for index in range(tokens.shape[1]):
-                _, self.long_state = self.model.long_term.backbone.step(tokens[:, index], self.long_state)
+        if not context.lengths.shape[1]:
+            self.long_state = long.backbone.allocate_state(self.rooms, 0)
+            return
+        sequence, valid, _ = Blocks(context, self.steps).triples(right=True)
+        mask = None if bool(valid.all()) else valid.repeat_interleave(long.per_triple, dim=1)
+        tokens = long.tokens(*sequence.values()).flatten(1, 2)
+        _, self.long_state = long.backbone.prefill(tokens, mask)
 
-    def act(
-        self, positions: NDArray[np.int64], temperature: float, generator: torch.Generator
-    ) -> NDArray[np.int64]:
-        """(rooms,) actions for (rooms, 2) coordinates."""
-        states = torch.from_numpy(positions)
+    def act(self, states: NDArray[Any], temperature: float, generator: torch.Generator) -> NDArray[Any]:
+        """Actions (rooms,) or (rooms, A) for states (rooms, S)."""
+        seen = torch.from_numpy(self.learner.normalise(states))
         if self.passed:
             # The state an action led to is known only now.
-            self.passed[-1] = (states, self.passed[-1][1])
-        if self.time % self.blocks.steps == 0:
-            self._recall(states, generator)
-        logits, self.cache = self.model.local.step(self.goal, states, self.before, self.cache)
-        self.chosen = sample_actions(logits, temperature, generator)
+            self.passed[-1] = (seen, self.passed[-1][1])
+        if self.time % self.steps == 0:
+            self._recall(seen, generator)
+        predicted, self.cache = self.model.local.step(self.goal, seen, self.before, self.cache)
+        self.chosen = choose_actions(predicted, self.learner.space, temperature, generator)
         return self.chosen
 
     def _recall(self, states: Tensor, generator: torch.Generator) -> None:
         """Feed Mamba the triple of this moment and draw the sub-goal of the coming c steps."""
-        steps = self.blocks.steps
+        long = self.model.long_term
         if self.passed:
             reached = torch.stack([state for state, _ in self.passed], dim=1)
             rewards = torch.stack([reward for _, reward in self.passed], dim=1)
         else:
-            reached, rewards = (
-                torch.zeros(self.rooms, steps, 2, dtype=torch.long),
-                torch.zeros(self.rooms, steps),
-            )
-        block = block_features(reached, rewards, self.blocks.side) * float(bool(self.passed))
+            reached = states.unsqueeze(1).expand(-1, self.steps, -1)
+            rewards = torch.full((self.rooms, self.steps), torch.nan)
         completed = torch.zeros(self.rooms, dtype=torch.bool)
-        tokens = self.model.long_term.tokens(states, rewards.sum(dim=1), completed, block)
+        tokens = long.tokens(states, rewards.nan_to_num(0.0).sum(dim=1), completed, reached, rewards)
         for index in range(tokens.shape[1]):
-            hidden, self.long_state = self.model.long_term.backbone.step(tokens[:, index], self.long_state)
+            hidden, self.long_state = long.backbone.step(tokens[:, index], self.long_state)
         noise = torch.randn(hidden.shape, generator=generator)
-        self.goal = self.model.long_term.sub_goal(hidden, noise)
+        self.goal = long.sub_goal(hidden, noise)
         self.cache, self.before, self.passed = self.model.local.begin(self.rooms), None, []
 
     def observe(self, rewards: NDArray[np.float32]) -> None:

@@ -1,7 +1,7 @@
 """The two modules of DM-H: Mamba over the long cross-episode context, a transformer over c steps.
 
-Shapes: B contexts, E episodes, T steps an episode, c steps a sub-goal, n = ceil(T / c) blocks an
-episode, D `embedding_dim`. Equations are the paper's (arXiv 2406.00079), Section 4.
+Shapes: B contexts, M triples of the longest, S trained blocks, c steps a sub-goal, A `action_dim`,
+D `embedding_dim`. Equations are the paper's (arXiv 2406.00079), Section 4.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.envs.gridworld import ACTIONS
-from bench.methods.in_context import Modality, StepEmbedding, one_hot_position
+from bench.methods.in_context import Modality, StepEmbedding
+from bench.methods.spaces import space_of
 from bench.nn.backbone import Backbone
 
 LOG_STD_RANGE = (-5.0, 2.0)
@@ -27,13 +27,14 @@ class LongTermModule(nn.Module):
 
     def __init__(self, options: dict[str, Any]) -> None:
         super().__init__()
-        width, self.side = options["embedding_dim"], options["room_side"]
+        width, self.space = options["embedding_dim"], space_of(options)
         self.literal = options["long_token"] == "literal"
+        self.per_triple = 3 if self.literal else 1
         self.sampled = options["subgoal"] == "sampled"
-        self.state_embedding = Modality(2 * self.side, width)
+        self.state_embedding = Modality(self.space.state_features, width)
         self.reward_embedding = Modality(1, width)
         self.completion_embedding = Modality(2, width)
-        features = options["steps_per_subgoal"] * (2 * self.side + 1)
+        features = options["steps_per_subgoal"] * (self.space.state_features + 1)
         self.block_embedding = None if self.literal else Modality(features, width)
         self.backbone = Backbone(
             options["mamba_layers"], width, mixer="mamba", arrangement="pre", d_state=options["d_state"],
@@ -41,16 +42,26 @@ class LongTermModule(nn.Module):
         )  # fmt: skip
         self.head = nn.Linear(width, 2 * width)
 
-    def tokens(self, states: Tensor, sums: Tensor, completed: Tensor, block: Tensor) -> Tensor:
+    def block_features(self, states: Tensor, rewards: Tensor) -> Tensor:
+        """(..., c * (state_features + 1)) of the states (..., c, S) reached in a block and its rewards (..., c)."""
+        coded = self.space.encode_states(states)
+        return torch.cat([coded, rewards.unsqueeze(-1)], dim=-1).flatten(-2)
+
+    def tokens(
+        self, states: Tensor, sums: Tensor, completed: Tensor, passed_states: Tensor, passed_rewards: Tensor
+    ) -> Tensor:
         """Tokens of triples, (..., tokens a triple, D).
 
-        states (..., 2) integers, sums (...) floats, completed (...) booleans, block (..., c * (2 side + 1)).
+        states (..., S), sums (...) floats, completed (...) booleans, passed_states (..., c, S) and
+        passed_rewards (..., c): the block before; NaN rewards say that there was none.
         """
-        state = self.state_embedding(one_hot_position(states, self.side))
+        state = self.state_embedding(self.space.encode_states(states))
         reward = self.reward_embedding(sums.unsqueeze(-1))
         completion = self.completion_embedding(nn.functional.one_hot(completed.long(), 2).float())
         if self.block_embedding is None:
             return torch.stack([state, reward, completion], dim=-2)
+        first = passed_rewards[..., :1].isnan()
+        block = self.block_features(passed_states, passed_rewards).masked_fill(first, 0.0)
         return (state + reward + completion + self.block_embedding(block)).unsqueeze(-2)
 
     def sub_goal(self, hidden: Tensor, noise: Tensor) -> Tensor:
@@ -71,9 +82,10 @@ class LocalModule(nn.Module):
     def __init__(self, options: dict[str, Any]) -> None:
         super().__init__()
         width, self.steps = options["embedding_dim"], options["steps_per_subgoal"]
+        space = space_of(options)
         self.literal = options["local_tokens"] == "literal"
         self.per_step = 4 if self.literal else 1
-        self.embed = StepEmbedding(options["room_side"], width)
+        self.embed = StepEmbedding(space, width)
         self.goal_norm = nn.LayerNorm(width)
         self.position = nn.Parameter(0.02 * torch.randn(self.steps * self.per_step, width))
         self.dropout = nn.Dropout(options["dropout"])
@@ -81,21 +93,23 @@ class LocalModule(nn.Module):
             options["transformer_layers"], width, mixer="attention", arrangement="post",
             heads=options["heads"], dropout=options["dropout"], activation=options["activation"],
         )  # fmt: skip
-        self.head = nn.Linear(width, ACTIONS)
+        self.head = space.head(width)
 
     def forward(self, goals: Tensor, states: Tensor, actions: Tensor, rewards: Tensor) -> Tensor:
-        """Logits (S, c, ACTIONS) for sub-goals (S, D), states (S, c, 2), actions and rewards (S, c)."""
+        """Logits or actions (S, c, A).
+
+        Sub-goals (S, D), states (S, c, ...), actions (S, c, ...), rewards (S, c).
+        """
         goal = self.goal_norm(goals).unsqueeze(1).expand(-1, self.steps, -1)
         state = self.embed.state(states)
         if self.literal:
-            parts = [goal, state, self.embed.action(actions), self.embed.reward(rewards)]
-            hidden = self._run(torch.stack(parts, dim=2).flatten(1, 2))[:, 1::4]
+            action = self.embed.action(self.embed.space.encode_actions(actions))
+            tokens = torch.stack([goal, state, action, self.embed.reward(rewards)], dim=2).flatten(1, 2)
+            hidden = self._run(tokens)[:, 1::4]
         else:
-            before = torch.cat([torch.full_like(actions[:, :1], ACTIONS), actions[:, :-1]], dim=1)
-            earned = torch.cat([torch.zeros_like(rewards[:, :1]), rewards[:, :-1]], dim=1)
-            hidden = self._run(goal + state + self.embed.action(before) + self.embed.reward(earned))
-        logits: Tensor = self.head(hidden)
-        return logits
+            hidden = self._run(goal + state + self.embed.before(actions, rewards))
+        predicted: Tensor = self.head(hidden)
+        return predicted
 
     def _run(self, tokens: Tensor) -> Tensor:
         hidden: Tensor = self.backbone(self.dropout(tokens + self.position))
@@ -112,15 +126,15 @@ class LocalModule(nn.Module):
         before: tuple[Tensor, Tensor] | None,
         cache: tuple[list[Any], int],
     ) -> tuple[Tensor, tuple[list[Any], int]]:
-        """Logits (S, ACTIONS) of the next action; `before`: the last action and reward, if in this block."""
-        goal, state = self.goal_norm(goals), self.embed.state(states)
+        """Logits or actions (rooms, A); `before`: the last action and reward, if they are of this block."""
+        goal, state, space = self.goal_norm(goals), self.embed.state(states), self.embed.space
+        code = space.no_action(len(goals)) if before is None else space.encode_actions(before[0])
+        action = self.embed.action(code)
+        reward = self.embed.reward(torch.zeros(len(goals)) if before is None else before[1])
         if self.literal:
-            tokens = [] if before is None else [self.embed.action(before[0]), self.embed.reward(before[1])]
-            tokens += [goal, state]
+            tokens = [goal, state] if before is None else [action, reward, goal, state]
         else:
-            none = torch.full((len(goals),), ACTIONS), torch.zeros(len(goals))
-            action, reward = before or none
-            tokens = [goal + state + self.embed.action(action) + self.embed.reward(reward)]
+            tokens = [goal + state + action + reward]
         blocks, position = cache
         for token in tokens:
             hidden, blocks = self.backbone.step(token + self.position[position], blocks)
@@ -135,7 +149,7 @@ class DMHModel(nn.Module):
         super().__init__()
         self.long_term = LongTermModule(options)
         self.local = LocalModule(options)
-        self.valuable_map = nn.Linear(2 * options["room_side"], options["embedding_dim"])
+        self.valuable_map = nn.Linear(self.long_term.space.state_features, options["embedding_dim"])
         self.valuable_map.requires_grad_(False)
 
     def forward(
@@ -143,29 +157,30 @@ class DMHModel(nn.Module):
         triple_states: Tensor,
         triple_sums: Tensor,
         triple_completed: Tensor,
-        triple_blocks: Tensor,
+        passed_states: Tensor,
+        passed_rewards: Tensor,
         trained: Tensor,
         noise: Tensor,
         states: Tensor,
         actions: Tensor,
         rewards: Tensor,
+        inside: Tensor,
         valuable_states: Tensor,
     ) -> Tensor:
-        """Logits of every action of the trained blocks, (branches * S, c, ACTIONS).
+        """Logits or actions of every real step of the trained blocks, (branches * real steps, A).
 
-        triple_*: (B, triples, ...) the long-term sequence; trained (S,): indices into the flattened
-        (B * triples) sub-goals, of the blocks trained in this update; noise (S, D): the Gaussian
-        sample of z; states (S, c, 2), actions, rewards (S, c): their steps; valuable_states (S, 2):
-        the valuable sub-goal of each, or (0, 2) for training without. The branch of z comes first,
-        the branch of f(s^g) second.
+        triple_*, passed_*: (B, M, ...) the long-term sequence, shorter rows padded behind; trained (S,):
+        indices into the flattened (B * M) sub-goals, of the blocks trained in this update; noise (S, D): the
+        Gaussian sample of z; states (S, c, ...), actions (S, c, ...), rewards (S, c): their steps, inside
+        (S, c) whether they are in the episode; valuable_states (S, ...): the valuable sub-goal of each, or
+        none for training without. The branch of z comes first, the branch of f(s^g) second.
         """
-        tokens = self.long_term.tokens(triple_states, triple_sums, triple_completed, triple_blocks)
-        per_triple = tokens.shape[2]
-        hidden = self.long_term.backbone(tokens.flatten(1, 2))[:, per_triple - 1 :: per_triple]
-        goals = self.long_term.sub_goal(hidden.flatten(0, 1)[trained], noise)
+        long = self.long_term
+        tokens = long.tokens(triple_states, triple_sums, triple_completed, passed_states, passed_rewards)
+        hidden = long.backbone(tokens.flatten(1, 2))[:, long.per_triple - 1 :: long.per_triple]
+        goals = long.sub_goal(hidden.flatten(0, 1)[trained], noise)
         if len(valuable_states):
-            valuable = self.valuable_map(one_hot_position(valuable_states, self.long_term.side))
-            goals = torch.cat([goals, valuable])
-            states, actions, rewards = (torch.cat([x, x]) for x in (states, actions, rewards))
-        logits: Tensor = self.local(goals, states, actions, rewards)
-        return logits
+            goals = torch.cat([goals, self.valuable_map(long.space.encode_states(valuable_states))])
+            states, actions, rewards, inside = (torch.cat([x, x]) for x in (states, actions, rewards, inside))
+        predicted: Tensor = self.local(goals, states, actions, rewards)[inside]
+        return predicted

@@ -1,12 +1,14 @@
-"""What the in-context methods share: contexts drawn from learning histories, and their embeddings.
+"""What the in-context methods share: contexts of whole episodes, their embeddings, and the base of a learner.
 
-Shapes: B contexts, E episodes in a context, T steps in an episode (`horizon`), D `embedding_dim`.
+Shapes: B contexts, E episodes in a context, T steps in the longest of them, S `state_dim`, A `action_dim`,
+D `embedding_dim`. Actions are integers (...) or vectors (..., A).
 """
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,54 +16,141 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bench.datasets.histories import Histories
-from bench.envs.gridworld import ACTIONS
+from bench.datasets.trajectories import Trajectories
+from bench.methods.base import Batch, Learner
+from bench.methods.spaces import Space, space_of
+
+Dataset = Histories | Trajectories
 
 
 @dataclass
 class Episodes:
-    """Whole episodes: positions (B, E, T + 1, 2), actions (B, E, T), rewards (B, E, T)."""
+    """Whole episodes: states (B, E, T + 1, S), actions (B, E, T, ...), rewards (B, E, T), lengths (B, E).
 
-    positions: NDArray[Any]
+    What lies behind an episode's length is padding, of any content.
+    """
+
+    states: NDArray[Any]
     actions: NDArray[Any]
     rewards: NDArray[Any]
+    lengths: NDArray[np.int64]
 
     def take(self, order: NDArray[np.int64]) -> Episodes:
         """The episodes `order` (B, E') names, in that order."""
         rows = np.arange(len(order))[:, None]
-        return Episodes(self.positions[rows, order], self.actions[rows, order], self.rewards[rows, order])
+        return Episodes(
+            self.states[rows, order], self.actions[rows, order], self.rewards[rows, order],
+            self.lengths[rows, order],
+        )  # fmt: skip
+
+    @property
+    def inside(self) -> NDArray[np.bool_]:
+        """(B, E, T) whether a step is inside its episode."""
+        within: NDArray[np.bool_] = np.arange(self.rewards.shape[2]) < self.lengths[..., None]
+        return within
+
+    @property
+    def returns(self) -> NDArray[Any]:
+        """(B, E) returns."""
+        summed: NDArray[Any] = (self.rewards * self.inside).sum(axis=2)
+        return summed
 
     def ordered(self, order: str) -> Episodes:
         """By ascending return (equal returns keep their time order), or as they are, in time."""
         if order == "time":
             return self
-        return self.take(np.argsort(self.rewards.sum(axis=2), axis=1, kind="stable"))
+        return self.take(np.argsort(self.returns, axis=1, kind="stable"))
+
+
+class Packed(NamedTuple):
+    """The steps of episodes one after the other: (B, N, ...), N the most of a row; `valid` (B, N)."""
+
+    states: Tensor
+    actions: Tensor
+    rewards: Tensor
+    valid: Tensor
+
+
+def packing(inside: NDArray[np.bool_], right: bool = False) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Where the true entries of `inside` (B, M) go when each row is closed up to the left, or to the right.
+
+    Returns the index of each entry (B, N), N the most true entries of a row, and which are real (B, N).
+    """
+    counts = inside.sum(axis=1)
+    width = int(counts.max())
+    order = np.argsort(~inside, axis=1, kind="stable")[:, :width]
+    place = np.arange(width) - (width - counts[:, None] if right else 0)
+    valid = (place >= 0) & (place < counts[:, None])
+    return np.take_along_axis(order, np.where(valid, place, 0), axis=1), valid
+
+
+def pack(episodes: Episodes, right: bool = False) -> Packed:
+    """The steps of each row of episodes in one sequence; shorter rows are padded, on the left if `right`."""
+    batch, count, longest = episodes.rewards.shape
+    index, valid = packing(episodes.inside.reshape(batch, -1), right)
+    rows = np.arange(batch)[:, None]
+    flat = [
+        values.reshape(batch, count * longest, *values.shape[3:])[rows, index]
+        for values in (episodes.states[:, :, :-1], episodes.actions, episodes.rewards)
+    ]
+    states, actions, rewards = (tensor(values) for values in flat)
+    return Packed(states, actions, rewards, torch.from_numpy(valid))
+
+
+def tensor(values: NDArray[Any]) -> Tensor:
+    """Integers as int64, other numbers as float32."""
+    whole = np.issubdtype(values.dtype, np.integer)
+    return torch.from_numpy(np.ascontiguousarray(values, np.int64 if whole else np.float32))
 
 
 def draw_contexts(
-    histories: Histories, options: dict[str, Any], count: int, generator: np.random.Generator
+    dataset: Dataset, options: dict[str, Any], count: int, generator: np.random.Generator
 ) -> Episodes:
-    """Draw `count` training contexts: a task each, then episodes of its history.
+    """Draw `count` training contexts: of learning histories a task each, then episodes of its history.
 
-    `context_selection=random` takes episodes from anywhere in the history, `contiguous` a run of
-    neighbours; `context_order` then sorts them by return (DM-H equation 4) or leaves them in time.
+    Trajectories are all of one task; none is drawn twice in a batch where there are enough of them.
+    `context_selection=random` takes episodes from anywhere, `contiguous` a run of neighbours;
+    `context_order` then sorts them by return (DM-H equation 4) or leaves them in time.
     """
-    tasks, length = histories.actions.shape[:2]
     wanted = options["context_episodes"]
-    task = generator.integers(tasks, size=count)
+    if isinstance(dataset, Histories):
+        tasks, length = dataset.actions.shape[:2]
+        task = generator.integers(tasks, size=count)
+        enough = False
+    else:
+        length = len(dataset)
+        enough = count * wanted <= length
     if options["context_selection"] == "contiguous":
         chosen = generator.integers(length - wanted + 1, size=(count, 1)) + np.arange(wanted)
+    elif enough:
+        chosen = generator.permutation(length)[: count * wanted].reshape(count, wanted)
     else:
-        chosen = np.sort(generator.integers(length, size=(count, wanted)), axis=1)
-    rows = task[:, None]
-    drawn = Episodes(
-        histories.positions[rows, chosen], histories.actions[rows, chosen], histories.rewards[rows, chosen]
-    )
+        chosen = generator.integers(length, size=(count, wanted))
+    chosen = np.sort(chosen, axis=1)
+    if isinstance(dataset, Trajectories):
+        drawn = _trajectories(dataset, chosen, options["discrete_actions"])
+    else:
+        rows = task[:, None]
+        rewards = dataset.rewards[rows, chosen]
+        drawn = Episodes(
+            dataset.positions[rows, chosen], dataset.actions[rows, chosen], rewards,
+            np.full(chosen.shape, rewards.shape[2]),
+        )  # fmt: skip
     return drawn.ordered(options["context_order"])
 
 
-def one_hot_position(positions: Tensor, room_side: int) -> Tensor:
-    """(..., 2) integer coordinates to (..., 2 * room_side) floats: one-hot x, then one-hot y."""
-    return nn.functional.one_hot(positions, room_side).flatten(-2).float()
+def _trajectories(dataset: Trajectories, chosen: NDArray[np.int64], discrete: bool) -> Episodes:
+    """The trajectories `chosen` (B, E) names, padded to the longest."""
+    lengths = dataset.lengths[chosen]
+    steps = np.arange(int(lengths.max()) + 1)
+    index = dataset.starts[chosen][..., None] + np.minimum(steps, lengths[..., None] - 1)
+    states = dataset.observations[index]
+    end = steps == lengths[..., None]
+    states[end] = dataset.final_observations[chosen]
+    actions = dataset.actions[index[..., :-1]]
+    if discrete:
+        actions = actions.argmax(axis=-1)
+    return Episodes(states, actions, dataset.rewards[index[..., :-1]], lengths)
 
 
 class Modality(nn.Sequential):
@@ -72,27 +161,23 @@ class Modality(nn.Sequential):
 
 
 class StepEmbedding(nn.Module):
-    """Embeddings of states, actions and rewards of a grid world, each (..., D).
+    """Embeddings of states, coded actions and rewards, each (..., D)."""
 
-    An action or reward that does not exist yet (before the first step) is coded as action
-    `ACTIONS` and reward 0.
-    """
-
-    def __init__(self, room_side: int, embedding_dim: int) -> None:
+    def __init__(self, space: Space, embedding_dim: int) -> None:
         super().__init__()
-        self.room_side = room_side
-        self.state_embedding = Modality(2 * room_side, embedding_dim)
-        self.action_embedding = Modality(ACTIONS + 1, embedding_dim)
+        self.space = space
+        self.state_embedding = Modality(space.state_features, embedding_dim)
+        self.action_embedding = Modality(space.action_dim + 1, embedding_dim)
         self.reward_embedding = Modality(1, embedding_dim)
 
-    def state(self, positions: Tensor) -> Tensor:
-        """(..., 2) coordinates."""
-        embedded: Tensor = self.state_embedding(one_hot_position(positions, self.room_side))
+    def state(self, states: Tensor) -> Tensor:
+        """(..., S) as they are stored."""
+        embedded: Tensor = self.state_embedding(self.space.encode_states(states))
         return embedded
 
-    def action(self, actions: Tensor) -> Tensor:
-        """(...) integers in 0 ... ACTIONS."""
-        embedded: Tensor = self.action_embedding(nn.functional.one_hot(actions, ACTIONS + 1).float())
+    def action(self, codes: Tensor) -> Tensor:
+        """(..., A + 1) codes."""
+        embedded: Tensor = self.action_embedding(codes)
         return embedded
 
     def reward(self, rewards: Tensor) -> Tensor:
@@ -100,34 +185,104 @@ class StepEmbedding(nn.Module):
         embedded: Tensor = self.reward_embedding(rewards.unsqueeze(-1))
         return embedded
 
+    def before(self, actions: Tensor, rewards: Tensor) -> Tensor:
+        """Embedding (B, N, D) of the action and the reward before each step; none before the first."""
+        codes = self.space.encode_actions(actions)
+        none = self.space.no_action(len(codes), 1).to(codes.device)
+        earned = torch.cat([torch.zeros_like(rewards[:, :1]), rewards[:, :-1]], dim=1)
+        return self.action(torch.cat([none, codes[:, :-1]], dim=1)) + self.reward(earned)
 
-def sample_actions(logits: Tensor, temperature: float, generator: torch.Generator) -> NDArray[np.int64]:
-    """(rooms, ACTIONS) logits to (rooms,) actions; temperature 0 takes the likeliest."""
+
+def choose_actions(
+    predicted: Tensor, space: Space, temperature: float, generator: torch.Generator
+) -> NDArray[Any]:
+    """Actions (rooms,) drawn from logits (rooms, A), at temperature 0 the likeliest; continuous as predicted."""
+    if not space.discrete:
+        acted: NDArray[np.float32] = predicted.numpy().copy()
+        return acted
     if temperature == 0.0:
-        actions = logits.argmax(dim=-1)
+        actions = predicted.argmax(dim=-1)
     else:
-        probabilities = torch.softmax(logits.double() / temperature, dim=-1)
+        probabilities = torch.softmax(predicted.double() / temperature, dim=-1)
         actions = torch.multinomial(probabilities, 1, generator=generator).squeeze(-1)
     chosen: NDArray[np.int64] = actions.numpy()
     return chosen
 
 
-def episode_tensors(episodes: Episodes) -> tuple[Tensor, Tensor, Tensor]:
-    """Positions (B, E, T + 1, 2) and actions (B, E, T) as integers, rewards (B, E, T) as floats."""
-    return (
-        torch.from_numpy(np.asarray(episodes.positions, dtype=np.int64)),
-        torch.from_numpy(np.asarray(episodes.actions, dtype=np.int64)),
-        torch.from_numpy(np.asarray(episodes.rewards, dtype=np.float32)),
-    )
-
-
 def random_episodes(
     options: dict[str, Any], count: int, episodes: int, generator: np.random.Generator
 ) -> Episodes:
-    """Episodes of the true shapes with random content, for the probes."""
-    horizon, side = options["horizon"], options["room_side"]
-    return Episodes(
-        generator.integers(side, size=(count, episodes, horizon + 1, 2)),
-        generator.integers(ACTIONS, size=(count, episodes, horizon)),
-        generator.integers(2, size=(count, episodes, horizon)).astype(np.float32),
-    )
+    """Episodes of full length with random content, for the probes."""
+    space = space_of(options)
+    shape = (count, episodes, space.horizon)
+    states: NDArray[Any]
+    if space.room_side:
+        states = generator.integers(space.room_side, size=(count, episodes, space.horizon + 1, 2))
+    else:
+        wide = (count, episodes, space.horizon + 1, space.state_dim)
+        states = generator.standard_normal(wide, dtype=np.float32)
+    if space.discrete:
+        actions = generator.integers(space.action_dim, size=shape)
+    else:
+        actions = generator.uniform(-1, 1, size=(*shape, space.action_dim)).astype(np.float32)
+    rewards = generator.integers(2, size=shape).astype(np.float32)
+    return Episodes(states, actions, rewards, np.full(shape[:2], space.horizon))
+
+
+class InContextLearner(Learner):
+    """A method trained on contexts of whole episodes; sub-classes make batches of them, and give a policy."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        super().__init__(options)
+        self.space = space_of(options)
+        self.mean = np.zeros(self.space.state_dim, np.float32)
+        self.std = np.ones(self.space.state_dim, np.float32)
+
+    @abstractmethod
+    def batch_of(self, episodes: Episodes, generator: np.random.Generator) -> Batch:
+        """A training batch of contexts."""
+
+    def prepare(self, dataset: Dataset) -> None:
+        """Take the states' normaliser, where the task has one."""
+        if isinstance(dataset, Trajectories) and self.options["normalise_states"]:
+            self.mean, self.std = dataset.observation_mean, dataset.observation_std
+
+    def state(self) -> dict[str, Any]:
+        """The normaliser of the states."""
+        return {"mean": torch.from_numpy(self.mean), "std": torch.from_numpy(self.std)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take back the normaliser."""
+        self.mean, self.std = state["mean"].numpy(), state["std"].numpy()
+
+    def normalise(self, states: NDArray[Any]) -> NDArray[Any]:
+        """Standardise states (..., S); coordinates of a room stay as they are."""
+        if self.space.room_side:
+            return states
+        normalised: NDArray[np.float32] = ((states - self.mean) / self.std).astype(np.float32)
+        return normalised
+
+    def normalised(self, episodes: Episodes) -> Episodes:
+        """The same episodes with standardised states."""
+        return Episodes(self.normalise(episodes.states), episodes.actions, episodes.rewards, episodes.lengths)
+
+    def context(self, past: Episodes) -> Episodes:
+        """What an agent reads of its past: the last `context_episodes` - 1 episodes, in the context's order."""
+        count = past.lengths.shape[1]
+        first = max(count - (self.options["context_episodes"] - 1), 0)
+        latest = np.tile(np.arange(first, count), (len(past.lengths), 1))
+        return self.normalised(past.take(latest).ordered(self.options["context_order"]))
+
+    def batch(self, dataset: Dataset, generator: np.random.Generator) -> Batch:
+        """`batch_size` contexts of the dataset."""
+        drawn = draw_contexts(dataset, self.options, self.options["batch_size"], generator)
+        return self.batch_of(self.normalised(drawn), generator)
+
+    def synthetic_batch(self, sequences: int, generator: np.random.Generator) -> Batch:
+        """Full contexts with random content."""
+        episodes = random_episodes(self.options, sequences, self.options["context_episodes"], generator)
+        return self.batch_of(episodes, generator)
+
+    def synthetic_past(self, fill: int, generator: np.random.Generator) -> Episodes:
+        """Whole episodes of one environment that hold up to `fill` steps, with random content."""
+        return random_episodes(self.options, 1, fill // self.space.horizon, generator)

@@ -16,6 +16,7 @@ class AttentionState:
     keys: Tensor  # (batch, heads, length, d_model / heads)
     values: Tensor  # same shape
     position: int = 0  # tokens written so far
+    real: Tensor | None = None  # (batch, length), bool: False at padding, which is never attended to
 
 
 class CausalSelfAttention(nn.Module):
@@ -44,8 +45,24 @@ class CausalSelfAttention(nn.Module):
         """
         if x.dim() != 3 or x.shape[2] != self.d_model:
             raise ValueError(f"x: expected shape (batch, length, {self.d_model}), got {tuple(x.shape)}")
-        allowed = _allowed(x, mask, resets)
+        return self._attend(*self._heads(x), _allowed(x, mask, resets))
+
+    def prefill(self, x: Tensor, mask: Tensor | None, length: int) -> tuple[Tensor, AttentionState]:
+        """What `forward` gives for x (batch, tokens, d_model), and the cache after it, for `length` tokens.
+
+        Raises ValueError for more tokens than that, and as `forward` does.
+        """
+        batch, tokens, _ = x.shape
+        if tokens > length:
+            raise ValueError(f"length: the cache must take the {tokens} tokens of x, got {length}")
+        state = self.allocate_state(batch, length)
         queries, keys, values = self._heads(x)
+        state.keys[:, :, :tokens], state.values[:, :, :tokens], state.position = keys, values, tokens
+        if mask is not None:
+            state.real = F.pad(mask, (0, length - tokens), value=True)
+        return self._attend(queries, keys, values, _allowed(x, mask, None)), state
+
+    def _attend(self, queries: Tensor, keys: Tensor, values: Tensor, allowed: Tensor | None) -> Tensor:
         y = F.scaled_dot_product_attention(
             queries, keys, values, attn_mask=allowed, is_causal=allowed is None,
             dropout_p=self.dropout if self.training else 0.0,
@@ -66,7 +83,10 @@ class CausalSelfAttention(nn.Module):
         state.keys[:, :, position] = keys[:, :, 0]
         state.values[:, :, position] = values[:, :, 0]
         seen = slice(0, position + 1)
-        y = F.scaled_dot_product_attention(queries, state.keys[:, :, seen], state.values[:, :, seen])
+        real = None if state.real is None else state.real[:, None, None, seen]
+        y = F.scaled_dot_product_attention(
+            queries, state.keys[:, :, seen], state.values[:, :, seen], attn_mask=real
+        )
         state.position = position + 1
         return self.out_proj(y.transpose(1, 2).flatten(1)), state
 

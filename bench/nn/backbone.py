@@ -53,6 +53,28 @@ class Backbone(nn.Module):
         its own. resets (batch, length), bool: tokens that begin a new trajectory and see nothing before them.
         Raises ValueError for a wrong shape or dtype.
         """
+        x = self._checked(x, mask, resets)
+        for block in self.blocks:
+            x = block(x, mask, resets)
+        return self.norm(x)
+
+    def prefill(
+        self, x: Tensor, mask: Tensor | None = None, length: int = 0
+    ) -> tuple[Tensor, list[BlockState]]:
+        """What `forward` gives for x (batch, tokens, d_model), and the states from which `step` goes on.
+
+        Rows shorter than the longest are padded on the left, `mask` False there, so that every row ends at
+        the last token. `length` bounds the tokens of an attention cache, those of x included. Raises
+        ValueError as `forward` does, and where the cache is too small for x.
+        """
+        x = self._checked(x, mask, None)
+        states = []
+        for block in self.blocks:
+            x, state = block.prefill(x, mask, length)  # type: ignore[operator]
+            states.append(state)
+        return self.norm(x), states
+
+    def _checked(self, x: Tensor, mask: Tensor | None, resets: Tensor | None) -> Tensor:
         if x.dim() != 3 or x.shape[2] != self.d_model:
             raise ValueError(f"x: expected shape (batch, length, {self.d_model}), got {tuple(x.shape)}")
         for name, flags in (("mask", mask), ("resets", resets)):
@@ -61,13 +83,9 @@ class Backbone(nn.Module):
                     f"{name}: expected a bool tensor of shape (batch, length) = {tuple(x.shape[:2])}, "
                     f"got {flags.dtype} of {tuple(flags.shape)}"
                 )
-        if mask is not None:
-            # Padding may hold anything, NaN included; zero times NaN would leak through the softmax's zero
-            # weights.
-            x = x.masked_fill(~mask.unsqueeze(-1), 0.0)
-        for block in self.blocks:
-            x = block(x, mask, resets)
-        return self.norm(x)
+        # Padding may hold anything, NaN included; zero times NaN would leak through the softmax's zero
+        # weights.
+        return x if mask is None else x.masked_fill(~mask.unsqueeze(-1), 0.0)
 
     def step(self, x: Tensor, states: list[BlockState]) -> tuple[Tensor, list[BlockState]]:
         """Advance by one token x (batch, d_model); returns y (batch, d_model) and each block's new state."""

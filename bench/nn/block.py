@@ -65,6 +65,16 @@ class Block(nn.Module):
             mixed = self.mixer(normed, mask, resets)
         return self._feed_forward(x + self.dropout(mixed))
 
+    def prefill(self, x: Tensor, mask: Tensor | None, length: int) -> tuple[Tensor, BlockState]:
+        """Map (batch, tokens, d_model) to the same, and give the state after it, as a `Backbone`."""
+        normed = self.norm(x)
+        state: BlockState
+        if isinstance(self.mixer, MambaMixer):
+            mixed, state = self.mixer.prefill(normed, starts(mask, None))
+        else:
+            mixed, state = self.mixer.prefill(normed, mask, length)
+        return self._feed_forward(x + self.dropout(mixed)), state
+
     def step(self, x: Tensor, state: BlockState) -> tuple[Tensor, BlockState]:
         """Advance by one token x (batch, d_model); returns y (batch, d_model) and the new state."""
         mixed, state = self.mixer.step(self.norm(x), state)  # type: ignore[arg-type]

@@ -115,6 +115,19 @@ class MambaMixer(nn.Module):
         given = self._scan_inputs(xz, resets)
         return self.out_proj(selective_scan(**given._asdict(), resets=resets))
 
+    def prefill(self, x: Tensor, resets: Tensor | None = None) -> tuple[Tensor, MixerState]:
+        """What `forward` gives for x (batch, length, d_model), and the state after its last token."""
+        self._check(x, ("batch", "length"))
+        xz = self.in_proj(x)
+        given = self._scan_inputs(xz, resets)
+        y, scan_state = selective_scan(**given._asdict(), resets=resets, return_final_state=True)
+        inner = xz.chunk(2, dim=-1)[0]
+        if resets is not None:
+            segment = resets.cumsum(1)
+            inner = inner * (segment == segment[:, -1:]).unsqueeze(-1)
+        window = F.pad(inner, (0, 0, self.d_conv - 1, 0))[:, x.shape[1] :]
+        return self.out_proj(y), MixerState(window, scan_state)
+
     def scan_inputs(self, x: Tensor, resets: Tensor | None = None) -> ScanInputs:
         """Return what the scan is given for x (batch, length, d_model): everything before the recurrence."""
         self._check(x, ("batch", "length"))

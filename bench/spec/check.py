@@ -26,6 +26,11 @@ def check(catalogue: Catalogue) -> None:
             check_values(override.values, catalogue.method_options[name], where)
         for each in catalogue.tasks:
             _check_no_overlap(catalogue, name, each)
+    for name, metric in catalogue.metrics.items():
+        if metric.derived:
+            where = f"workflow/metrics.yaml: key {name}.derived"
+            _check_names([metric.derived.metric], "metric", catalogue.metrics, where)
+            _check_names([metric.derived.baseline], "method", catalogue.methods, where)
     for name, tier in catalogue.tiers.items():
         for budget in tier.budgets:
             _check_budget(catalogue, budget, f"workflow/tiers/{name}.yaml: budget {budget.label!r}")

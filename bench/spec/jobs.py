@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from bench.spec.cells import Cell, Resolved, cells_of, data_options, data_slug, resolve
+from bench.spec.cells import Cell, Resolved, cells_of, data_options, data_slug, make_cell, resolve
 from bench.spec.errors import SpecError
 from bench.spec.fingerprint import fingerprint, fingerprint_parts, module_path
 from bench.spec.load import Catalogue, load_catalogue
@@ -91,7 +91,7 @@ class Job:
         if self.stage == "train":
             names.append(f"bench.datasets.{task.collector.replace('-', '_')}")
         else:
-            names.append(f"bench.evaluators.{catalogue.protocols[task.protocol].evaluator.replace('-', '_')}")
+            names.append(evaluator_module(self.cell))
         return names
 
     @cached_property
@@ -180,6 +180,16 @@ def _dataset_users(tier: str) -> dict[Cell, Resolved]:
     return found
 
 
+def evaluator_module(cell: Cell) -> str:
+    """Module that evaluates a cell: its protocol's, which may have one of its own for in-context methods."""
+    catalogue = load_catalogue()
+    protocol = catalogue.protocols[catalogue.tasks[cell.task].protocol]
+    name = protocol.evaluator
+    if catalogue.methods[cell.method].in_context and protocol.in_context_evaluator:
+        name = protocol.in_context_evaluator
+    return f"bench.evaluators.{name.replace('-', '_')}"
+
+
 def is_built(stage: str, cell: Cell, catalogue: Catalogue) -> str:
     """Empty if the code for this stage of the cell exists, else what is not built yet."""
     task = catalogue.tasks[cell.task]
@@ -221,10 +231,21 @@ class Entry:
     stage: str
     missing: str
 
+    @property
+    def parts(self) -> tuple[Entry, ...]:
+        """What it is derived from: a metric of its own cell and of the baseline; empty for a recorded one."""
+        metric = load_catalogue().metrics.get(self.metric)
+        if not self.stage or metric is None or metric.derived is None:
+            return ()
+        other = make_cell(self.cell.task, metric.derived.baseline, {})
+        return tuple(replace(self, cell=cell, metric=metric.derived.metric) for cell in (self.cell, other))
+
     def jobs(self, tier: str) -> list[Job]:
-        """The jobs this number is read from, one a seed."""
+        """The jobs this number is read from, one a seed and part."""
         if self.missing or not self.stage:
             return []
+        if self.parts:
+            return [job for part in self.parts for job in part.jobs(tier)]
         stage: Any = self.stage
         resolved = resolve(tier, self.cell, stage)
         assert resolved is not None
@@ -246,12 +267,20 @@ def _entries(artifact: str, tier: str) -> Iterator[Entry]:
                 yield Entry(artifact, number, cell, option, query.label, "", "")
             for metric in query.metrics:
                 stage = catalogue.metrics[metric].stage
-                missing = is_built(stage, cell, catalogue)
-                if not missing and resolve(tier, cell, stage) is None:
-                    missing = _where_run(cell, stage)
+                entry = Entry(artifact, number, cell, metric, query.label, stage, "")
+                asked = [part.cell for part in entry.parts] or [cell]
+                missing = next((why for each in asked if (why := _missing(tier, each, stage))), "")
                 if not missing:
                     _check_sweep(tier, cell, stage, set(query.settings), artifact)
-                yield Entry(artifact, number, cell, metric, query.label, stage, missing)
+                yield replace(entry, missing=missing)
+
+
+def _missing(tier: str, cell: Cell, stage: StageName) -> str:
+    """Why a tier has no number of a cell's stage; empty where it runs it."""
+    missing = is_built(stage, cell, load_catalogue())
+    if not missing and resolve(tier, cell, stage) is None:
+        return _where_run(cell, stage)
+    return missing
 
 
 def _where_run(cell: Cell, stage: StageName) -> str:

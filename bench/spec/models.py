@@ -77,6 +77,11 @@ class Method(Strict):
     options: Options = {}
     per_task: tuple[Override, ...] = ()
 
+    @property
+    def in_context(self) -> bool:
+        """Whether it learns from its own past episodes while it acts."""
+        return "in-context" in self.groups
+
 
 class TaskEntry(Strict):
     """One task of a family: the values in which it differs from the family's defaults."""
@@ -105,14 +110,22 @@ class Protocol(Strict):
 
     title: str
     evaluator: Name
+    in_context_evaluator: Name | None = None  # for methods that read their own past episodes, if it differs
     score: str
     selection: Literal["last", "best", "mean-of-last-3"]
     margin: float = Field(gt=0)
     options: Options = {}
 
 
+class Derived(Strict):
+    """A metric that is another one's value over that of a baseline method on the same task."""
+
+    metric: OptionName
+    baseline: Name
+
+
 class Metric(Strict):
-    """A number a stage produces."""
+    """A number a stage produces, or one derived from such numbers."""
 
     title: str
     unit: str
@@ -120,6 +133,7 @@ class Metric(Strict):
     better: Literal["higher", "lower", "neither"]
     deterministic: bool = False
     decimals: int = 1
+    derived: Derived | None = None
 
 
 class Unsaid(Strict):

@@ -14,8 +14,9 @@ from bench.datasets.histories import Histories
 from bench.envs.gridworld import ACTIONS
 from bench.methods import ad, dmh
 from bench.methods.base import make_learner
-from bench.methods.dmh import Blocks, valuable_states
-from bench.methods.in_context import Episodes, draw_contexts, random_episodes, sample_actions
+from bench.methods.dmh_blocks import Blocks, valuable_states
+from bench.methods.in_context import Episodes, choose_actions, draw_contexts, random_episodes
+from bench.methods.spaces import space_of
 from bench.spec.cells import defaults
 
 ROOMS = 3
@@ -48,20 +49,20 @@ def history(options, episodes):
     return made
 
 
-def decode(module, monkeypatch, learner, past, current):
+def decode(module, monkeypatch, learner, past, current, rooms=ROOMS):
     """Logits (ROOMS, horizon, ACTIONS) of the policy while it is made to take the actions of `current`."""
     seen = []
 
-    def forced(logits, temperature, generator):
+    def forced(logits, space, temperature, generator):
         seen.append(logits)
         return current.actions[:, 0, len(seen) - 1]
 
-    monkeypatch.setattr(module, "sample_actions", forced)
-    policy, noise = learner.policy(ROOMS), torch.Generator().manual_seed(0)
+    monkeypatch.setattr(module, "choose_actions", forced)
+    policy, noise = learner.policy(rooms), torch.Generator().manual_seed(0)
     with torch.no_grad():
         policy.begin(past)
         for t in range(learner.options["horizon"]):
-            policy.act(current.positions[:, 0, t], 1.0, noise)
+            policy.act(current.states[:, 0, t], 1.0, noise)
             policy.observe(current.rewards[:, 0, t])
     return torch.stack(seen, dim=1)
 
@@ -75,11 +76,11 @@ def trained_logits(learner, episodes):
     options = learner.options
     with torch.no_grad():
         if isinstance(learner, ad.ADLearner):
-            return learner.model(**learner._batch(episodes))[:, -options["horizon"] :]
-        logits = learner.model(**learner._batch(episodes, np.random.default_rng(0)))
-    count = learner.blocks.count * episodes.actions.shape[1]
-    first_branch = logits[: ROOMS * count].reshape(ROOMS, count * options["steps_per_subgoal"], ACTIONS)
-    return first_branch[:, -learner.blocks.count * options["steps_per_subgoal"] :][:, : options["horizon"]]
+            logits = learner.model(**learner.batch_of(episodes, np.random.default_rng(0)))
+        else:
+            logits = learner.model(**learner.batch_of(episodes, np.random.default_rng(0)))
+    first_branch = logits[: ROOMS * episodes.actions.shape[1] * options["horizon"]]
+    return first_branch.reshape(ROOMS, -1, ACTIONS)[:, -options["horizon"] :]
 
 
 def check_decoding(module, monkeypatch, learner):
@@ -133,12 +134,12 @@ def test_a_context_of_one_episode_holds_the_current_one_alone(monkeypatch, modul
 @pytest.mark.parametrize("step_tokens", ["merged", "separate"])
 def test_ad_never_sees_the_action_it_predicts(method, step_tokens):
     learner = make(method, step_tokens=step_tokens)
-    batch = learner._batch(history(learner.options, 3))
+    batch = learner.batch_of(history(learner.options, 3), np.random.default_rng(0))
     changed = {name: values.clone() for name, values in batch.items()}
-    changed["actions"][:, 1, 4] = (batch["actions"][:, 1, 4] + 1) % ACTIONS
-    with torch.no_grad():
-        before, after = learner.model(**batch), learner.model(**changed)
     step = learner.options["horizon"] + 4
+    changed["actions"][:, step] = (batch["actions"][:, step] + 1) % ACTIONS
+    with torch.no_grad():
+        before, after = (learner.model(**given).reshape(ROOMS, -1, ACTIONS) for given in (batch, changed))
     torch.testing.assert_close(before[:, : step + 1], after[:, : step + 1], rtol=0, atol=1e-6)
     assert (before[:, step + 1] - after[:, step + 1]).abs().max() > 1e-3
 
@@ -146,59 +147,106 @@ def test_ad_never_sees_the_action_it_predicts(method, step_tokens):
 @pytest.mark.parametrize("local_tokens", ["literal", "merged"])
 def test_dmh_never_sees_the_action_it_predicts(local_tokens):
     learner = make("dmh", local_tokens=local_tokens, long_token="rich", valuable_subgoals=False)
-    batch = learner._batch(history(learner.options, 3), np.random.default_rng(0))
+    episodes = history(learner.options, 3)
+    batch = learner.batch_of(episodes, np.random.default_rng(0))
     changed = batch | {"actions": batch["actions"].clone()}
     changed["actions"][:, 1] = (batch["actions"][:, 1] + 1) % ACTIONS
+    whole = batch["inside"].all(dim=1)
     with torch.no_grad():
-        before, after = learner.model(**batch), learner.model(**changed)
+        before, after = (
+            steps_of(learner.model(**given), batch["inside"])[whole] for given in (batch, changed)
+        )
     torch.testing.assert_close(before[:, :2], after[:, :2], rtol=0, atol=1e-6)
     assert (before[:, 2] - after[:, 2]).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize(("horizon", "steps"), [(6, 3), (7, 3), (2, 5)])
-def test_triples_tell_what_happened_in_each_block(horizon, steps):
-    options = {"steps_per_subgoal": steps, "horizon": horizon, "room_side": 5}
-    episodes = history(options, 4)
-    triples = Blocks(options).triples(episodes)
-    blocks, width = -(-horizon // steps), 2 * 5 + 1
+def steps_of(predicted, inside):
+    """Predictions (real steps, A) back in their blocks (S, c, A), zero at padding."""
+    laid = predicted.new_zeros(*inside.shape, predicted.shape[-1])
+    laid[inside] = predicted[: int(inside.sum())]
+    return laid
+
+
+def of_lengths(options, lengths):
+    """Random episodes of the given lengths (ROOMS, E); padding holds what no test may depend on."""
+    made = random_episodes(options, ROOMS, len(lengths[0]), np.random.default_rng(5))
+    return Episodes(made.states, made.actions, made.rewards, np.array(lengths))
+
+
+@pytest.mark.parametrize("lengths", [[[6, 6]] * ROOMS, [[7, 7]] * ROOMS, [[2, 5], [7, 1], [3, 6]]])
+def test_triples_tell_what_happened_in_each_block(lengths):
+    steps, side = 3, 5
+    episodes = of_lengths({"horizon": 7, "room_side": side}, lengths)
+    triples, valid, place = Blocks(episodes, steps).triples()
     for room in range(ROOMS):
-        for episode in range(4):
+        expected = sum(-(-length // steps) + 1 for length in lengths[room])
+        assert valid[room].tolist() == [number < expected for number in range(valid.shape[1])]
+        for episode, length in enumerate(lengths[room]):
+            blocks = -(-length // steps)
             for number in range(blocks + 1):
-                place = episode * (blocks + 1) + number
-                first, last = max(number - 1, 0) * steps, min(number * steps, horizon)
-                state = episodes.positions[room, episode, last]
-                assert triples["triple_states"][room, place].tolist() == state.tolist()
+                at = place[room, episode, number]
+                first, last = max(number - 1, 0) * steps, min(number * steps, length)
+                assert (
+                    triples["triple_states"][room, at].tolist()
+                    == episodes.states[room, episode, last].tolist()
+                )
                 earned = episodes.rewards[room, episode, first:last]
-                assert triples["triple_sums"][room, place] == earned.sum()
-                assert triples["triple_completed"][room, place] == (number == blocks)
-                features = triples["triple_blocks"][room, place].reshape(steps, width)
-                np.testing.assert_array_equal(features[: len(earned), -1], earned)
-                assert not features[len(earned) :, -1].any(), "no reward is counted for padding"
-                for step in range(len(earned)):
-                    reached = episodes.positions[room, episode, first + step + 1] + [0, 5]
-                    assert torch.nonzero(features[step, :-1]).flatten().tolist() == reached.tolist()
+                assert triples["triple_sums"][room, at] == earned.sum()
+                assert triples["triple_completed"][room, at] == (number == blocks)
+                if number == 0:
+                    assert triples["passed_rewards"][room, at].isnan().all(), "no block lies before the first"
+                    continue
+                assert triples["passed_rewards"][room, at, : len(earned)].tolist() == earned.tolist()
+                assert not triples["passed_rewards"][room, at, len(earned) :].any(), "padding earns nothing"
+                reached = episodes.states[room, episode, first + 1 : last + 1]
+                assert triples["passed_states"][room, at, : len(earned)].tolist() == reached.tolist()
 
 
-def test_padding_of_a_last_block_does_not_reach_the_loss():
-    learner = make("dmh", local_tokens="merged", long_token="rich", dropout=0.0)
-    batch = learner._batch(history(learner.options, 3), np.random.default_rng(0))
-    last = batch["trained"] % (learner.blocks.count + 1) == learner.blocks.count - 1
-    changed = {name: values.clone() for name, values in batch.items()}
-    for name, value in (("actions", 4), ("rewards", 9.0), ("states", 2)):
-        changed[name][last, 1:] = value  # seven steps in blocks of three: the last block has one
-    torch.testing.assert_close(learner.loss(changed), learner.loss(batch), rtol=0, atol=0)
-    changed["actions"][last, 0] = (batch["actions"][last, 0] + 1) % ACTIONS
-    assert learner.loss(changed) != learner.loss(batch)
+@pytest.mark.parametrize("method", ["ad-transformer", "ad-mamba", "dmh"])
+def test_padding_behind_an_episode_changes_nothing(method):
+    learner = make(method, dropout=0.0, **({"subgoal": "mean"} if method == "dmh" else {}))
+    lengths = [[2, 5, 7], [7, 1, 3], [3, 6, 4]]
+    episodes = of_lengths(learner.options, lengths)
+    other = Episodes(
+        episodes.states.copy(), episodes.actions.copy(), episodes.rewards.copy(), episodes.lengths
+    )
+    behind = ~episodes.inside
+    other.states[:, :, 1:][behind], other.actions[behind], other.rewards[behind] = 4, 3, 9.0
+    losses = [learner.loss(learner.batch_of(e, np.random.default_rng(0))) for e in (episodes, other)]
+    torch.testing.assert_close(losses[0], losses[1], rtol=0, atol=0)
+    other.actions[0, 0, 1] = (episodes.actions[0, 0, 1] + 1) % ACTIONS
+    assert learner.loss(learner.batch_of(other, np.random.default_rng(0))) != losses[0]
+
+
+@pytest.mark.parametrize("changes", [{"step_tokens": "merged"}, {"step_tokens": "separate"}, {}])
+@pytest.mark.parametrize("method", ["ad-transformer", "ad-mamba", "dmh"])
+def test_environments_whose_past_differs_in_length_decode_as_each_alone(monkeypatch, method, changes):
+    if bool(changes) == (method == "dmh"):
+        pytest.skip("an option of Algorithm Distillation alone")
+    learner = make(method, **changes)
+    past = of_lengths(learner.options, [[2, 5], [7, 1], [3, 6]])
+    current = history(learner.options, 1)
+    module = dmh if method == "dmh" else ad
+    together = decode(module, monkeypatch, learner, past, current)
+    for room in range(ROOMS):
+        rows = slice(room, room + 1)
+        one, now = (
+            Episodes(e.states[rows], e.actions[rows], e.rewards[rows], e.lengths[rows])
+            for e in (past, current)
+        )
+        with monkeypatch.context() as patch:
+            alone = decode(module, patch, learner, one, now, rooms=1)
+        torch.testing.assert_close(alone[0], together[room], **NEAR)
 
 
 def test_valuable_subgoals_add_a_branch_through_a_frozen_map():
     learner = make("dmh", dropout=0.0)
     plain = make("dmh", dropout=0.0, valuable_subgoals=False)
     episodes = history(learner.options, 3)
-    batch = learner._batch(episodes, np.random.default_rng(0))
+    batch = learner.batch_of(episodes, np.random.default_rng(0))
     with torch.no_grad():
         both = learner.model(**batch)
-        alone = plain.model(**plain._batch(episodes, np.random.default_rng(0)))
+        alone = plain.model(**plain.batch_of(episodes, np.random.default_rng(0)))
     assert len(both) == 2 * len(alone)
     torch.testing.assert_close(both[: len(alone)], alone)
     batch["valuable_states"] = 4 - batch["valuable_states"]
@@ -215,12 +263,13 @@ def test_a_share_of_the_blocks_is_trained_and_stays_what_it_is():
     whole = make("dmh", valuable_subgoals=False)
     half = make("dmh", valuable_subgoals=False, trained_blocks=0.5)
     episodes = history(whole.options, 3)
-    all_blocks = whole._batch(episodes, np.random.default_rng(0))
-    some = half._batch(episodes, np.random.default_rng(0))
+    all_blocks = whole.batch_of(episodes, np.random.default_rng(0))
+    some = half.batch_of(episodes, np.random.default_rng(0))
     places = torch.searchsorted(all_blocks["trained"], some["trained"])
     assert len(some["trained"]) == round(0.5 * ROOMS * 3 * 3)
     with torch.no_grad():
-        torch.testing.assert_close(half.model(**some), whole.model(**all_blocks)[places])
+        expected = steps_of(whole.model(**all_blocks), all_blocks["inside"])[places]
+        torch.testing.assert_close(steps_of(half.model(**some), some["inside"]), expected)
 
 
 @given(st.data())
@@ -231,11 +280,12 @@ def test_valuable_states_are_those_a_search_finds(data):
     rewards = np.array(data.draw(st.lists(row, min_size=count, max_size=count)), dtype=np.float32)
     positions = np.arange(count * (horizon + 1) * 2).reshape(count, horizon + 1, 2)
     starts = np.arange(0, horizon, steps)
-    found = valuable_states(positions, rewards, starts, reach)
+    lengths = np.array(data.draw(st.lists(st.integers(1, horizon), min_size=count, max_size=count)))
+    found = valuable_states(positions, rewards, lengths, starts, reach)
     for episode in range(count):
-        for number, start in enumerate(starts):
+        for number, start in enumerate(starts[starts < lengths[episode]]):
             best, chosen = Fraction(-1), None
-            for later in range(start + 1, min(start + reach, horizon) + 1):
+            for later in range(start + 1, min(start + reach, lengths[episode]) + 1):
                 value = Fraction(int(rewards[episode, start:later].sum()), int(later - start))
                 if value >= best:
                     best, chosen = value, later
@@ -258,7 +308,7 @@ def test_contexts_are_whole_episodes_of_one_task_in_the_order_asked_for(selectio
     histories = numbered_histories()
     options = {"context_episodes": 4, "context_selection": selection, "context_order": order}
     drawn = draw_contexts(histories, options, 200, np.random.default_rng(0))
-    task, episode = drawn.positions[:, :, 0, 0], drawn.positions[:, :, 0, 1]
+    task, episode = drawn.states[:, :, 0, 0], drawn.states[:, :, 0, 1]
     assert (task == task[:, :1]).all()
     assert set(task[:, 0]) == set(range(5))
     np.testing.assert_array_equal(drawn.rewards, histories.rewards[task, episode])
@@ -275,10 +325,11 @@ def test_contexts_are_whole_episodes_of_one_task_in_the_order_asked_for(selectio
 
 def test_actions_are_sampled_by_their_probability_or_the_likeliest_is_taken():
     logits = torch.tensor([[0.0, 2.0, 1.0, -1.0, 0.5]]).repeat(20_000, 1)
-    drawn = sample_actions(logits, 2.0, torch.Generator().manual_seed(0))
+    space = space_of({"room_side": 5, "horizon": 7})
+    drawn = choose_actions(logits, space, 2.0, torch.Generator().manual_seed(0))
     frequencies = np.bincount(drawn, minlength=ACTIONS) / len(drawn)
     np.testing.assert_allclose(frequencies, torch.softmax(logits[0] / 2.0, dim=0).numpy(), atol=0.015)
-    assert (sample_actions(logits, 0.0, torch.Generator()) == 1).all()
+    assert (choose_actions(logits, space, 0.0, torch.Generator()) == 1).all()
 
 
 def test_episodes_in_time_order_are_left_alone():
@@ -286,4 +337,4 @@ def test_episodes_in_time_order_are_left_alone():
     assert episodes.ordered("time") is episodes
     reversed_ = part(episodes, [3, 2, 1, 0])
     assert isinstance(reversed_, Episodes)
-    np.testing.assert_array_equal(reversed_.ordered("return").positions, episodes.positions)
+    np.testing.assert_array_equal(reversed_.ordered("return").states, episodes.states)

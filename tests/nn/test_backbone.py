@@ -142,3 +142,38 @@ def test_wrong_inputs_are_named():
     _, states = net.step(torch.zeros(2, 16), states)
     with pytest.raises(IndexError, match="the cache was allocated for 1 tokens and is full"):
         net.step(torch.zeros(2, 16), states)
+
+
+@pytest.mark.parametrize("mixer", ["mamba", "attention"])
+@pytest.mark.parametrize("lengths", [[9, 9, 9], [9, 1, 4], [2, 3, 1]])
+def test_steps_after_a_prefill_continue_what_was_read_at_once(mixer, lengths):
+    torch.manual_seed(0)
+    backbone = Backbone(2, 16, mixer=mixer, heads=2 if mixer == "attention" else 1).eval()
+    longest, more = max(lengths), 3
+    rows = [torch.randn(1, length + more, 16) for length in lengths]
+    past = torch.full((len(lengths), longest, 16), torch.nan)
+    mask = torch.zeros(len(lengths), longest, dtype=torch.bool)
+    for number, (row, length) in enumerate(zip(rows, lengths, strict=True)):
+        past[number, longest - length :] = row[0, :length]
+        mask[number, longest - length :] = True
+    whole = None if bool(mask.all()) else mask
+    with torch.no_grad():
+        hidden, states = backbone.prefill(past, whole, longest + more)
+        decoded = []
+        for step in range(more):
+            tokens = torch.cat([row[:, length + step] for row, length in zip(rows, lengths, strict=True)])
+            y, states = backbone.step(tokens, states)
+            decoded.append(y)
+        for number, (row, length) in enumerate(zip(rows, lengths, strict=True)):
+            expected = backbone(row)[0]
+            torch.testing.assert_close(
+                hidden[number, longest - length :], expected[:length], rtol=1e-4, atol=1e-5
+            )
+            got = torch.stack([y[number] for y in decoded])
+            torch.testing.assert_close(got, expected[length:], rtol=1e-4, atol=1e-5)
+
+
+def test_a_cache_too_small_for_what_is_read():
+    backbone = Backbone(1, 16, mixer="attention", heads=2)
+    with pytest.raises(ValueError, match=r"^length: the cache must take the 5 tokens of x, got 4$"):
+        backbone.prefill(torch.zeros(1, 5, 16), None, 4)

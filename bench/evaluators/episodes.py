@@ -1,0 +1,93 @@
+"""Consecutive episodes of a policy that reads its own past ones, in a batch of environments.
+
+All environments begin an episode together; one whose episode is over waits for the others.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bench.methods.in_context import Episodes
+
+Rows = list[tuple[str, float, float]]
+
+
+class World(Protocol):
+    """A batch of `count` environments whose episodes last `horizon` steps at most."""
+
+    count: int
+    horizon: int
+
+    def reset(self) -> NDArray[Any]:
+        """Begin an episode everywhere; states (count, S)."""
+
+    def step(self, actions: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_]]:
+        """States (count, S), rewards (count,), and whether each episode is over."""
+
+
+class InContextPolicy(Protocol):
+    """What a method gives: a policy for a batch of environments."""
+
+    def begin(self, past: Episodes) -> None:
+        """Start an episode, told all earlier ones."""
+
+    def act(self, states: NDArray[Any], temperature: float, generator: torch.Generator) -> NDArray[Any]:
+        """Actions for states (count, S)."""
+
+    def observe(self, rewards: NDArray[np.float32]) -> None:
+        """Take in the rewards (count,) of the actions just chosen."""
+
+
+@torch.no_grad()
+def play(
+    world: World, policy: InContextPolicy, episodes: int, temperature: float, noise: int
+) -> NDArray[np.float32]:
+    """(count, episodes) return of each episode of each environment; `noise` seeds the drawing of actions."""
+    generator = torch.Generator().manual_seed(noise)
+    past: list[Episodes] = []
+    for _ in range(episodes):
+        policy.begin(_joined(past, world))
+        past.append(_episode(world, policy, temperature, generator))
+    return np.stack([episode.returns[:, 0] for episode in past], axis=1)
+
+
+def _episode(
+    world: World, policy: InContextPolicy, temperature: float, generator: torch.Generator
+) -> Episodes:
+    """One episode of each environment, (count, 1, ...)."""
+    states, actions, rewards = [world.reset()], [], []
+    over, lengths = np.zeros(world.count, bool), np.zeros(world.count, np.int64)
+    while not over.all():
+        lengths += ~over
+        actions.append(policy.act(states[-1], temperature, generator))
+        following, reward, ended = world.step(actions[-1])
+        over = over | ended
+        policy.observe(reward.astype(np.float32))
+        states.append(following)
+        rewards.append(reward.astype(np.float32))
+    seen, done, earned = (np.stack(values, axis=1)[:, None] for values in (states, actions, rewards))
+    return Episodes(seen, done, earned, lengths[:, None])
+
+
+def _joined(past: list[Episodes], world: World) -> Episodes:
+    """Episodes (count, 1, ...) side by side, padded to the longest; (count, 0, ...) of none."""
+    if not past:
+        none = np.zeros((world.count, 0, 1))
+        return Episodes(none, none, none, np.zeros((world.count, 0), np.int64))
+    longest = max(episode.rewards.shape[2] for episode in past)
+
+    def padded(values: NDArray[Any], steps: int) -> NDArray[Any]:
+        width = [(0, 0)] * values.ndim
+        width[2] = (0, steps - values.shape[2])
+        return np.pad(values, width)
+
+    return Episodes(
+        np.concatenate([padded(episode.states, longest + 1) for episode in past], axis=1),
+        np.concatenate([padded(episode.actions, longest) for episode in past], axis=1),
+        np.concatenate([padded(episode.rewards, longest) for episode in past], axis=1),
+        np.concatenate([episode.lengths for episode in past], axis=1),
+    )

@@ -1,0 +1,52 @@
+"""Consecutive episodes of one robot without updates (DM-H Section 5.3): the last one's return is the score.
+
+Initial states depend on the environment and the seed alone, not on the method.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.envs.mujoco import MujocoBatch
+from bench.evaluators.episodes import Rows, play
+from bench.spec.seeds import stream, stream_seed
+
+
+class Robots:
+    """A batch of MuJoCo environments as `play` wants it; the reward of an ended episode is 0."""
+
+    def __init__(self, batch: MujocoBatch, starts: np.random.Generator) -> None:
+        self.batch, self.starts = batch, starts
+        self.count, self.horizon = batch.count, batch.max_episode_steps
+
+    def reset(self) -> NDArray[np.float32]:
+        """Begin an episode everywhere; observations (count, S)."""
+        return self.batch.reset([int(seed) for seed in self.starts.integers(2**31, size=self.count)])
+
+    def step(
+        self, actions: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_]]:
+        """Observations (count, S), rewards (count,), and whether each episode is over."""
+        states, rewards, _, _ = self.batch.step(actions)
+        return states, rewards, ~self.batch.alive
+
+
+def evaluate(learner: Any, options: dict[str, Any], task: str, seed: int, facts: dict[str, Any]) -> Rows:
+    """Rows (metric, index, value): the mean return of each episode, and what the last one scores."""
+    count, environment = options["evaluation_episodes"], options["environment_id"]
+    batch = MujocoBatch(environment, count)
+    robots = Robots(batch, stream("eval", "starts", environment, seed))
+    noise = stream_seed("eval", "actions", task, seed)
+    returns = play(robots, learner.policy(count), options["episodes"], 0.0, noise)
+    batch.close()
+    means = returns.mean(axis=0, dtype=np.float64)
+    low, high = options["reference_low"], options["reference_high"]
+    return [
+        *(("episode_return", float(number + 1), float(mean)) for number, mean in enumerate(means)),
+        ("return", 0.0, float(means[-1])),
+        ("return_deviation", 0.0, float(returns[:, -1].std(ddof=1)) if count > 1 else 0.0),
+        ("normalised_score", 0.0, 100.0 * (float(means[-1]) - low) / (high - low)),
+    ]

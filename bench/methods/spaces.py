@@ -1,0 +1,72 @@
+"""What a state and an action are on a task, and how a model reads them.
+
+Grid worlds show the coordinates of a cell, coded one-hot; mazes and robots show numbers, taken as
+they are. Actions are one of several, or a vector in [-1, 1].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bench.envs.gridworld import ACTIONS
+
+
+@dataclass(frozen=True)
+class Space:
+    """States and actions of a task.
+
+    Attributes: `state_dim`, the numbers of a state as it is stored; `state_features`, the numbers a model
+    reads of it; `action_dim`, the actions to choose from, or the numbers of a continuous one; `discrete`;
+    `room_side` of a grid world, 0 elsewhere; `horizon`, the most steps of an episode.
+    """
+
+    state_dim: int
+    state_features: int
+    action_dim: int
+    discrete: bool
+    room_side: int
+    horizon: int
+
+    def encode_states(self, states: Tensor) -> Tensor:
+        """(..., state_dim) to (..., state_features): in a room one-hot x, then one-hot y."""
+        if not self.room_side:
+            return states
+        return nn.functional.one_hot(states, self.room_side).flatten(-2).float()
+
+    def encode_actions(self, actions: Tensor) -> Tensor:
+        """Code actions (...) or (..., action_dim) as (..., action_dim + 1); the last number is "none yet"."""
+        if self.discrete:
+            return nn.functional.one_hot(actions, self.action_dim + 1).float()
+        return nn.functional.pad(actions, (0, 1))
+
+    def no_action(self, *shape: int) -> Tensor:
+        """The code (*shape, action_dim + 1) of no action."""
+        return nn.functional.pad(torch.zeros(*shape, self.action_dim), (0, 1), value=1.0)
+
+    def head(self, width: int) -> nn.Module:
+        """From hidden states (..., width) to logits, or to a continuous action in [-1, 1]."""
+        linear = nn.Linear(width, self.action_dim)
+        return linear if self.discrete else nn.Sequential(linear, nn.Tanh())
+
+    def loss(self, predicted: Tensor, actions: Tensor) -> Tensor:
+        """Mean cross-entropy of actions (n,), or mean squared error of actions (n, action_dim)."""
+        if self.discrete:
+            return nn.functional.cross_entropy(predicted, actions)
+        return nn.functional.mse_loss(predicted, actions)
+
+
+def space_of(options: dict[str, Any]) -> Space:
+    """The space of the task whose options these are."""
+    if "room_side" in options:
+        side = options["room_side"]
+        return Space(2, 2 * side, ACTIONS, True, side, options["horizon"])
+    states, actions = options["observation_dim"], options["action_dim"]
+    if "corridor_length" in options:
+        horizon = options["corridor_length"] + 2 * options["oracle_length"] + 1
+    else:
+        horizon = options["max_episode_steps"]
+    return Space(states, states, actions, options["discrete_actions"], 0, horizon)
