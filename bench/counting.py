@@ -84,6 +84,12 @@ def _attention_handle(inputs: list[Any], outputs: list[Any]) -> int:
     return int(2 * prod(queries) * keys[-2])
 
 
+def _lstm_handle(inputs: list[Any], outputs: list[Any]) -> int:
+    tokens = prod(inputs[0].type().sizes()[:2])
+    shapes = (weight.type().sizes() for weight in inputs[2].node().inputs())
+    return int(tokens * sum(prod(shape) for shape in shapes if len(shape) == 2))
+
+
 def _nothing(inputs: list[Any], outputs: list[Any]) -> int:
     return 0
 
@@ -98,6 +104,7 @@ def macs(model: nn.Module, batch: Batch) -> int:
         analysis = FlopCountAnalysis(_Positional(model.eval(), list(batch)), tuple(batch.values()))
         analysis.set_op_handle("bench::counted_scan", _scan_handle)
         analysis.set_op_handle("aten::scaled_dot_product_attention", _attention_handle)
+        analysis.set_op_handle("aten::lstm", _lstm_handle)
         analysis.set_op_handle("aten::layer_norm", _nothing)
         analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
         total = int(analysis.total())
@@ -117,8 +124,9 @@ def macs_by_torch(model: nn.Module, batch: Batch) -> int:
     def scan_formula(u: list[int], delta: Any, a: list[int], *_: Any, **__: Any) -> int:
         return 2 * scan_macs(u[0], u[1], u[2], a[1])
 
-    # The plain kernel, since the fused one is a single operator that this counter does not know on a CPU.
-    with _counted_mixers(), torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+    # Plain kernels: this counter does not know the fused operators of attention and LSTM on a CPU.
+    plain = sdpa_kernel(SDPBackend.MATH), torch.backends.mkldnn.flags(enabled=False)
+    with _counted_mixers(), torch.no_grad(), warnings.catch_warnings(action="ignore"), plain[0], plain[1]:
         counter = FlopCounterMode(display=False, custom_mapping={torch.ops.bench.counted_scan: scan_formula})
         with counter:
             model.eval()(**batch)

@@ -59,6 +59,16 @@ def test_macs_of_dema(K, L, W, M, sequences, post, temporal):
     assert macs_by_torch(learner.model, batch) == wanted
 
 
+@pytest.mark.parametrize("layers", [1, 2])
+def test_macs_of_an_lstm(layers):
+    """Four gates, each of two maps of D to D, in every layer and token."""
+    K, D, S, A = 11, 16, 2, 4
+    learner = make("tmaze-passive-10", "lstm", layers=layers, embedding_dim=D)
+    batch = learner.synthetic_batch(2, np.random.default_rng(0))
+    wanted = 2 * (K * (1 + S + A) * D + 3 * K * layers * 8 * D * D + K * D * A)
+    assert macs(learner.model, batch) == macs_by_torch(learner.model, batch) == wanted
+
+
 @pytest.mark.parametrize(
     ("method", "changes"),
     [

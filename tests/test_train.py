@@ -36,6 +36,12 @@ budgets:
     options: {transitions: 2000, embedding_dim: 16, layers: 1, batch_size: 4, updates: 6, warmup_updates: 2,
       checkpoints: 2, evaluation_episodes: 2}
     core_seconds: {train: 1, evaluate: 1}
+  - label: T-maze
+    tasks: [tmaze-passive-10]
+    methods: [dt, dm, lstm]
+    stages: [train, evaluate]
+    options: {embedding_dim: 16, layers: 1, updates: 6, warmup_updates: 2, checkpoints: 2, temperature: 1.0}
+    core_seconds: {train: 1, evaluate: 1}
 """
 METHODS = [
     ("darkroom", "ad-mamba"),
@@ -43,6 +49,8 @@ METHODS = [
     ("darkroom", "dmh"),
     ("hopper-medium", "dt"),
     ("hopper-medium", "dema"),
+    ("tmaze-passive-10", "dm"),
+    ("tmaze-passive-10", "lstm"),
 ]
 
 
@@ -65,7 +73,7 @@ def datasets(tmp_path_factory):
     folder = tmp_path_factory.mktemp("datasets")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        for task, method in (METHODS[0], METHODS[3]):
+        for task, method in (METHODS[0], METHODS[3], METHODS[5]):
             job = dataset_job("tiny", make_cell(task, method, {}))
             run(job, make)
             assert job.recorded()["status"] == "ok"

@@ -18,29 +18,28 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bench.datasets.trajectories import Trajectories
 from bench.methods.base import Batch
+from bench.methods.decoding import ReturnConditionedPolicy, StepPolicy
 from bench.methods.return_conditioned import (
-    Floats,
     ReturnConditionedLearner,
-    ReturnConditionedPolicy,
+    ReturnConditionedModel,
     StepEmbeddings,
-    WindowPolicy,
+    action_head,
     interleave,
 )
 from bench.nn.backbone import Backbone
 
 
-class DeMaModel(nn.Module):
+class DeMaModel(ReturnConditionedModel):
     """Mamba blocks over the tokens of a window or of a whole trajectory."""
 
     def __init__(self, options: dict[str, Any]) -> None:
         super().__init__()
         width, inner = options["embedding_dim"], options["d_model"]
-        self.temporal, self.last = options["tokens"] == "b3ld", options["max_timestep"] - 1
+        self.temporal = options["tokens"] == "b3ld"
         self.embed = StepEmbeddings(options)
         self.project_in = nn.Linear(width if self.temporal else 3 * width, inner)
         self.dropout = nn.Dropout(options["dropout"])
@@ -50,7 +49,7 @@ class DeMaModel(nn.Module):
             activation=options["activation"],
         )  # fmt: skip
         self.project_out = nn.Linear(inner, width)
-        self.predict_action = nn.Sequential(nn.Linear(width, options["action_dim"]), nn.Tanh())
+        self.predict_action = action_head(options)
 
     def forward(
         self, returns: Tensor, states: Tensor, actions: Tensor, timesteps: Tensor, mask: Tensor
@@ -71,18 +70,17 @@ class DeMaModel(nn.Module):
         self, returns: Tensor, states: Tensor, before: Tensor, timestep: int, memory: list[Any]
     ) -> tuple[Tensor, list[Any]]:
         """Predicted action (B, A) from returns (B, 1), states (B, S), the last action (B, A), and memory."""
-        now = torch.full((len(states),), timestep)
-        embedded = self.embed(returns, states, before, now.clamp(max=self.last))
-        if not self.temporal:
-            hidden, memory = self.backbone.step(self._enter(torch.cat(embedded, dim=-1)), memory)
-            return self._leave(hidden), memory
-        tokens = embedded[:2]
-        if timestep > 0:
-            # The action token belongs to the step before, and so does its timestep embedding.
-            tokens = [self.embed(returns, states, before, (now - 1).clamp(max=self.last))[2], *tokens]
+        if self.temporal:
+            tokens = self.embed.decision(returns, states, before, timestep)
+        else:
+            tokens = [torch.cat(self.embed.at(returns, states, before, timestep), dim=-1)]
         for token in tokens:
             hidden, memory = self.backbone.step(self._enter(token), memory)
         return self._leave(hidden), memory
+
+    def allocate_state(self, episodes: int, steps: int) -> list[Any]:
+        """The memory before any step; it has one size whatever the number of steps."""
+        return self.backbone.allocate_state(episodes, steps)
 
     def _enter(self, tokens: Tensor) -> Tensor:
         entered: Tensor = self.dropout(self.project_in(tokens))
@@ -106,48 +104,28 @@ class Learner(ReturnConditionedLearner):
         """Windows (`mode=window`), or whole trajectories padded to the longest (`mode=recurrent`)."""
         if self.options["mode"] == "window":
             return super().batch(dataset, generator)
-        chosen = generator.integers(len(dataset), size=self.options["batch_size"])
+        chosen = self.draw_trajectories(dataset, generator)
         start, end = dataset.starts[chosen], dataset.starts[chosen + 1]
         return self._gather(dataset, start, start, end, int((end - start).max()))
 
     def synthetic_batch(self, sequences: int, generator: np.random.Generator) -> Batch:
-        """Random windows, or whole trajectories of `max_timestep` steps (`mode=recurrent`)."""
+        """Random windows, or whole episodes (`mode=recurrent`)."""
         if self.options["mode"] == "window":
             return super().synthetic_batch(sequences, generator)
-        return self.random_windows(sequences, self.options["max_timestep"], generator)
+        return self.random_windows(sequences, self.options["max_episode_steps"], generator)
 
     def decision(self, generator: np.random.Generator) -> Callable[[], Any]:
         """A pass over the window, or one step from the hidden state (`mode=recurrent`)."""
         if self.options["mode"] == "window":
             return super().decision(generator)
-        policy = RecurrentPolicy(self, 1)
+        policy = self.policy(1)
         states = generator.standard_normal((1, self.options["observation_dim"]), dtype=np.float32)
         return lambda: policy.act(states, np.ones(1, np.float32), np.ones(1, bool))
 
-    def policy(self, episodes: int) -> ReturnConditionedPolicy:
+    def policy(
+        self, episodes: int, cached: bool = True, generator: torch.Generator | None = None
+    ) -> ReturnConditionedPolicy:
         """The trained model as a policy for `episodes` environments at once."""
         if self.options["mode"] == "window":
-            return WindowPolicy(self, episodes)
-        return RecurrentPolicy(self, episodes)
-
-
-class RecurrentPolicy:
-    """Decodes from the hidden state alone: the cost of a decision does not grow with the episode."""
-
-    def __init__(self, learner: Learner, episodes: int) -> None:
-        self.learner = learner
-        self.memory = learner.model.backbone.allocate_state(episodes, 0)
-        self.before = torch.zeros(episodes, learner.options["action_dim"])
-        self.time = 0
-
-    def act(self, states: Floats, returns: Floats, alive: NDArray[np.bool_]) -> Floats:
-        """(episodes, A) actions; episodes that are over are decoded too, which costs almost nothing."""
-        options = self.learner.options
-        scaled = torch.from_numpy(returns / np.float32(options["return_scale"])).unsqueeze(-1)
-        normalised = torch.from_numpy(self.learner.normalise(states))
-        self.before, self.memory = self.learner.model.step(
-            scaled, normalised, self.before, self.time, self.memory
-        )
-        self.time += 1
-        chosen: Floats = self.before.numpy().copy()
-        return chosen
+            return super().policy(episodes, cached, generator)
+        return StepPolicy(self, episodes, self.options["max_episode_steps"], generator)

@@ -1,16 +1,18 @@
-"""What the return-conditioned methods share: windows of trajectories, embeddings, and decoding.
+"""What the return-conditioned methods share: windows of trajectories, embeddings, and the loss.
 
-Shapes: B windows, K steps (`context_length`), D `embedding_dim`. Windows are padded on the left;
-`mask` (B, K) is True where a step is real. Tricks, all of the Decision Transformer's code:
-1. Trajectories are drawn with probability proportional to their length, then a step of it, evenly.
+Shapes: B windows, K steps (`context_length`), D `embedding_dim`, S numbers in a state, A in an action (or A
+actions, one-hot, with `discrete_actions`). Windows are padded on the left; `mask` (B, K) is True where a step
+is real. Tricks, all of the Decision Transformer's code:
+1. Trajectories are drawn with probability proportional to their length, then a step of it, evenly
+   (`window_start=anywhere`; `beginning` takes the first K steps of each).
 2. States are standardised by the dataset's mean and deviation (+ 1e-6).
 3. Returns-to-go are undiscounted and divided by `return_scale`.
 """
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from typing import Any, Protocol
+from abc import ABC, abstractmethod
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,8 +21,7 @@ from torch import Tensor, nn
 
 from bench.datasets.trajectories import Trajectories
 from bench.methods.base import Batch, Learner
-
-Floats = NDArray[np.float32]
+from bench.methods.decoding import Floats, ReturnConditionedPolicy, StepPolicy, WindowPolicy
 
 
 def interleave(tokens: list[Tensor]) -> Tensor:
@@ -40,6 +41,7 @@ class StepEmbeddings(nn.Module):
         self.embed_timestep = (
             nn.Embedding(options["max_timestep"], width) if options["position_embedding"] else None
         )
+        self.last = options["max_timestep"] - 1
 
     def forward(self, returns: Tensor, states: Tensor, actions: Tensor, timesteps: Tensor) -> list[Tensor]:
         """Embeddings [(..., D)] of returns (..., 1), states (..., S) and actions (..., A)."""
@@ -49,13 +51,47 @@ class StepEmbeddings(nn.Module):
         position = self.embed_timestep(timesteps)
         return [token + position for token in embedded]
 
+    def at(self, returns: Tensor, states: Tensor, actions: Tensor, timestep: int) -> list[Tensor]:
+        """The same for one step of returns (B, 1), states (B, S) and actions (B, A)."""
+        return self(returns, states, actions, torch.full((len(states),), min(timestep, self.last)))
+
+    def decision(self, returns: Tensor, states: Tensor, before: Tensor, timestep: int) -> list[Tensor]:
+        """Tokens [(B, D)] that are new at a decision: the last action (B, A), then return and state."""
+        tokens = self.at(returns, states, before, timestep)[:2]
+        if timestep == 0:
+            return tokens
+        # The action belongs to the step before, and so does its timestep embedding.
+        return [self.at(returns, states, before, timestep - 1)[2], *tokens]
+
+
+def action_head(options: dict[str, Any]) -> nn.Sequential:
+    """From (..., D) to actions in -1 ... 1 (..., A), or to logits (..., A) with `discrete_actions`."""
+    linear = nn.Linear(options["embedding_dim"], options["action_dim"])
+    return nn.Sequential(linear) if options["discrete_actions"] else nn.Sequential(linear, nn.Tanh())
+
+
+class ReturnConditionedModel(nn.Module, ABC):
+    """A model over windows of (return-to-go, state, action) that can also read an episode step by step.
+
+    It maps (returns (B, K, 1), states (B, K, S), actions (B, K, A), timesteps (B, K), mask (B, K)) to
+    predicted actions, or their logits, (B, K, A), each from what came before it.
+    """
+
+    @abstractmethod
+    def step(
+        self, returns: Tensor, states: Tensor, before: Tensor, timestep: int, memory: list[Any]
+    ) -> tuple[Tensor, list[Any]]:
+        """Prediction (B, A) from returns (B, 1), states (B, S), the last action (B, A), and memory."""
+
+    @abstractmethod
+    def allocate_state(self, episodes: int, steps: int) -> list[Any]:
+        """The memory before the first of at most `steps` steps."""
+
 
 class ReturnConditionedLearner(Learner):
-    """Imitation of actions given the return that followed; sub-classes give the model.
+    """Imitation of actions given the return that followed; sub-classes give the model."""
 
-    The model maps (returns (B, K, 1), states (B, K, S), actions (B, K, A), timesteps (B, K),
-    mask (B, K)) to predicted actions (B, K, A), each from what came before it.
-    """
+    model: ReturnConditionedModel
 
     def __init__(self, options: dict[str, Any]) -> None:
         super().__init__(options)
@@ -64,7 +100,7 @@ class ReturnConditionedLearner(Learner):
         self.std = np.ones(options["observation_dim"], np.float32)
 
     @abstractmethod
-    def make_model(self) -> nn.Module:
+    def make_model(self) -> ReturnConditionedModel:
         """The model, freshly initialised."""
 
     def state(self) -> dict[str, Any]:
@@ -88,13 +124,28 @@ class ReturnConditionedLearner(Learner):
         self.normalised = self.normalise(dataset.observations)
 
     def batch(self, dataset: Trajectories, generator: np.random.Generator) -> Batch:
-        """Windows of up to K steps that start at random steps of the dataset."""
-        length = self.options["context_length"]
-        # A step drawn evenly over all transitions is a trajectory drawn by length, then a step of it.
-        first = generator.integers(dataset.transitions, size=self.options["batch_size"])
-        trajectory = np.searchsorted(dataset.starts, first, side="right") - 1
+        """Windows of up to K steps that start at random steps, or at the beginnings of episodes."""
+        length, count = self.options["context_length"], self.options["batch_size"]
+        if self.options["window_start"] == "beginning":
+            trajectory = self.draw_trajectories(dataset, generator)
+            first = dataset.starts[trajectory]
+        else:
+            # A step drawn evenly over all transitions is a trajectory drawn by length, then a step of it.
+            first = generator.integers(dataset.transitions, size=count)
+            trajectory = np.searchsorted(dataset.starts, first, side="right") - 1
         end = np.minimum(first + length, dataset.starts[trajectory + 1])
         return self._gather(dataset, dataset.starts[trajectory], first, end, length)
+
+    def draw_trajectories(self, dataset: Trajectories, generator: np.random.Generator) -> NDArray[np.int64]:
+        """(batch,) trajectories, drawn evenly.
+
+        With `window_start=beginning` none is drawn twice while there are enough: in a maze with two optimal
+        episodes a batch of two then always holds both.
+        """
+        count = self.options["batch_size"]
+        if self.options["window_start"] == "beginning" and count <= len(dataset):
+            return generator.permutation(len(dataset))[:count]
+        return generator.integers(len(dataset), size=count)
 
     def _gather(
         self,
@@ -127,64 +178,41 @@ class ReturnConditionedLearner(Learner):
         def normal(width: int) -> Tensor:
             return torch.from_numpy(generator.standard_normal((sequences, length, width), dtype=np.float32))
 
+        def actions() -> Tensor:
+            count = self.options["action_dim"]
+            if not self.options["discrete_actions"]:
+                return normal(count)
+            drawn = torch.from_numpy(generator.integers(count, size=(sequences, length)))
+            return nn.functional.one_hot(drawn, count).float()
+
         return {
             "returns": normal(1),
             "states": normal(self.options["observation_dim"]),
-            "actions": normal(self.options["action_dim"]),
+            "actions": actions(),
             "timesteps": torch.arange(length).expand(sequences, length).contiguous()
             % self.options["max_timestep"],
             "mask": torch.ones(sequences, length, dtype=torch.bool),
         }
 
     def loss(self, batch: Batch) -> Tensor:
-        """Mean squared error of the actions over real steps (DeMa Section 3.1)."""
-        predicted, mask = self.model(**batch), batch["mask"]
-        return nn.functional.mse_loss(predicted[mask], batch["actions"][mask])
+        """Mean over real steps: squared error, or cross-entropy of discrete actions (DeMa Section 3.1)."""
+        mask = batch["mask"]
+        predicted, actions = self.model(**batch)[mask], batch["actions"][mask]
+        if self.options["discrete_actions"]:
+            return nn.functional.cross_entropy(predicted, actions)
+        return nn.functional.mse_loss(predicted, actions)
 
-    def policy(self, episodes: int) -> ReturnConditionedPolicy:
-        """The trained model as a policy for `episodes` environments at once."""
-        return WindowPolicy(self, episodes)
+    def policy(
+        self, episodes: int, cached: bool = True, generator: torch.Generator | None = None
+    ) -> ReturnConditionedPolicy:
+        """The trained model as a policy for `episodes` environments at once.
 
-
-class ReturnConditionedPolicy(Protocol):
-    """What decodes actions in a batch of environments, one call a step."""
-
-    def act(self, states: Floats, returns: Floats, alive: NDArray[np.bool_]) -> Floats:
-        """(episodes, A) actions for states (episodes, S) and returns still wanted (episodes,)."""
-
-
-class WindowPolicy:
-    """Decodes from the last K steps: the whole window is read anew at every decision."""
-
-    def __init__(self, learner: ReturnConditionedLearner, episodes: int) -> None:
-        self.learner, options = learner, learner.options
-        self.length, self.last = options["context_length"], options["max_timestep"] - 1
-        self.returns = torch.zeros(episodes, 0, 1)
-        self.states = torch.zeros(episodes, 0, options["observation_dim"])
-        self.actions = torch.zeros(episodes, 0, options["action_dim"])
-        self.time = 0
-
-    def act(self, states: Floats, returns: Floats, alive: NDArray[np.bool_]) -> Floats:
-        """(episodes, A) actions for states (episodes, S) and returns still wanted (episodes,).
-
-        Episodes that are over are not decoded; their actions are zero.
+        Where the context holds the whole episode, each token is read once (a cache of keys and values for
+        attention, a state for the others), which predicts what reading the window anew at every decision
+        does; `cached=False` reads it anew all the same, as the papers timed it. `generator` draws discrete
+        actions where the protocol's temperature is above 0.
         """
-        scaled = torch.from_numpy(returns / np.float32(self.learner.options["return_scale"]))
-        keep = slice(-self.length, None)
-        self.returns = torch.cat([self.returns, scaled[:, None, None]], dim=1)[:, keep]
-        self.states = torch.cat(
-            [self.states, torch.from_numpy(self.learner.normalise(states))[:, None]], dim=1
-        )[:, keep]
-        unknown = self.actions.new_zeros(len(states), 1, self.actions.shape[2])
-        self.actions = torch.cat([self.actions, unknown], dim=1)[:, keep]
-        length, rows = self.states.shape[1], torch.from_numpy(alive)
-        timesteps = torch.arange(self.time - length + 1, self.time + 1).clamp(max=self.last)
-        count = int(rows.sum())
-        predicted = self.learner.model(
-            returns=self.returns[rows], states=self.states[rows], actions=self.actions[rows],
-            timesteps=timesteps.expand(count, length), mask=torch.ones(count, length, dtype=torch.bool),
-        )[:, -1]  # fmt: skip
-        self.actions[rows, -1] = predicted
-        self.time += 1
-        chosen: Floats = self.actions[:, -1].numpy().copy()
-        return chosen
+        steps = self.options["max_episode_steps"]
+        if cached and self.options["context_length"] >= steps:
+            return StepPolicy(self, episodes, steps, generator)
+        return WindowPolicy(self, episodes, generator)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from bench.nn.attention import CausalSelfAttention
 from bench.nn.block import MLP, Block, BlockState
+from bench.nn.mixer import STEP_MIN
 
 INITIAL_STD = 0.02  # GPT-2's
 
@@ -15,7 +16,8 @@ class Backbone(nn.Module):
     """`layers` blocks of `bench.nn.block.Block` and a LayerNorm; (batch, length, d_model) to the same.
 
     Linear layers of attention and MLP start as GPT-2's (normal with deviation 0.02, zero bias), Mamba's as
-    Mamba's. Raises ValueError for fewer than one layer and as `Block` does.
+    Mamba's, with step sizes from `step_size_minimum` up. Raises ValueError for fewer than one layer and as
+    `Block` does.
     """
 
     def __init__(
@@ -30,13 +32,25 @@ class Backbone(nn.Module):
         expand: int = 2,
         dropout: float = 0.0,
         activation: str = "relu",
+        step_size_minimum: float = STEP_MIN,
     ) -> None:
         super().__init__()
         if layers < 1:
             raise ValueError(f"layers: expected at least 1, got {layers}")
         self.d_model = d_model
         self.blocks = nn.ModuleList(
-            Block(d_model, mixer, arrangement, heads, d_state, d_conv, expand, dropout, activation)
+            Block(
+                d_model,
+                mixer,
+                arrangement,
+                heads,
+                d_state,
+                d_conv,
+                expand,
+                dropout,
+                activation,
+                step_size_minimum,
+            )
             for _ in range(layers)
         )
         self.norm = nn.LayerNorm(d_model)

@@ -7,7 +7,7 @@ from typing import TypeAlias
 from torch import Tensor, nn
 
 from bench.nn.attention import AttentionState, CausalSelfAttention
-from bench.nn.mixer import MambaMixer, StepState
+from bench.nn.mixer import STEP_MIN, MambaMixer, StepState
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU}
 BlockState: TypeAlias = "StepState | AttentionState"
@@ -41,6 +41,7 @@ class Block(nn.Module):
         expand: int = 2,
         dropout: float = 0.0,
         activation: str = "relu",
+        step_size_minimum: float = STEP_MIN,
     ) -> None:
         super().__init__()
         _check_choice("mixer", mixer, ("mamba", "attention"))
@@ -49,7 +50,7 @@ class Block(nn.Module):
         self.norm = nn.LayerNorm(d_model)
         self.mixer: MambaMixer | CausalSelfAttention
         if mixer == "mamba":
-            self.mixer = MambaMixer(d_model, d_state, d_conv, expand)
+            self.mixer = MambaMixer(d_model, d_state, d_conv, expand, step_size_minimum=step_size_minimum)
         else:
             self.mixer = CausalSelfAttention(d_model, heads, dropout)
         self.mlp_norm = nn.LayerNorm(d_model) if arrangement == "post" else None

@@ -49,11 +49,18 @@ class ScanInputs(NamedTuple):
 class MambaMixer(nn.Module):
     """Mamba's sequence mixer with `expand * d_model` channels; (batch, length, d_model) to the same.
 
-    dt_rank defaults to ceil(d_model / 16). Raises ValueError for a size below 1.
+    dt_rank defaults to ceil(d_model / 16); step sizes start between `step_size_minimum` and 0.1. Raises
+    ValueError for a size below 1 or a step size outside of 0 ... 0.1.
     """
 
     def __init__(
-        self, d_model: int, d_state: int = 16, d_conv: int = 4, expand: int = 2, dt_rank: int | None = None
+        self,
+        d_model: int,
+        d_state: int = 16,
+        d_conv: int = 4,
+        expand: int = 2,
+        dt_rank: int | None = None,
+        step_size_minimum: float = STEP_MIN,
     ) -> None:
         super().__init__()
         dt_rank = math.ceil(d_model / 16) if dt_rank is None else dt_rank
@@ -67,7 +74,12 @@ class MambaMixer(nn.Module):
         for name, size in sizes.items():
             if size < 1:
                 raise ValueError(f"{name}: expected at least 1, got {size}")
+        if not 0 < step_size_minimum <= STEP_MAX:
+            raise ValueError(
+                f"step_size_minimum: expected above 0 and at most {STEP_MAX}, got {step_size_minimum}"
+            )
         self.d_model, self.d_state, self.d_conv, self.dt_rank = d_model, d_state, d_conv, dt_rank
+        self.step_size_minimum = step_size_minimum
         self.channels = channels = expand * d_model
         self.in_proj = nn.Linear(d_model, 2 * channels, bias=False)
         self.conv1d = nn.Conv1d(channels, channels, d_conv, groups=channels, padding=d_conv - 1)
@@ -86,10 +98,10 @@ class MambaMixer(nn.Module):
         self.x_proj.reset_parameters()
         bound = self.dt_rank**-0.5
         self.dt_proj.weight.uniform_(-bound, bound)
-        # softplus(bias) is log-uniform in [STEP_MIN, STEP_MAX]; x + log(1 - exp(-x)) inverts softplus.
-        low, high = math.log(STEP_MIN), math.log(STEP_MAX)
+        # softplus(bias) is log-uniform from step_size_minimum to STEP_MAX; x + log(1 - exp(-x)) inverts it.
+        low, high = math.log(self.step_size_minimum), math.log(STEP_MAX)
         uniform = torch.rand_like(self.dt_proj.bias)
-        step = torch.exp(uniform * (high - low) + low).clamp(min=STEP_FLOOR)
+        step = torch.exp(uniform * (high - low) + low).clamp(min=min(STEP_FLOOR, self.step_size_minimum))
         self.dt_proj.bias.copy_(step + torch.log(-torch.expm1(-step)))
         ladder = torch.arange(1, self.d_state + 1, dtype=self.A_log.dtype, device=self.A_log.device)
         self.A_log.copy_(torch.log(ladder).expand_as(self.A_log))

@@ -1,4 +1,4 @@
-"""DT and DeMa: what windows hold, what a prediction may see, and that decoding equals the training pass."""
+"""DT, DM, LSTM and DeMa: what windows hold, what a prediction may see, and that decoding equals training."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ import torch
 
 from bench.datasets.trajectories import Trajectories, Trajectory
 from bench.methods.base import make_learner
-from bench.methods.dema import RecurrentPolicy
-from bench.methods.return_conditioned import WindowPolicy
+from bench.methods.decoding import StepPolicy, WindowPolicy
 from bench.spec.cells import defaults
 
 LENGTHS = (1, 9, 4, 13, 2)
 NEAR = {"rtol": 1e-4, "atol": 2e-5}
 MODELS = [
     ("dt", {}),
+    ("dt", {"position_embedding": False}),
+    ("dm", {}),
+    ("lstm", {}),
+    ("lstm", {"position_embedding": True, "layers": 1}),
     *(
         ("dema", {"tokens": tokens, "block": block})
         for tokens in ("b3ld", "bl3d")
@@ -181,11 +184,27 @@ def test_the_window_policy_predicts_from_the_last_steps(method, changes):
     assert not actions[1, 6:].any(), "an episode that is over takes no action"
 
 
+@pytest.mark.parametrize(("method", "changes"), MODELS)
+def test_reading_each_token_once_predicts_what_reading_the_window_anew_does(method, changes):
+    learner = make(method, context_length=10, max_episode_steps=10, max_timestep=7, **changes)
+    cached, uncached = learner.policy(2), learner.policy(2, cached=False)
+    assert isinstance(cached, StepPolicy)
+    assert isinstance(uncached, WindowPolicy)
+    played = [decoded(learner, policy, 10, np.ones((10, 2), bool))[2] for policy in (cached, uncached)]
+    np.testing.assert_allclose(played[0], played[1], **NEAR)
+    assert played[0].std(axis=(0, 1)).min() > 0.01, "actions that are all alike would be equal by chance"
+
+
+def test_an_episode_longer_than_the_context_is_read_by_windows():
+    learner = make("dt", context_length=9, max_episode_steps=10)
+    assert isinstance(learner.policy(2), WindowPolicy)
+
+
 @pytest.mark.parametrize("changes", [changes for method, changes in MODELS if method == "dema"])
 def test_the_recurrent_policy_predicts_from_the_whole_trajectory(changes):
     learner = make("dema", mode="recurrent", max_timestep=7, **changes)
     policy = learner.policy(2)
-    assert isinstance(policy, RecurrentPolicy)
+    assert isinstance(policy, StepPolicy)
     states, returns, actions = decoded(learner, policy, 10, np.ones((10, 2), bool))
     for t in range(10):
         wanted = at_once(learner, states, returns, actions, 0, t, np.arange(2))

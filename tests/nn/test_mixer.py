@@ -137,6 +137,16 @@ def test_initialisation_is_mambas():
     assert mixer.dt_proj.weight.abs().max() <= mixer.dt_rank**-0.5
 
 
+@pytest.mark.parametrize("minimum", [1e-2, 1e-4, 1e-6])
+def test_step_sizes_start_at_the_minimum_that_is_asked_for(minimum):
+    torch.manual_seed(0)
+    step = nn.functional.softplus(MambaMixer(512, step_size_minimum=minimum).dt_proj.bias.double())
+    assert 0.99 * minimum <= step.min() <= 1.1 * minimum
+    assert step.max() <= 0.1001
+    with pytest.raises(ValueError, match=r"step_size_minimum: expected above 0 and at most 0\.1, got"):
+        MambaMixer(16, step_size_minimum=-minimum)
+
+
 def test_scan_inputs_are_what_the_mixer_scans():
     torch.manual_seed(0)
     mixer, x = MambaMixer(16, d_state=4), torch.randn(2, 9, 16)

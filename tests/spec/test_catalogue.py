@@ -141,10 +141,12 @@ def test_contexts_have_the_lengths_of_the_cost_table():
     assert values["max_episode_steps"] * values["context_episodes"] == 4000
 
 
-def test_a_transformer_sees_the_whole_t_maze():
+@pytest.mark.parametrize("method", ["dt", "dm", "lstm"])
+def test_the_context_is_the_whole_t_maze(method):
     for name, task in CATALOGUE.tasks.items():
         if task.family == "tmaze":
-            values = defaults(name, "dt")
+            values = defaults(name, method)
+            assert (values["window_start"], values["batch_size"]) == ("beginning", values["trajectories"])
             episode = values["corridor_length"] + 2 * values["oracle_length"] + 1
             assert values["context_length"] == episode <= values["max_timestep"]
 

@@ -1,0 +1,55 @@
+"""Whole episodes in a T-maze, the two goals in turn, all side by side (DM-H Section 5).
+
+The return still wanted starts at `target_return` and falls by each reward. Nothing in a maze is
+random; where the protocol's temperature is above 0, the actions are drawn from a stream that
+depends on the task and the seed alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bench.envs.tmaze import TMaze, alternating_goals
+from bench.spec.seeds import stream_seed
+
+Rows = list[tuple[str, float, float]]
+
+# The best way returns 1, one that misses the goal's arm at most 0.
+SOLVED = 0.95
+
+
+def evaluate(learner: Any, options: dict[str, Any], task: str, seed: int, facts: dict[str, Any]) -> Rows:
+    """Rows (metric, index, value): mean and deviation of the return, and the share of mazes solved."""
+    generator = torch.Generator().manual_seed(stream_seed("eval", "actions", task, seed))
+    returns = roll_out(learner, options, generator)
+    return [
+        ("return", 0.0, float(returns.mean())),
+        ("return_deviation", 0.0, float(returns.std(ddof=1))),
+        ("solved", 0.0, float((returns > SOLVED).mean())),
+    ]
+
+
+@torch.no_grad()
+def roll_out(learner: Any, options: dict[str, Any], generator: torch.Generator) -> NDArray[np.float64]:
+    """(episodes,) return of one episode in each maze.
+
+    The policy's `act` takes observations (episodes, 2), returns still wanted (episodes,) and which episodes
+    go on, and gives one-hot actions (episodes, 4).
+    """
+    count = options["evaluation_episodes"]
+    goals, penalty = alternating_goals(count), options["penalty"]
+    maze = TMaze(options["corridor_length"], options["oracle_length"], goals, penalty)
+    policy = learner.policy(count, generator=generator)
+    wanted = np.full(count, options["target_return"], dtype=np.float32)
+    returns, alive, over = np.zeros(count), np.ones(count, dtype=bool), False
+    seen = maze.reset()
+    while not over:
+        actions = policy.act(seen, wanted, alive).argmax(axis=1)
+        seen, rewards, over = maze.step(actions)
+        returns += rewards
+        wanted -= rewards
+    return returns

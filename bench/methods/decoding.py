@@ -1,0 +1,115 @@
+"""Decoding of return-conditioned models: from a window that is read anew, or from a memory, step by step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from bench.methods.return_conditioned import ReturnConditionedLearner
+
+Floats = NDArray[np.float32]
+
+
+class ReturnConditionedPolicy(Protocol):
+    """What decodes actions in a batch of environments, one call a step."""
+
+    def act(self, states: Floats, returns: Floats, alive: NDArray[np.bool_]) -> Floats:
+        """(episodes, A) actions for states (episodes, S) and returns still wanted (episodes,)."""
+
+
+def choose_actions(
+    predicted: Tensor, options: dict[str, Any], generator: torch.Generator | None = None
+) -> Tensor:
+    """(episodes, A) predictions to actions: themselves, or one-hot with `discrete_actions`.
+
+    Temperature 0 takes the likeliest action, a higher one draws. Raises ValueError where it has to draw
+    without a generator.
+    """
+    if not options["discrete_actions"]:
+        return predicted
+    temperature = options["temperature"]
+    if temperature == 0.0:
+        chosen = predicted.argmax(dim=-1)
+    elif generator is None:
+        raise ValueError(f"temperature is {temperature}, so actions are drawn: pass a generator")
+    else:
+        probabilities = torch.softmax(predicted.double() / temperature, dim=-1)
+        chosen = torch.multinomial(probabilities, 1, generator=generator).squeeze(-1)
+    return nn.functional.one_hot(chosen, predicted.shape[-1]).to(predicted.dtype)
+
+
+class WindowPolicy:
+    """Decodes from the last K steps: the whole window is read anew at every decision."""
+
+    def __init__(
+        self, learner: ReturnConditionedLearner, episodes: int, generator: torch.Generator | None = None
+    ) -> None:
+        self.learner, self.generator, options = learner, generator, learner.options
+        self.length, self.last = options["context_length"], options["max_timestep"] - 1
+        self.returns = torch.zeros(episodes, 0, 1)
+        self.states = torch.zeros(episodes, 0, options["observation_dim"])
+        self.actions = torch.zeros(episodes, 0, options["action_dim"])
+        self.time = 0
+
+    def act(self, states: Floats, returns: Floats, alive: NDArray[np.bool_]) -> Floats:
+        """(episodes, A) actions for states (episodes, S) and returns still wanted (episodes,).
+
+        Episodes that are over are not decoded; their actions are zero.
+        """
+        scaled = torch.from_numpy(returns / np.float32(self.learner.options["return_scale"]))
+        keep = slice(-self.length, None)
+        self.returns = torch.cat([self.returns, scaled[:, None, None]], dim=1)[:, keep]
+        self.states = torch.cat(
+            [self.states, torch.from_numpy(self.learner.normalise(states))[:, None]], dim=1
+        )[:, keep]
+        unknown = self.actions.new_zeros(len(states), 1, self.actions.shape[2])
+        self.actions = torch.cat([self.actions, unknown], dim=1)[:, keep]
+        length, rows = self.states.shape[1], torch.from_numpy(alive)
+        timesteps = torch.arange(self.time - length + 1, self.time + 1).clamp(max=self.last)
+        count = int(rows.sum())
+        predicted = self.learner.model(
+            returns=self.returns[rows], states=self.states[rows], actions=self.actions[rows],
+            timesteps=timesteps.expand(count, length), mask=torch.ones(count, length, dtype=torch.bool),
+        )[:, -1]  # fmt: skip
+        self.actions[rows, -1] = choose_actions(predicted, self.learner.options, self.generator)
+        self.time += 1
+        chosen: Floats = self.actions[:, -1].numpy().copy()
+        return chosen
+
+
+class StepPolicy:
+    """Decodes from what the model remembers of the episode: each token is read once.
+
+    A recurrent model's cost of a decision does not grow with the episode, and it can go on for ever;
+    attention's grows with the keys it holds, of which there is room for `steps` steps.
+    """
+
+    def __init__(
+        self,
+        learner: ReturnConditionedLearner,
+        episodes: int,
+        steps: int,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        self.learner, self.generator = learner, generator
+        self.memory = learner.model.allocate_state(episodes, steps)
+        self.before = torch.zeros(episodes, learner.options["action_dim"])
+        self.time = 0
+
+    def act(self, states: Floats, returns: Floats, alive: NDArray[np.bool_]) -> Floats:
+        """(episodes, A) actions; episodes that are over are decoded too, which costs almost nothing."""
+        options = self.learner.options
+        scaled = torch.from_numpy(returns / np.float32(options["return_scale"])).unsqueeze(-1)
+        normalised = torch.from_numpy(self.learner.normalise(states))
+        predicted, self.memory = self.learner.model.step(
+            scaled, normalised, self.before, self.time, self.memory
+        )
+        self.before = choose_actions(predicted, options, self.generator)
+        self.time += 1
+        chosen: Floats = self.before.numpy().copy()
+        return chosen

@@ -1,0 +1,24 @@
+"""DM: the Decision Transformer with Mamba blocks, as run on the T-maze in DM-H (Section 5).
+
+Tokens and head are DT's (`bench.methods.three_token`). A block is the Mamba mixer alone, without a
+feed-forward layer. At the start of training a channel's state keeps exp(-step size * n) of a token
+n tokens later in its slowest decay, so `step_size_minimum` bounds how far back it begins to see.
+"""
+
+from __future__ import annotations
+
+from bench.methods.three_token import ThreeTokenLearner
+from bench.nn.backbone import Backbone
+
+
+class Learner(ThreeTokenLearner):
+    """DM on windows of K steps."""
+
+    def make_backbone(self) -> Backbone:
+        """Mamba blocks."""
+        options = self.options
+        return Backbone(
+            options["layers"], options["embedding_dim"], mixer="mamba", arrangement="pre",
+            d_state=options["d_state"], d_conv=options["d_conv"], expand=options["expand"],
+            dropout=options["dropout"], step_size_minimum=options["step_size_minimum"],
+        )  # fmt: skip

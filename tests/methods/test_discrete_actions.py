@@ -1,0 +1,208 @@
+"""Discrete actions, on the T-maze: batches, loss, decoding, and a Decision Transformer that solves one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from bench.datasets.tmaze import load, make
+from bench.envs.tmaze import TMaze
+from bench.evaluators.tmaze import evaluate
+from bench.methods import decoding
+from bench.methods.base import make_learner
+from bench.spec.cells import defaults
+
+TASK = "tmaze-passive-10"
+NEAR = {"rtol": 1e-4, "atol": 2e-5}
+TINY = {"embedding_dim": 16, "d_model": 16, "layers": 2, "dropout": 0.0, "context_length": 11}
+METHODS = [("dt", {}), ("dm", {}), ("lstm", {}), ("dema", {}), ("dema", {"mode": "recurrent"})]
+
+
+def learner_of(method, task=TASK, **changes):
+    """A tiny learner whose weights are far enough from their start for every input to matter."""
+    torch.manual_seed(0)
+    options = defaults(task, method)
+    options |= {key: value for key, value in TINY.items() if key in options} | changes
+    learner = make_learner(method, options)
+    with torch.no_grad():
+        for parameter in learner.model.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+    learner.model.eval()
+    return learner
+
+
+def episodes(folder, task=TASK, **changes):
+    make(defaults(task, None) | changes, task, folder)
+    return load(folder)
+
+
+@pytest.mark.parametrize("method", ["dt", "dm", "lstm"])
+def test_every_batch_holds_both_optimal_episodes_whole(tmp_path, method):
+    dataset, learner = episodes(tmp_path), learner_of(method)
+    learner.prepare(dataset)
+    generator, orders = np.random.default_rng(0), set()
+    for _ in range(20):
+        batch = learner.batch(dataset, generator)
+        assert batch["mask"].all()
+        assert batch["actions"].shape == (2, 11, 4)
+        assert batch["timesteps"].tolist() == [list(range(11))] * 2
+        assert (batch["returns"] == 1).all()
+        orders.add(tuple(batch["states"][:, 0, 1].tolist()))
+    assert orders == {(1, -1), (-1, 1)}
+
+
+def test_windows_from_the_beginning_are_the_first_steps_and_repeat_only_where_they_must(tmp_path):
+    dataset = episodes(tmp_path, trajectories=6)
+    dataset.observations[dataset.starts[:-1], 0] = np.arange(6)  # names each episode
+    for size, distinct in ((6, 6), (4, 4), (40, 6)):
+        learner = learner_of("dt", batch_size=size, context_length=5)
+        learner.prepare(dataset)
+        batch = learner.batch(dataset, np.random.default_rng(1))
+        assert batch["timesteps"].tolist() == [list(range(5))] * size
+        assert len(set(batch["states"][:, 0, 0].tolist())) == distinct
+
+
+def test_whole_trajectories_of_dema_hold_both_episodes_when_asked_to(tmp_path):
+    dataset = episodes(tmp_path)
+    learner = learner_of("dema", mode="recurrent", window_start="beginning")
+    learner.prepare(dataset)
+    generator = np.random.default_rng(0)
+    for _ in range(10):
+        assert sorted(learner.batch(dataset, generator)["states"][:, 0, 1].tolist()) == [-1, 1]
+
+
+@pytest.mark.parametrize(("method", "changes"), METHODS)
+def test_the_loss_is_the_cross_entropy_of_real_steps(tmp_path, method, changes):
+    dataset = episodes(tmp_path)
+    learner = learner_of(method, window_start="anywhere", batch_size=30, **changes)
+    learner.prepare(dataset)
+    batch = learner.batch(dataset, np.random.default_rng(0))
+    assert batch["mask"].all() == (changes == {"mode": "recurrent"})
+    with torch.no_grad():
+        learner.model.predict_action[0].weight.mul_(10)
+        logits, mask = learner.model(**batch), batch["mask"]
+        assert logits.abs().max() > 1, "no tanh"
+        logarithms = torch.log_softmax(logits, dim=-1)
+        wanted = -sum(
+            logarithms[row, step, batch["actions"][row, step].argmax()]
+            for row, step in mask.nonzero().tolist()
+        )
+        torch.testing.assert_close(learner.loss(batch), wanted / mask.sum())
+
+
+@pytest.mark.parametrize("method", ["dt", "dm", "lstm"])
+def test_leaving_out_a_mask_that_masks_nothing_changes_nothing(method):
+    bare, masked = learner_of(method), learner_of(method, window_start="anywhere")
+    batch = bare.synthetic_batch(3, np.random.default_rng(0))
+    assert (batch["actions"].sum(dim=-1) == 1).all(), "synthetic actions are one-hot too"
+    with torch.no_grad():
+        torch.testing.assert_close(bare.model(**batch), masked.model(**batch), **NEAR)
+
+
+def forced(monkeypatch, learner, policy, actions):
+    """Logits (2, steps, 4) of a policy that is made to take `actions` (2, steps)."""
+    seen = []
+
+    def choose(predicted, options, generator):
+        seen.append(predicted)
+        return torch.eye(4)[actions[:, len(seen) - 1]]
+
+    monkeypatch.setattr(decoding, "choose_actions", choose)
+    states = np.random.default_rng(3).normal(size=(11, 2, 2)).astype(np.float32)
+    with torch.no_grad():
+        for t in range(11):
+            policy.act(states[t], np.full(2, 1 - t / 10, np.float32), np.ones(2, bool))
+    return torch.stack(seen, dim=1)
+
+
+@pytest.mark.parametrize(("method", "changes"), METHODS)
+def test_steps_and_windows_give_the_same_logits(monkeypatch, method, changes):
+    learner = learner_of(method, **changes)
+    actions = torch.from_numpy(np.random.default_rng(1).integers(4, size=(2, 11)))
+    stepped = forced(monkeypatch, learner, learner.policy(2), actions)
+    window = forced(monkeypatch, learner, decoding.WindowPolicy(learner, 2), actions)
+    torch.testing.assert_close(stepped, window, **NEAR)
+    assert stepped.std(dim=(0, 1)).min() > 0.01, "logits that are all alike would be equal by chance"
+
+
+def test_temperature_zero_takes_the_likeliest_action_and_others_draw():
+    logits = torch.log(torch.tensor([[0.1, 0.6, 0.2, 0.1]])).expand(20_000, -1)
+    options = {"discrete_actions": True, "temperature": 0.0}
+    assert decoding.choose_actions(logits, options)[0].tolist() == [0, 1, 0, 0]
+    drawn = {
+        temperature: decoding.choose_actions(
+            logits, options | {"temperature": temperature}, torch.Generator().manual_seed(0)
+        ).mean(dim=0)
+        for temperature in (1.0, 0.5)
+    }
+    squares = torch.tensor([0.01, 0.36, 0.04, 0.01])
+    torch.testing.assert_close(drawn[1.0], torch.tensor([0.1, 0.6, 0.2, 0.1]), rtol=0, atol=0.02)
+    torch.testing.assert_close(drawn[0.5], squares / squares.sum(), rtol=0, atol=0.02)
+    with pytest.raises(ValueError, match=r"^temperature is 1.0, so actions are drawn: pass a generator$"):
+        decoding.choose_actions(logits, options | {"temperature": 1.0})
+
+
+class Scripted:
+    """Walks to the junction and goes up, or where it was told to; keeps what it was asked."""
+
+    def __init__(self, listens: bool) -> None:
+        self.listens, self.wanted = listens, []
+
+    def policy(self, episodes, generator):
+        self.told = np.zeros(episodes)
+        return self
+
+    def act(self, seen, wanted, alive):
+        assert alive.all()
+        self.wanted.append(wanted.copy())
+        self.told = np.where(seen[:, 0] == 0, self.told + seen[:, 1], self.told)
+        side = np.where(self.told == -1, 3, 1) if self.listens else 1
+        return np.eye(4, dtype=np.float32)[np.where(seen[:, 0] == 1, side, 0)]
+
+
+@pytest.mark.parametrize(("listens", "share"), [(True, 1.0), (False, 0.5)])
+def test_the_evaluation_scores_who_knows_the_goal_1_and_a_habit_one_half(listens, share):
+    options = defaults(TASK, "dt") | {"evaluation_episodes": 20, "penalty": -0.1}
+    learner = Scripted(listens)
+    scores = {metric: value for metric, _, value in evaluate(learner, options, TASK, 0, {})}
+    assert scores["return"] == scores["solved"] == share
+    assert (scores["return_deviation"] == 0.0) == listens
+    assert len(learner.wanted) == options["max_episode_steps"]
+    np.testing.assert_array_equal(learner.wanted, 1.0)
+
+
+def test_the_return_still_wanted_falls_by_what_was_paid(monkeypatch):
+    monkeypatch.setattr(TMaze, "step", lambda self, actions: _paying(self, 0.25))
+    options = defaults(TASK, "dt") | {"evaluation_episodes": 2, "target_return": 2.0}
+    learner = Scripted(listens=False)
+    evaluate(learner, options, TASK, 0, {})
+    assert [wanted.tolist() for wanted in learner.wanted] == [[2, 2], [1.75, 1.75], [1.5, 1.5]]
+
+
+def _paying(maze, reward):
+    maze.time += 1
+    return np.zeros((2, 2), np.float32), np.full(2, reward, np.float32), maze.time == 3
+
+
+def test_a_decision_transformer_learns_to_remember_ten_steps(tmp_path):
+    dataset = episodes(tmp_path)
+    torch.manual_seed(0)
+    options = defaults(TASK, "dt") | {"embedding_dim": 64, "layers": 2, "dropout": 0.0}
+    learner = make_learner("dt", options)
+    learner.prepare(dataset)
+    learner.model.eval()
+    before = {metric: value for metric, _, value in evaluate(learner, options, TASK, 0, {})}
+    optimiser = torch.optim.AdamW(learner.model.parameters(), lr=1e-3)
+    generator = np.random.default_rng(0)
+    learner.model.train()
+    for _ in range(300):
+        loss = learner.loss(learner.batch(dataset, generator))
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(learner.model.parameters(), 0.25)
+        optimiser.step()
+    learner.model.eval()
+    after = {metric: value for metric, _, value in evaluate(learner, options, TASK, 0, {})}
+    assert before["solved"] < 1.0
+    assert after == {"return": 1.0, "return_deviation": 0.0, "solved": 1.0}
