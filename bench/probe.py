@@ -99,7 +99,7 @@ def _online(job: Job, learner: Learner) -> dict[str, float]:
         return {}
     evaluator = importlib.import_module("bench.evaluators.in_context")
     options = job.options
-    goals = np.full((1, evaluator.goal_columns(options["world"])), options["room_side"] - 1, dtype=np.int64)
+    goals = np.zeros((1, evaluator.goal_columns(options["world"], options["dynamics"])), dtype=np.int64)
     begun = time.perf_counter()
     evaluator.returns_by_episode(learner.policy(1), options, goals, job.cell.task, job.seed)  # type: ignore[attr-defined]
     return {"online_testing_minutes": (time.perf_counter() - begun) / 60}

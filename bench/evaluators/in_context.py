@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bench.envs.gridworld import GridWorld, goal_columns
+from bench.envs.gridworld import goal_columns, make_rooms
 from bench.methods.in_context import Episodes
 from bench.spec.seeds import stream, stream_seed
 
@@ -41,14 +41,7 @@ def returns_by_episode(
     policy: InContextPolicy, options: dict[str, Any], goals: NDArray[np.int64], task: str, seed: int
 ) -> NDArray[np.float32]:
     """(rooms, episodes) return of each test episode of each room."""
-    world = GridWorld(
-        options["world"],
-        options["room_side"],
-        options["horizon"],
-        goals,
-        options["start"],
-        stream("eval", "starts", task, seed),
-    )
+    world = make_rooms(options, goals, stream("eval", "starts", task, seed))
     noise = torch.Generator().manual_seed(stream_seed("eval", "actions", task, seed))
     rooms, horizon, episodes = world.rooms, options["horizon"], options["episodes"]
     positions = np.zeros((rooms, episodes, horizon + 1, 2), dtype=np.int64)
