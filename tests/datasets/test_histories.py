@@ -98,7 +98,7 @@ WIDE = {"room_side": 16, "train_tasks": 60, "test_tasks": 4, "horizon": 80, "his
 def test_the_settings_of_large_rooms_lead_to_the_optimum(tmp_path, task, changes):
     facts = make(options(task, **WIDE, stored_episodes=10, **changes), task, tmp_path)
     assert facts["last_decile_return"] >= 0.95 * facts["optimal_return"]
-    assert facts["first_decile_return"] <= 0.2 * facts["last_decile_return"]
+    assert facts["first_decile_return"] <= 0.3 * facts["last_decile_return"]
 
 
 def test_values_that_begin_above_zero_find_what_a_random_walk_misses(tmp_path):
