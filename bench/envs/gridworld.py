@@ -9,11 +9,18 @@ Worlds:
 - `darkroom-hard`: reward 1 at the first step that ends on the goal, and never again.
 - `dark-key-to-door`: reward 1 at the first step on the key, then 1 at the first step on the
   door after the key was taken.
+- `darkroom-dynamic`: as `darkroom`, and something more differs from room to room. DM-H names it
+  in its Table 4 and defines it nowhere; `dynamics` chooses between two readings:
+  - `permuted-actions`: what the five actions do, one of their 120 permutations;
+  - `moving-goal`: the first half of the episode (rounded down) pays on one cell, the rest on another.
 
 An episode always lasts `horizon` steps.
 """
 
 from __future__ import annotations
+
+from itertools import permutations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,27 +30,47 @@ Floats = NDArray[np.float32]
 
 ACTIONS = 5
 MOVES = np.array([[-1, 0], [1, 0], [0, 1], [0, -1], [0, 0]], dtype=np.int64)
-WORLDS = ("darkroom", "darkroom-hard", "dark-key-to-door")
+# Row p: action a does what action PERMUTATIONS[p, a] does elsewhere; row 0 changes nothing.
+PERMUTATIONS = np.array(list(permutations(range(ACTIONS))), dtype=np.int64)
+WORLDS = ("darkroom", "darkroom-hard", "darkroom-dynamic", "dark-key-to-door")
+DYNAMICS = ("permuted-actions", "moving-goal")
+STARTS = ("centre", "corner", "random")
+PHASES = 3  # what `GridWorld.phase` can be
 
 
-def goal_columns(world: str) -> int:
-    """Columns of a task's goal: 2 (goal x, y), or 4 with a key (key x, y, door x, y)."""
+def goal_columns(world: str, dynamics: str = "permuted-actions") -> int:
+    """Columns of a task's goal row.
+
+    2: goal x, y. 3, actions permuted: goal x, y, row of `PERMUTATIONS`. 4, two cells: key x, y, door x, y,
+    or x, y of the first goal, then of the second.
+    """
+    if world == "darkroom-dynamic":
+        return 3 if dynamics == "permuted-actions" else 4
     return 4 if world == "dark-key-to-door" else 2
 
 
+def start_cells(start: str, room_side: int) -> Integers:
+    """(cells, 2): where an episode may begin, each cell as likely as the others."""
+    if start == "random":
+        return np.indices((room_side, room_side), dtype=np.int64).reshape(2, -1).T
+    side = room_side // 2 if start == "centre" else 0
+    return np.array([[side, side]], dtype=np.int64)
+
+
 class GridWorld:
-    """A batch of rooms with one goal each.
+    """A batch of rooms with one task each.
 
     Args:
         world: one of `WORLDS`.
         room_side: cells along a side.
         horizon: steps in an episode.
-        goals: (rooms, 2) goal cells, or (rooms, 4) key and door cells.
+        goals: (rooms, `goal_columns(world, dynamics)`) goal rows.
         start: `centre`, `corner` (0, 0) or `random` (drawn anew for each episode).
         generator: source of random starts; needed only for `start="random"`.
+        dynamics: one of `DYNAMICS`; only `darkroom-dynamic` looks at it.
 
     Raises:
-        ValueError: an unknown world or start, or goals of the wrong shape or outside the room.
+        ValueError: an unknown world, dynamics or start, or goals of the wrong shape or outside the room.
     """
 
     def __init__(
@@ -54,20 +81,35 @@ class GridWorld:
         goals: Integers,
         start: str = "centre",
         generator: np.random.Generator | None = None,
+        dynamics: str = "permuted-actions",
     ) -> None:
         if world not in WORLDS:
             raise ValueError(f"world must be one of {', '.join(WORLDS)}, got {world!r}")
-        if start not in ("centre", "corner", "random") or (start == "random" and generator is None):
+        if dynamics not in DYNAMICS:
+            raise ValueError(f"dynamics must be one of {', '.join(DYNAMICS)}, got {dynamics!r}")
+        if start not in STARTS or (start == "random" and generator is None):
             raise ValueError(f"start must be centre, corner, or random with a generator, got {start!r}")
-        if goals.ndim != 2 or goals.shape[1] != goal_columns(world):
+        columns = goal_columns(world, dynamics)
+        if goals.ndim != 2 or goals.shape[1] != columns:
+            raise ValueError(f"goals of {world} must have shape (rooms, {columns}), got {goals.shape}")
+        self.permuted = columns == 3
+        self.moving = columns == 4 and world == "darkroom-dynamic"
+        cells = goals[:, :2] if self.permuted else goals
+        if cells.size and (cells.min() < 0 or cells.max() >= room_side):
+            raise ValueError(f"goals must lie in 0 ... {room_side - 1}, got {cells.min()} ... {cells.max()}")
+        rows = goals[:, 2:] if self.permuted else goals[:0]
+        if rows.size and (rows.min() < 0 or rows.max() >= len(PERMUTATIONS)):
             raise ValueError(
-                f"goals of {world} must have shape (rooms, {goal_columns(world)}), got {goals.shape}"
+                f"permutations must lie in 0 ... {len(PERMUTATIONS) - 1}, got {rows.min()} ... {rows.max()}"
             )
-        if goals.size and (goals.min() < 0 or goals.max() >= room_side):
-            raise ValueError(f"goals must lie in 0 ... {room_side - 1}, got {goals.min()} ... {goals.max()}")
         self.world, self.room_side, self.horizon = world, room_side, horizon
         self.goals, self.start, self.generator = goals, start, generator
         self.rooms = len(goals)
+        # Columns of their own: comparing them is several times faster than reducing over pairs.
+        self._first = (goals[:, 0].copy(), goals[:, 1].copy())
+        self._second = (goals[:, 2].copy(), goals[:, 3].copy()) if columns == 4 else self._first
+        self._moves = MOVES[PERMUTATIONS[goals[:, 2]]] if self.permuted else MOVES
+        self._rows = np.arange(self.rooms)
         self.reset()
 
     def reset(self) -> Integers:
@@ -76,8 +118,7 @@ class GridWorld:
             assert self.generator is not None
             self.position = self.generator.integers(self.room_side, size=(self.rooms, 2))
         else:
-            side = self.room_side // 2 if self.start == "centre" else 0
-            self.position = np.full((self.rooms, 2), side, dtype=np.int64)
+            self.position = np.tile(start_cells(self.start, self.room_side), (self.rooms, 1))
         self.time = 0
         self.collected = np.zeros((self.rooms, 2), dtype=bool)
         return self.position.copy()
@@ -86,53 +127,60 @@ class GridWorld:
         """Move every agent; returns observations (rooms, 2), rewards (rooms,), and whether it is over."""
         if self.time >= self.horizon:
             raise RuntimeError("the episode is over: call reset() before step()")
-        self.position = np.clip(self.position + MOVES[actions], 0, self.room_side - 1)
+        moves = self._moves[self._rows, actions] if self.permuted else self._moves[actions]
+        self.position = np.minimum(np.maximum(self.position + moves, 0), self.room_side - 1)
+        paid_by_second = self.moving and self.time >= self.horizon // 2
         self.time += 1
-        on_first = (self.position == self.goals[:, :2]).all(axis=1)
-        if self.world == "darkroom":
+        on_first = self._stand_on(self._second if paid_by_second else self._first)
+        if self.world in ("darkroom", "darkroom-dynamic"):
             rewards = on_first
         elif self.world == "darkroom-hard":
             rewards = on_first & ~self.collected[:, 0]
             self.collected[:, 0] |= on_first
         else:
             took_key = on_first & ~self.collected[:, 0]
-            on_door = (self.position == self.goals[:, 2:]).all(axis=1)
             # The door counts only after the key, also when both lie on one cell: then at the next step.
-            opened = on_door & self.collected[:, 0] & ~self.collected[:, 1]
+            opened = self._stand_on(self._second) & self.collected[:, 0] & ~self.collected[:, 1]
             self.collected[:, 0] |= on_first
             self.collected[:, 1] |= opened
             rewards = took_key | opened
         return self.position.copy(), rewards.astype(np.float32), self.time == self.horizon
 
+    def _stand_on(self, cells: tuple[Integers, Integers]) -> NDArray[np.bool_]:
+        here: NDArray[np.bool_] = (self.position[:, 0] == cells[0]) & (self.position[:, 1] == cells[1])
+        return here
+
     def finished_reward(self) -> NDArray[np.bool_]:
         """(rooms,) whether no further reward can come in this episode (one-time rewards all taken)."""
-        if self.world == "darkroom":
+        if self.world in ("darkroom", "darkroom-dynamic"):
             return np.zeros(self.rooms, dtype=bool)
         last = 0 if self.world == "darkroom-hard" else 1
         return self.collected[:, last].copy()
 
+    def goal_just_moved(self) -> bool:
+        """Whether the next step is the first that pays on the second goal of a moving one."""
+        return self.moving and self.time == self.horizon // 2
 
-def all_goals(world: str, room_side: int) -> Integers:
-    """Every possible task of a world: cells (side^2, 2), or key and door pairs (side^4, 4)."""
-    cells = np.stack(np.meshgrid(*[np.arange(room_side)] * 2, indexing="ij"), axis=-1).reshape(-1, 2)
-    if goal_columns(world) == 2:
-        return cells
-    first, second = np.meshgrid(np.arange(len(cells)), np.arange(len(cells)), indexing="ij")
-    pairs = np.concatenate([cells[first.ravel()], cells[second.ravel()]], axis=1)
-    return pairs[(pairs[:, :2] != pairs[:, 2:]).any(axis=1)]
+    def phase(self) -> Integers:
+        """(rooms,) integers below `PHASES`: what the next reward depends on beside cell and task.
+
+        The number of one-time rewards taken, or 1 once the moving goal has moved. Agents do not see it.
+        """
+        if self.moving:
+            return np.full(self.rooms, int(self.time >= self.horizon // 2), dtype=np.int64)
+        return self.collected.sum(axis=1)
 
 
-def optimal_return(
-    world: str, room_side: int, horizon: int, goals: Integers, start: tuple[int, int]
-) -> Floats:
-    """(tasks,) return of a policy that knows the goal and starts at `start`."""
-    origin = np.array(start)
-    first = np.abs(goals[:, :2] - origin).sum(axis=1)
-    if world == "darkroom":
-        # A goal on the start cell pays at every step; another at each step from arrival on.
-        return np.where(first == 0, horizon, np.maximum(horizon - first + 1, 0)).astype(np.float32)
-    first = np.maximum(first, 1)
-    if world == "darkroom-hard":
-        return (first <= horizon).astype(np.float32)
-    second = first + np.abs(goals[:, 2:] - goals[:, :2]).sum(axis=1)
-    return (first <= horizon).astype(np.float32) + (second <= horizon).astype(np.float32)
+def make_rooms(
+    options: dict[str, Any], goals: Integers, generator: np.random.Generator | None = None
+) -> GridWorld:
+    """Rooms as the options `world`, `room_side`, `horizon`, `start` and `dynamics` describe them."""
+    return GridWorld(
+        options["world"],
+        options["room_side"],
+        options["horizon"],
+        goals,
+        options["start"],
+        generator,
+        options["dynamics"],
+    )

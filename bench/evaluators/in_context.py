@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.envs.gridworld import GridWorld
+from bench.envs.gridworld import GridWorld, make_rooms
 from bench.evaluators.episodes import Rows, play
 from bench.spec.seeds import stream, stream_seed
 
@@ -47,10 +47,7 @@ def evaluate(learner: Any, options: dict[str, Any], task: str, seed: int, facts:
     """
     known = facts["test_tasks" if options["tested_tasks"] == "unseen" else "train_tasks"]
     goals = spread_goals(np.array(known, dtype=np.int64), options["evaluation_environments"])
-    world = GridWorld(
-        options["world"], options["room_side"], options["horizon"], goals, options["start"],
-        stream("eval", "starts", task, seed),
-    )  # fmt: skip
+    world = make_rooms(options, goals, stream("eval", "starts", task, seed))
     noise = stream_seed("eval", "actions", task, seed)
     policy = learner.policy(len(goals))
     returns = play(Rooms(world), policy, options["episodes"], options["temperature"], noise)

@@ -25,7 +25,11 @@ SOLVED = 0.95
 def evaluate(learner: Any, options: dict[str, Any], task: str, seed: int, facts: dict[str, Any]) -> Rows:
     """Rows (metric, index, value): mean and deviation of the return, and the share of mazes solved."""
     generator = torch.Generator().manual_seed(stream_seed("eval", "actions", task, seed))
-    returns = roll_out(learner, options, generator)
+    return scores(roll_out(learner, options, generator))
+
+
+def scores(returns: NDArray[Any]) -> Rows:
+    """Rows of the returns (mazes,) of one episode each."""
     return [
         ("return", 0.0, float(returns.mean())),
         ("return_deviation", 0.0, float(returns.std(ddof=1))),

@@ -14,6 +14,8 @@ from bench.nn.backbone import Backbone
 class Learner(ThreeTokenLearner):
     """DM on windows of K steps."""
 
+    recurrent = True
+
     def make_backbone(self) -> Backbone:
         """Mamba blocks."""
         options = self.options

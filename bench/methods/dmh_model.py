@@ -43,7 +43,7 @@ class LongTermModule(nn.Module):
         self.head = nn.Linear(width, 2 * width)
 
     def block_features(self, states: Tensor, rewards: Tensor) -> Tensor:
-        """(..., c * (state_features + 1)) of the states (..., c, S) reached in a block and its rewards (..., c)."""
+        """(..., c * (state_features + 1)) of a block's states (..., c, S) and rewards (..., c)."""
         coded = self.space.encode_states(states)
         return torch.cat([coded, rewards.unsqueeze(-1)], dim=-1).flatten(-2)
 

@@ -146,7 +146,7 @@ def _trajectories(dataset: Trajectories, chosen: NDArray[np.int64], discrete: bo
     index = dataset.starts[chosen][..., None] + np.minimum(steps, lengths[..., None] - 1)
     states = dataset.observations[index]
     end = steps == lengths[..., None]
-    states[end] = dataset.final_observations[chosen]
+    states[end] = dataset.final_observations[chosen.ravel()]
     actions = dataset.actions[index[..., :-1]]
     if discrete:
         actions = actions.argmax(axis=-1)
@@ -196,7 +196,7 @@ class StepEmbedding(nn.Module):
 def choose_actions(
     predicted: Tensor, space: Space, temperature: float, generator: torch.Generator
 ) -> NDArray[Any]:
-    """Actions (rooms,) drawn from logits (rooms, A), at temperature 0 the likeliest; continuous as predicted."""
+    """Actions (rooms,) from logits (rooms, A), at temperature 0 the likeliest; continuous as predicted."""
     if not space.discrete:
         acted: NDArray[np.float32] = predicted.numpy().copy()
         return acted
@@ -267,7 +267,7 @@ class InContextLearner(Learner):
         return Episodes(self.normalise(episodes.states), episodes.actions, episodes.rewards, episodes.lengths)
 
     def context(self, past: Episodes) -> Episodes:
-        """What an agent reads of its past: the last `context_episodes` - 1 episodes, in the context's order."""
+        """What an agent reads of its past: the last `context_episodes` - 1 episodes, in context order."""
         count = past.lengths.shape[1]
         first = max(count - (self.options["context_episodes"] - 1), 0)
         latest = np.tile(np.arange(first, count), (len(past.lengths), 1))

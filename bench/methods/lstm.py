@@ -12,6 +12,8 @@ from bench.nn.lstm import LSTMBackbone
 class Learner(ThreeTokenLearner):
     """LSTM on windows of K steps."""
 
+    recurrent = True
+
     def make_backbone(self) -> LSTMBackbone:
         """LSTM layers."""
         options = self.options

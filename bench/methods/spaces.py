@@ -65,8 +65,4 @@ def space_of(options: dict[str, Any]) -> Space:
         side = options["room_side"]
         return Space(2, 2 * side, ACTIONS, True, side, options["horizon"])
     states, actions = options["observation_dim"], options["action_dim"]
-    if "corridor_length" in options:
-        horizon = options["corridor_length"] + 2 * options["oracle_length"] + 1
-    else:
-        horizon = options["max_episode_steps"]
-    return Space(states, states, actions, options["discrete_actions"], 0, horizon)
+    return Space(states, states, actions, options["discrete_actions"], 0, options["max_episode_steps"])

@@ -11,8 +11,11 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import numpy as np
 from torch import Tensor, nn
 
+from bench.methods.base import OnlineWork
+from bench.methods.decoding import StepPolicy
 from bench.methods.return_conditioned import (
     ReturnConditionedLearner,
     ReturnConditionedModel,
@@ -20,6 +23,7 @@ from bench.methods.return_conditioned import (
     action_head,
     interleave,
 )
+from bench.nn.attention import AttentionState
 
 
 class SequenceModel(Protocol):
@@ -88,6 +92,27 @@ class ThreeTokenModel(ReturnConditionedModel):
 
 class ThreeTokenLearner(ReturnConditionedLearner):
     """A three-token model on windows of K steps; sub-classes give the backbone."""
+
+    recurrent = False  # whether the backbone keeps a state whose size does not grow
+
+    def online_work(self, fill: int, cached: bool, generator: np.random.Generator) -> OnlineWork | None:
+        """A decision after `fill` steps of an episode; None where the context does not hold it whole."""
+        if self.options["window_start"] != "beginning":
+            return None
+        if not (cached or self.recurrent):
+            window = self.random_windows(1, fill + 1, generator)
+            return OnlineWork(lambda: None, lambda: self.model(**window), 1)
+        policy = StepPolicy(self, 1, self.options["max_episode_steps"])
+        states = generator.standard_normal((1, self.options["observation_dim"]), dtype=np.float32)
+
+        def decide() -> None:
+            policy.time = fill
+            for memory in policy.memory:
+                if isinstance(memory, AttentionState):
+                    memory.position = max(3 * fill - 1, 0)
+            policy.act(states, np.ones(1, np.float32), np.ones(1, bool))
+
+        return OnlineWork(lambda: None, decide, 1)
 
     def make_model(self) -> ThreeTokenModel:
         """The model, freshly initialised."""

@@ -141,6 +141,16 @@ def test_contexts_have_the_lengths_of_the_cost_table():
     assert values["max_episode_steps"] * values["context_episodes"] == 4000
 
 
+def test_every_dark_room_of_the_cost_table_can_be_run():
+    rooms = [entry for entry in jobs.entries("dmh_table04", "paper") if "dark" in entry.cell.task]
+    assert {entry.cell.task for entry in rooms} == {
+        f"{size}{room}"
+        for size in ("", "large-")
+        for room in ("darkroom", "darkroom-hard", "darkroom-dynamic", "dark-key-to-door")
+    }
+    assert not [entry for entry in rooms if entry.missing]
+
+
 @pytest.mark.parametrize("method", ["dt", "dm", "lstm"])
 def test_the_context_is_the_whole_t_maze(method):
     for name, task in CATALOGUE.tasks.items():
