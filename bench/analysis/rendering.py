@@ -8,10 +8,8 @@ from bench.analysis.collect import Reading
 from bench.spec.cells import defaults
 from bench.spec.errors import SpecError
 from bench.spec.jobs import Job
-from bench.spec.load import load_catalogue
+from bench.spec.load import PAPERS, load_catalogue
 from bench.spec.renderings import Rendering
-
-PAPERS = {"dema": "DeMa", "dmh": "DM-H"}
 
 
 def open_rendering(tier: str, artifact: str, kind: str) -> Rendering:

@@ -19,6 +19,8 @@ from bench.spec.models import Artifact, Method, Metric, Option, Options, Protoco
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKFLOW = ROOT / "workflow"
+# Folder of artifacts -> how its paper is called. `extra` holds what neither paper asked.
+PAPERS = {"dema": "DeMa", "dmh": "DM-H", "extra": "Beyond the papers"}
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -212,7 +214,7 @@ def load_catalogue() -> Catalogue:
         tiers={name: read_model(path, Tier) for name, path in _files("tiers")},
         artifacts={
             f"{paper}_{name}": read_model(path, Artifact)
-            for paper in ("dema", "dmh")
+            for paper in PAPERS
             for name, path in _files(f"papers/{paper}")
         },
     )

@@ -47,7 +47,7 @@ for artifact_name, artifact in CATALOGUE.artifacts.items():
         input:
             [str(path) for path in Rendering(TIER, artifact_name).outputs],
 
-    paper = {"dema": "DeMa", "dmh": "DM-H"}[artifact_name.split("_")[0]]
+    paper = PAPERS[artifact_name.split("_")[0]]
     workflow.get_rule(artifact_name).docstring = (
         f"{paper} {artifact.printed}: {artifact.title}"
     )

@@ -9,7 +9,7 @@ from bench.spec.cells import parse_slug
 from bench.spec.errors import UserError
 from bench.spec.fingerprint import fingerprint, fingerprint_parts
 from bench.spec.jobs import RESULTS, Job, all_jobs, dataset_job
-from bench.spec.load import load_catalogue
+from bench.spec.load import PAPERS, load_catalogue
 from bench.spec.regression import regressed_jobs
 from bench.spec.renderings import FIGURES, Rendering
 
