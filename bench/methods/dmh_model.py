@@ -6,6 +6,7 @@ D `embedding_dim`. Equations are the paper's (arXiv 2406.00079), Section 4.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -41,6 +42,8 @@ class LongTermModule(nn.Module):
             d_conv=options["d_conv"], expand=options["expand"], dropout=options["dropout"],
         )  # fmt: skip
         self.head = nn.Linear(width, 2 * width)
+        with torch.no_grad():
+            self.head.bias[width:] += math.log(options["subgoal_deviation"])
 
     def block_features(self, states: Tensor, rewards: Tensor) -> Tensor:
         """(..., c * (state_features + 1)) of a block's states (..., c, S) and rewards (..., c)."""
