@@ -3,11 +3,13 @@
 The test episodes of a task are one meta-episode. A causal transformer encodes all of it; from every
 token an actor gives the next action and critics give the value of every action, both trained at every
 position at once through the one encoder. Rewards count across episodes, so that looking for the goal
-early is worth what is earned later. Written anew, since its package is not on the package index.
+early is worth what is earned later. Written anew, since its package is not on the package index; left out
+are several discounts at once, relabelling of goals in hindsight, and recurrent encoders. Actions being few,
+a critic gives the value of each of them in place of taking one as input.
 
 Tricks, in the order in which they matter here:
 1. `experience=own`: meta-episodes are collected in the training tasks while training, epsilon-greedily,
-   into a replay buffer; `histories` learns from the learning histories alone.
+   into a replay buffer; `histories` learns from the learning histories alone, `both` from half of each.
 2. Values are normalised by mean and deviation of the discounted returns seen (PopArt).
 3. The target of a value is the smallest of the slow copies' values, expected under the policy; the
    actor climbs the critics' mean value and imitates the actions that are better than the policy
@@ -64,6 +66,15 @@ def discounted_returns(rewards: NDArray[np.float32], discount: float) -> NDArray
     return returns
 
 
+def joined(parts: list[Episodes]) -> Episodes:
+    """The contexts of all parts, one after the other."""
+    return Episodes(
+        np.concatenate([part.positions for part in parts]),
+        np.concatenate([part.actions for part in parts]),
+        np.concatenate([part.rewards for part in parts]),
+    )
+
+
 class Replay:
     """The last `capacity` meta-episodes that were collected."""
 
@@ -103,7 +114,7 @@ class Learner(base.Learner):
     def __init__(self, options: dict[str, Any]) -> None:
         super().__init__(options)
         self.model: AMAGOModel = AMAGOModel(options)
-        self.own = options["experience"] == "own"
+        self.own = {"own": 1.0, "both": 0.5, "histories": 0.0}[options["experience"]]  # share of a batch
         self.replay = Replay(options)
         self.drawn = 0
         self.moments = np.zeros(2)  # running mean of the returns and of their squares
@@ -121,11 +132,11 @@ class Learner(base.Learner):
         if self.own and self.drawn % options["collect_every"] == 0:
             self._collect(generator)
         self.drawn += 1
-        drawn = (
-            self.replay.draw(count, generator)
-            if self.own
-            else draw_contexts(dataset, options, count, generator)
-        )
+        own = round(self.own * count)
+        parts = [self.replay.draw(own, generator)] if own else []
+        if count > own:
+            parts.append(draw_contexts(dataset, options, count - own, generator))
+        drawn = joined(parts)
         if options["value_normalisation"]:
             self._normalise(drawn.rewards)
         return self._batch(drawn)

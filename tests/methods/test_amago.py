@@ -251,6 +251,17 @@ def test_experience_of_the_histories_is_their_contexts_alone(monkeypatch):
     assert {tuple(row) for row in batch["actions"].reshape(-1, 7).tolist()} <= known
 
 
+def test_experience_of_both_kinds_shares_a_batch():
+    learner = make(experience="both", batch_size=6)
+    batch = learner.batch(histories(), np.random.default_rng(0))
+    known = {tuple(row) for row in histories().actions.reshape(-1, 7).tolist()}
+    own = {tuple(row) for row in learner.replay.episodes.actions.reshape(-1, 7).tolist()}
+    rows = [[tuple(episode) for episode in context] for context in batch["actions"].tolist()]
+    assert all(set(context) <= own for context in rows[:3])
+    assert all(set(context) <= known for context in rows[3:])
+    assert not any(set(context) <= own for context in rows[3:])
+
+
 def updates(learner, generator, optimiser, count):
     """Loss of each of `count` gradient updates."""
     losses = []
@@ -263,7 +274,7 @@ def updates(learner, generator, optimiser, count):
     return losses
 
 
-@pytest.mark.parametrize("experience", ["own", "histories"])
+@pytest.mark.parametrize("experience", ["own", "histories", "both"])
 def test_taken_up_from_its_state_it_goes_on_to_the_same_bytes(experience):
     whole, generator = make(experience=experience), np.random.default_rng(5)
     optimiser = torch.optim.SGD(whole.model.parameters(), lr=1e-5)

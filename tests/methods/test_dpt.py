@@ -23,6 +23,7 @@ TINY = {
     "embedding_dim": 16,
     "layers": 2,
     "batch_size": 40,
+    "history_share": 1.0,
 }
 NEAR = {"rtol": 1e-4, "atol": 2e-5}
 MEMORY = {"world": "dark-key-to-door", "reward_memory": True}
