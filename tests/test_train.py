@@ -23,7 +23,7 @@ budget: reduced
 budgets:
   - label: darkroom
     tasks: [darkroom]
-    methods: [ad-mamba, ad-transformer, dmh]
+    methods: [ad-mamba, ad-transformer, dmh, dpt, amago]
     stages: [train, evaluate]
     options: {room_side: 5, train_tasks: 16, test_tasks: 9, history_steps: 20000, horizon: 7,
       evaluation_environments: 9, episodes: 3, context_episodes: 3, embedding_dim: 16, batch_size: 4,
@@ -51,6 +51,8 @@ METHODS = [
     ("hopper-medium", "dema"),
     ("tmaze-passive-10", "dm"),
     ("tmaze-passive-10", "lstm"),
+    ("darkroom", "dpt"),
+    ("darkroom", "amago"),
 ]
 
 

@@ -50,16 +50,21 @@ def play(
     generator = torch.Generator().manual_seed(noise)
     past: list[Episodes] = []
     for _ in range(episodes):
-        policy.begin(_joined(past, world))
-        past.append(_episode(world, policy, temperature, generator))
+        seen = world.reset()
+        policy.begin(_joined(past, seen))
+        past.append(_episode(world, policy, seen, temperature, generator))
     return np.stack([episode.returns[:, 0] for episode in past], axis=1)
 
 
 def _episode(
-    world: World, policy: InContextPolicy, temperature: float, generator: torch.Generator
+    world: World,
+    policy: InContextPolicy,
+    seen: NDArray[Any],
+    temperature: float,
+    generator: torch.Generator,
 ) -> Episodes:
-    """One episode of each environment, (count, 1, ...)."""
-    states, actions, rewards = [world.reset()], [], []
+    """One episode of each environment, (count, 1, ...), from the states `seen` (count, S) it begins with."""
+    states, actions, rewards = [seen], [], []
     over, lengths = np.zeros(world.count, bool), np.zeros(world.count, np.int64)
     while not over.all():
         lengths += ~over
@@ -69,15 +74,16 @@ def _episode(
         policy.observe(reward.astype(np.float32))
         states.append(following)
         rewards.append(reward.astype(np.float32))
-    seen, done, earned = (np.stack(values, axis=1)[:, None] for values in (states, actions, rewards))
-    return Episodes(seen, done, earned, lengths[:, None])
+    met, done, earned = (np.stack(values, axis=1)[:, None] for values in (states, actions, rewards))
+    return Episodes(met, done, earned, lengths[:, None])
 
 
-def _joined(past: list[Episodes], world: World) -> Episodes:
+def _joined(past: list[Episodes], seen: NDArray[Any]) -> Episodes:
     """Episodes (count, 1, ...) side by side, padded to the longest; (count, 0, ...) of none."""
     if not past:
-        none = np.zeros((world.count, 0, 1))
-        return Episodes(none, none, none, np.zeros((world.count, 0), np.int64))
+        count = len(seen)
+        none = np.zeros((count, 0, 2, seen.shape[1]), seen.dtype)
+        return Episodes.whole(none, np.zeros((count, 0, 1), np.int64), np.zeros((count, 0, 1), np.float32))
     longest = max(episode.rewards.shape[2] for episode in past)
 
     def padded(values: NDArray[Any], steps: int) -> NDArray[Any]:

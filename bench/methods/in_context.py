@@ -43,6 +43,16 @@ class Episodes:
             self.lengths[rows, order],
         )  # fmt: skip
 
+    @classmethod
+    def whole(cls, states: NDArray[Any], actions: NDArray[Any], rewards: NDArray[Any]) -> Episodes:
+        """Episodes that all last T steps."""
+        return cls(states, actions, rewards, np.full(rewards.shape[:2], rewards.shape[2]))
+
+    @property
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
+        """States (B, E, T + 1, S), actions (B, E, T, ...) and rewards (B, E, T), integers as int64."""
+        return tensor(self.states), tensor(self.actions), tensor(self.rewards)
+
     @property
     def inside(self) -> NDArray[np.bool_]:
         """(B, E, T) whether a step is inside its episode."""
@@ -132,10 +142,7 @@ def draw_contexts(
     else:
         rows = task[:, None]
         rewards = dataset.rewards[rows, chosen]
-        drawn = Episodes(
-            dataset.positions[rows, chosen], dataset.actions[rows, chosen], rewards,
-            np.full(chosen.shape, rewards.shape[2]),
-        )  # fmt: skip
+        drawn = Episodes.whole(dataset.positions[rows, chosen], dataset.actions[rows, chosen], rewards)
     return drawn.ordered(options["context_order"])
 
 
@@ -226,7 +233,7 @@ def random_episodes(
     else:
         actions = generator.uniform(-1, 1, size=(*shape, space.action_dim)).astype(np.float32)
     rewards = generator.integers(2, size=shape).astype(np.float32)
-    return Episodes(states, actions, rewards, np.full(shape[:2], space.horizon))
+    return Episodes.whole(states, actions, rewards)
 
 
 class InContextLearner(Learner):

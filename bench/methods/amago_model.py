@@ -1,0 +1,136 @@
+"""AMAGO's networks: one causal encoder of a whole meta-episode, an actor and critics that share it.
+
+Shapes: B meta-episodes of E episodes of T steps, L = E * T tokens, D `embedding_dim`, C critics.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bench.envs.gridworld import ACTIONS
+from bench.methods.spaces import space_of
+from bench.nn.backbone import Backbone
+
+
+def perceptron(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+    """Two linear layers with LeakyReLU between them."""
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.LeakyReLU(), nn.Linear(hidden, outputs))
+
+
+class Critics(nn.Module):
+    """An ensemble of values of every action, (B, L, D) to (C, B, L, ACTIONS), in normalised units."""
+
+    def __init__(self, count: int, width: int, hidden: int) -> None:
+        super().__init__()
+        self.heads = nn.ModuleList(perceptron(width, hidden, ACTIONS) for _ in range(count))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Values of each critic."""
+        return torch.stack([head(hidden) for head in self.heads])
+
+    @torch.no_grad()
+    def rescale(self, ratio: Tensor, offset: Tensor) -> None:
+        """Change the last layers so that each output x becomes ratio * x + offset."""
+        for head in self.heads:
+            last = head[-1]  # type: ignore[index]
+            last.weight.mul_(ratio)
+            last.bias.mul_(ratio).add_(offset)
+
+
+class AMAGOModel(nn.Module):
+    """Timestep encoder, causal transformer, actor, critics and their slow copies.
+
+    Args:
+        options: room_side, horizon, context_episodes, embedding_dim, head_dim, critics, layers, heads,
+            dropout, activation, position_embedding.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        super().__init__()
+        width, hidden = options["embedding_dim"], options["head_dim"]
+        self.space, self.horizon = space_of(options), options["horizon"]
+        self.max_tokens = options["context_episodes"] * self.horizon
+        # Coordinates, the action before (or none), the reward before, the time, whether an episode begins.
+        self.encode_step = nn.Sequential(
+            perceptron(self.space.state_features + ACTIONS + 4, hidden, width), nn.LayerNorm(width)
+        )
+        self.position = (
+            nn.Parameter(0.02 * torch.randn(self.max_tokens, width))
+            if options["position_embedding"]
+            else None
+        )
+        self.dropout = nn.Dropout(options["dropout"])
+        self.backbone = Backbone(
+            options["layers"],
+            width,
+            mixer="attention",
+            arrangement="post",
+            heads=options["heads"],
+            dropout=options["dropout"],
+            activation=options["activation"],
+        )
+        self.actor = perceptron(width, hidden, ACTIONS)
+        self.critics = Critics(options["critics"], width, hidden)
+        self.targets = copy.deepcopy(self.critics).requires_grad_(False)
+        self.register_buffer("mean", torch.zeros(()))
+        self.register_buffer("scale", torch.ones(()))
+
+    def token(self, positions: Tensor, before: Tensor, earned: Tensor, time: Tensor) -> Tensor:
+        """Tokens (..., D), positions not yet added.
+
+        positions (..., 2); the action (...) and the reward (...) of the step before, action `ACTIONS` where
+        there was none; time (...), the steps taken in the episode.
+        """
+        features = [
+            self.space.encode_states(positions),
+            nn.functional.one_hot(before, ACTIONS + 1).float(),
+            torch.stack([earned, time / self.horizon, (time == 0).float()], dim=-1),
+        ]
+        tokens: Tensor = self.encode_step(torch.cat(features, dim=-1))
+        return tokens
+
+    def tokens(self, positions: Tensor, actions: Tensor, rewards: Tensor) -> Tensor:
+        """Tokens (B, L, D) of whole episodes: positions (B, E, T, 2), actions and rewards (B, E, T)."""
+        time = torch.arange(self.horizon, device=actions.device).expand_as(actions).flatten(1)
+        actions, rewards = actions.flatten(1), rewards.flatten(1)
+        before = torch.cat([torch.full_like(actions[:, :1], ACTIONS), actions[:, :-1]], dim=1)
+        earned = torch.cat([torch.zeros_like(rewards[:, :1]), rewards[:, :-1]], dim=1)
+        return self.token(positions.flatten(1, 2), before, earned, time)
+
+    def placed(self, tokens: Tensor, offset: int = 0) -> Tensor:
+        """Add position embeddings from `offset` on, then dropout."""
+        if self.position is not None:
+            tokens = tokens + self.position[offset : offset + tokens.shape[1]]
+        dropped: Tensor = self.dropout(tokens)
+        return dropped
+
+    def forward(self, positions: Tensor, actions: Tensor, rewards: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits (B, L, ACTIONS) of the actor, and values (C, B, L, ACTIONS) of critics and slow copies.
+
+        Each is computed from what was known before the action; values are in units of the mean and scale.
+        """
+        hidden = self.backbone(self.placed(self.tokens(positions, actions, rewards)))
+        return self.actor(hidden), self.critics(hidden), self.targets(hidden.detach())
+
+    @torch.no_grad()
+    def follow(self, share: float) -> None:
+        """Move the slow copies towards the critics by `share` of the way."""
+        for slow, fast in zip(self.targets.parameters(), self.critics.parameters(), strict=True):
+            slow.lerp_(fast, share)
+
+    @torch.no_grad()
+    def normalise(self, mean: float, scale: float) -> None:
+        """Set the units of the values; what the critics say in units of the reward stays (PopArt)."""
+        ratio = self.scale / scale
+        offset = (self.mean - mean) / scale
+        for critics in (self.critics, self.targets):
+            critics.rescale(ratio, offset)
+        self.mean.fill_(mean)
+        self.scale.fill_(scale)

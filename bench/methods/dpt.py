@@ -1,0 +1,259 @@
+"""Decision-Pretrained Transformer (Lee et al. 2023): predict the optimal action from a set of transitions.
+
+A context is a set of transitions (s, a, s', r) of one task, a token each; the state in question (the
+query) is the first token. The transformer is trained by cross-entropy to the optimal action of the
+query state, after every prefix of the context, the empty one included, since the first test episode
+has no other. At test time the context of an episode is the episodes before it and stays what it is
+until the next; actions are sampled from the prediction.
+
+Where this leaves something to choose:
+1. Contexts are transitions of a training task's learning history (published: of a behaviour policy).
+   `history_share` takes them from its beginning, where the learner still explores: contexts without
+   any reward, which a test starts with, occur only there.
+2. `optimal_action=x-first` is the rule of the published code; `even` spreads the label over all
+   optimal actions.
+3. Nothing that happens within an episode reaches the query, by the method's design. In
+   `dark-key-to-door` the optimal action depends on whether the key was taken, which the position does
+   not tell: with `reward_memory` a state also says whether a reward was seen before it in its episode,
+   which the agent knows by itself. Without it the label of a query is drawn with and without the key
+   evenly, and the best a model can do is to mix both ways.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from bench.datasets.histories import Histories
+from bench.envs.gridworld import ACTIONS
+from bench.envs.gridworld_oracle import action_labels, optimal_actions
+from bench.methods import base
+from bench.methods.in_context import (
+    Episodes,
+    choose_actions,
+    random_episodes,
+)
+from bench.methods.spaces import space_of
+from bench.nn.backbone import Backbone
+
+TOKENS_AT_ONCE = 2**15  # bounds the memory of a test, in which every room has a whole context
+
+
+class DPTModel(nn.Module):
+    """One linear map of a transition to a token, causal GPT-2 blocks, and an action head.
+
+    Shapes: B contexts of N transitions, D `embedding_dim`.
+    """
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        super().__init__()
+        width = options["embedding_dim"]
+        self.space, self.memory = space_of(options), options["reward_memory"]
+        self.state_features = self.space.state_features + self.memory
+        self.max_tokens = options["context_episodes"] * options["horizon"] + 1
+        self.embed = nn.Linear(2 * self.state_features + ACTIONS + 1, width)
+        self.position = (
+            nn.Parameter(0.02 * torch.randn(self.max_tokens, width))
+            if options["position_embedding"]
+            else None
+        )
+        self.dropout = nn.Dropout(options["dropout"])
+        self.backbone = Backbone(
+            options["layers"],
+            width,
+            mixer="attention",
+            arrangement="post",
+            heads=options["heads"],
+            dropout=options["dropout"],
+            activation=options["activation"],
+        )
+        self.head = nn.Linear(width, ACTIONS)
+
+    def _state(self, positions: Tensor, rewarded: Tensor) -> Tensor:
+        features = self.space.encode_states(positions)
+        return torch.cat([features, rewarded.float().unsqueeze(-1)], dim=-1) if self.memory else features
+
+    def query(self, positions: Tensor, rewarded: Tensor) -> Tensor:
+        """Tokens (B, 1, D) of queries at (B, 2) coordinates: a transition of which only s is there."""
+        state = self._state(positions, rewarded)
+        missing = state.new_zeros(len(state), self.embed.in_features - self.state_features)
+        token: Tensor = self.embed(torch.cat([state, missing], dim=-1))
+        return token.unsqueeze(1)
+
+    def transitions(
+        self, positions: Tensor, actions: Tensor, following: Tensor, rewards: Tensor, rewarded: Tensor
+    ) -> Tensor:
+        """Tokens (B, N, D) of transitions from `positions` to `following` (B, N, 2); the rest is (B, N)."""
+        after = rewarded | (rewards > 0)
+        features = [
+            self._state(positions, rewarded),
+            nn.functional.one_hot(actions, ACTIONS).float(),
+            self._state(following, after),
+            rewards.unsqueeze(-1),
+        ]
+        tokens: Tensor = self.embed(torch.cat(features, dim=-1))
+        return tokens
+
+    def hidden(self, query: Tensor, transitions: Tensor) -> Tensor:
+        """What the blocks make (B, 1 + N, D) of a query and its context."""
+        tokens = torch.cat([query, transitions], dim=1)
+        if self.position is not None:
+            tokens = tokens + self.position[: tokens.shape[1]]
+        hidden: Tensor = self.backbone(self.dropout(tokens))
+        return hidden
+
+    def forward(
+        self,
+        query: Tensor,
+        query_rewarded: Tensor,
+        positions: Tensor,
+        actions: Tensor,
+        following: Tensor,
+        rewards: Tensor,
+        rewarded: Tensor,
+        label: Tensor,
+    ) -> Tensor:
+        """Logits (B, 1 + N, ACTIONS) of the query's action after 0 ... N transitions; `label` is not read."""
+        context = self.transitions(positions, actions, following, rewards, rewarded)
+        logits: Tensor = self.head(self.hidden(self.query(query, query_rewarded), context))
+        return logits
+
+
+def transition_tensors(episodes: Episodes) -> dict[str, Tensor]:
+    """The N = E * T transitions of episodes (B, E, T, ...), in their order."""
+    positions, actions, rewards = episodes.tensors
+    paid = (rewards > 0).long()
+    return {
+        "positions": positions[:, :, :-1].flatten(1, 2),
+        "actions": actions.flatten(1),
+        "following": positions[:, :, 1:].flatten(1, 2),
+        "rewards": rewards.flatten(1),
+        "rewarded": (paid.cumsum(dim=2) - paid > 0).flatten(1),
+    }
+
+
+class Learner(base.Learner):
+    """Decision pretraining on the learning histories of the training tasks."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        super().__init__(options)
+        self.model: DPTModel = DPTModel(options)
+
+    def prepare(self, dataset: Histories) -> None:
+        """Nothing to take from the histories."""
+
+    def batch(self, dataset: Histories, generator: np.random.Generator) -> base.Batch:
+        """Contexts of `batch_size` random training tasks, each with one query and its optimal action."""
+        options = self.options
+        length = max(options["context_episodes"], round(options["history_share"] * dataset.actions.shape[1]))
+        task, chosen = self._draw(len(dataset.actions), length, generator)
+        rows = task[:, None]
+        drawn = Episodes.whole(
+            dataset.positions[rows, chosen], dataset.actions[rows, chosen], dataset.rewards[rows, chosen]
+        )
+        if options["context_order"] == "return":
+            drawn = drawn.ordered("return")
+        context = self._some(transition_tensors(drawn), generator)
+        return self._labelled(context, dataset.train_goals[task], generator)
+
+    def _some(self, context: dict[str, Tensor], generator: np.random.Generator) -> dict[str, Tensor]:
+        """`context_transitions` of the transitions of each context, shuffled or in their order."""
+        count, length = context["actions"].shape
+        wanted = self.options["context_transitions"] or length
+        order = generator.random((count, length)).argsort(axis=1)[:, :wanted]
+        if self.options["context_order"] != "shuffled":
+            order.sort(axis=1)
+        every = torch.arange(count)[:, None]
+        return {name: values[every, torch.from_numpy(order)] for name, values in context.items()}
+
+    def _draw(
+        self, tasks: int, length: int, generator: np.random.Generator
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """A task (B,) for each context, and its episodes (B, E) among the first `length`, in time."""
+        count, wanted = self.options["batch_size"], self.options["context_episodes"]
+        task = generator.integers(tasks, size=count)
+        if self.options["context_selection"] == "contiguous":
+            return task, generator.integers(length - wanted + 1, size=(count, 1)) + np.arange(wanted)
+        return task, np.sort(generator.integers(length, size=(count, wanted)), axis=1)
+
+    def _labelled(
+        self, context: dict[str, Tensor], goals: NDArray[np.int64], generator: np.random.Generator
+    ) -> base.Batch:
+        """Add a query from `query_states` and the probabilities of its optimal actions."""
+        options, count = self.options, len(goals)
+        if options["query_states"] == "room":
+            query = torch.from_numpy(generator.integers(options["room_side"], size=(count, 2)))
+            rewarded = torch.from_numpy(generator.integers(2, size=count) == 1)
+        else:
+            place = torch.from_numpy(generator.integers(context["actions"].shape[1], size=count))
+            every = torch.arange(count)
+            query, rewarded = context["positions"][every, place], context["rewarded"][every, place]
+        optimal = optimal_actions(options["world"], query.numpy(), goals, rewarded.numpy())
+        label = torch.from_numpy(action_labels(optimal, options["optimal_action"]))
+        return context | {"query": query, "query_rewarded": rewarded, "label": label}
+
+    def synthetic_batch(self, sequences: int, generator: np.random.Generator) -> base.Batch:
+        """Full contexts with random content."""
+        episodes = random_episodes(self.options, sequences, self.options["context_episodes"], generator)
+        label = np.eye(ACTIONS, dtype=np.float32)[generator.integers(ACTIONS, size=sequences)]
+        return transition_tensors(episodes) | {
+            "query": torch.from_numpy(generator.integers(self.options["room_side"], size=(sequences, 2))),
+            "query_rewarded": torch.zeros(sequences, dtype=torch.bool),
+            "label": torch.from_numpy(label),
+        }
+
+    def loss(self, batch: base.Batch) -> Tensor:
+        """Mean cross-entropy to the query's optimal action over all prefixes of all contexts."""
+        logits = self.model(**batch)
+        label = batch["label"].unsqueeze(1).expand_as(logits)
+        return nn.functional.cross_entropy(logits.flatten(0, 1), label.flatten(0, 1))
+
+    def policy(self, rooms: int) -> DPTPolicy:
+        """The trained model as a policy for `rooms` rooms at once."""
+        return DPTPolicy(self.model, self.options, rooms)
+
+
+class DPTPolicy:
+    """Acts in a batch of rooms; an answer that was computed once in an episode is kept for the rest of it."""
+
+    def __init__(self, model: DPTModel, options: dict[str, Any], rooms: int) -> None:
+        self.model, self.options, self.rooms = model.eval(), options, rooms
+
+    def begin(self, past: Episodes) -> None:
+        """Start an episode: its context is the last `context_episodes` of `past`."""
+        count = past.actions.shape[1]
+        latest = np.arange(max(count - self.options["context_episodes"], 0), count)
+        context = past.take(np.tile(latest, (self.rooms, 1)))
+        if self.options["context_order"] == "return":
+            context = context.ordered("return")
+        self.context = self.model.transitions(**transition_tensors(context))
+        self.rewarded = np.zeros(self.rooms, dtype=bool)
+        cells = 2 * self.options["room_side"] ** 2
+        self.answers = torch.zeros(self.rooms, cells, ACTIONS)
+        self.known = np.zeros((self.rooms, cells), dtype=bool)
+
+    def act(
+        self, positions: NDArray[np.int64], temperature: float, generator: torch.Generator
+    ) -> NDArray[np.int64]:
+        """(rooms,) actions for (rooms, 2) coordinates."""
+        side, rows = self.options["room_side"], np.arange(self.rooms)
+        cell = (positions[:, 0] * side + positions[:, 1]) * 2 + self.rewarded
+        asked = np.flatnonzero(~self.known[rows, cell])
+        for part in np.array_split(asked, -(-len(asked) * self.model.max_tokens // TOKENS_AT_ONCE) or 1):
+            if len(part):
+                query = self.model.query(
+                    torch.from_numpy(positions[part]), torch.from_numpy(self.rewarded[part])
+                )
+                last = self.model.hidden(query, self.context[part])[:, -1]
+                self.answers[part, cell[part]] = self.model.head(last)
+        self.known[asked, cell[asked]] = True
+        return choose_actions(self.answers[rows, cell], self.model.space, temperature, generator)
+
+    def observe(self, rewards: NDArray[np.float32]) -> None:
+        """Take in the (rooms,) rewards of the actions just chosen, for `reward_memory` alone."""
+        if self.options["reward_memory"]:
+            self.rewarded |= rewards > 0
