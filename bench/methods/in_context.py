@@ -125,6 +125,7 @@ def draw_contexts(
     wanted = options["context_episodes"]
     if isinstance(dataset, Histories):
         tasks, length = dataset.actions.shape[:2]
+        length = max(wanted, round(options["history_share"] * length))
         task = generator.integers(tasks, size=count)
         enough = False
     else:

@@ -306,7 +306,9 @@ def numbered_histories(tasks=5, episodes=30):
 @pytest.mark.parametrize("order", ["return", "time"])
 def test_contexts_are_whole_episodes_of_one_task_in_the_order_asked_for(selection, order):
     histories = numbered_histories()
-    options = {"context_episodes": 4, "context_selection": selection, "context_order": order}
+    options = {
+        "context_episodes": 4, "context_selection": selection, "context_order": order, "history_share": 1.0,
+    }  # fmt: skip
     drawn = draw_contexts(histories, options, 200, np.random.default_rng(0))
     task, episode = drawn.states[:, :, 0, 0], drawn.states[:, :, 0, 1]
     assert (task == task[:, :1]).all()
@@ -321,6 +323,16 @@ def test_contexts_are_whole_episodes_of_one_task_in_the_order_asked_for(selectio
     apart = np.sort(episode, axis=1)
     assert (np.diff(apart, axis=1) == 1).all() == (selection == "contiguous")
     assert {0, 29} <= set(episode.ravel().tolist()), "both ends of a history are drawn"
+
+
+@pytest.mark.parametrize(("share", "last"), [(0.5, 14), (0.2, 5), (0.0, 3)])
+def test_contexts_can_be_drawn_from_the_beginning_of_a_history(share, last):
+    options = {
+        "context_episodes": 4, "context_selection": "random", "context_order": "time", "history_share": share,
+    }  # fmt: skip
+    drawn = draw_contexts(numbered_histories(), options, 300, np.random.default_rng(0))
+    assert drawn.states[..., 1].min() == 0
+    assert drawn.states[..., 1].max() == last
 
 
 def test_actions_are_sampled_by_their_probability_or_the_likeliest_is_taken():
