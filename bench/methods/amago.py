@@ -10,6 +10,8 @@ a critic gives the value of each of them in place of taking one as input.
 Tricks, in the order in which they matter here:
 1. `experience=own`: meta-episodes are collected in the training tasks while training, epsilon-greedily,
    into a replay buffer; `histories` learns from the learning histories alone, `both` from half of each.
+   Own experience is the default: in a 9 x 9 darkroom neither of the others improved by more than one
+   reward over the test episodes within 350 (`histories`) and 800 (`both`) updates.
 2. Values are normalised by mean and deviation of the discounted returns seen (PopArt).
 3. The target of a value is the smallest of the slow copies' values, expected under the policy; the
    actor climbs the critics' mean value and imitates the actions that are better than the policy

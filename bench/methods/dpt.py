@@ -6,13 +6,15 @@ query state, after every prefix of the context, the empty one included, since th
 has no other. At test time the context of an episode is the episodes before it and stays what it is
 until the next; actions are sampled from the prediction.
 
-Where this leaves something to choose:
+Tricks, and where the paper leaves something to choose:
 1. Contexts are transitions of a training task's learning history (published: of a behaviour policy).
    `history_share` takes them from its beginning, where the learner still explores: contexts without
    any reward, which a test starts with, occur only there.
 2. `optimal_action=x-first` is the rule of the published code; `even` spreads the label over all
-   optimal actions.
-3. Nothing that happens within an episode reaches the query, by the method's design. In
+   optimal actions, so that a model that does not know the goal yet explores along both axes.
+3. `context_transitions` trains on fewer transitions than a test shows, and so on more queries at the
+   same cost: there is one query a context, since every token depends on it.
+4. Nothing that happens within an episode reaches the query, by the method's design. In
    `dark-key-to-door` the optimal action depends on whether the key was taken, which the position does
    not tell: with `reward_memory` a state also says whether a reward was seen before it in its episode,
    which the agent knows by itself. Without it the label of a query is drawn with and without the key
