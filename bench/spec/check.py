@@ -36,6 +36,10 @@ def check(catalogue: Catalogue) -> None:
             _check_budget(catalogue, budget, f"workflow/tiers/{name}.yaml: budget {budget.label!r}")
             if budget.ceiling is not None and budget.ceiling not in tier.ceilings:
                 raise unknown("ceiling", budget.ceiling, tier.ceilings, f"workflow/tiers/{name}.yaml")
+        for number, left in enumerate(tier.left_out):
+            where = f"workflow/tiers/{name}.yaml: key left_out.{number}"
+            _check_names(left.methods, "method", catalogue.methods, where)
+            _check_names(() if left.tasks == "any" else left.tasks, "task", catalogue.tasks, where)
     for name, artifact in catalogue.artifacts.items():
         paper, short = name.split("_", 1)
         _check_artifact(catalogue, artifact, f"workflow/papers/{paper}/{short}.yaml")

@@ -278,9 +278,13 @@ def _entries(artifact: str, tier: str) -> Iterator[Entry]:
 def _missing(tier: str, cell: Cell, stage: StageName) -> str:
     """Why a tier has no number of a cell's stage; empty where it runs it."""
     missing = is_built(stage, cell, load_catalogue())
-    if not missing and resolve(tier, cell, stage) is None:
-        return _where_run(cell, stage)
-    return missing
+    if missing:
+        return missing
+    for left in load_catalogue().tier(tier).left_out:
+        everywhere = left.tasks == "any" or cell.task in left.tasks
+        if cell.method in left.methods and everywhere and stage in left.stages:
+            return left.reason
+    return "" if resolve(tier, cell, stage) is not None else _where_run(cell, stage)
 
 
 def _where_run(cell: Cell, stage: StageName) -> str:

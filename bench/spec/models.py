@@ -249,6 +249,15 @@ class Budget(Strict):
         return self
 
 
+class LeftOut(Strict):
+    """What a tier does not run although it could be written down, and why."""
+
+    methods: tuple[Name, ...] = Field(min_length=1)
+    tasks: tuple[Name, ...] | Literal["any"] = "any"
+    stages: tuple[StageName, ...] = ("train", "evaluate")
+    reason: str = Field(min_length=1)
+
+
 class Tier(Strict):
     """How much of everything is run."""
 
@@ -256,3 +265,4 @@ class Tier(Strict):
     budget: Literal["paper", "reduced"]
     ceilings: dict[Name, float] = {}
     budgets: tuple[Budget, ...]
+    left_out: tuple[LeftOut, ...] = ()
