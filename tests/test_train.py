@@ -36,6 +36,13 @@ budgets:
     options: {transitions: 2000, embedding_dim: 16, layers: 1, batch_size: 4, updates: 6, warmup_updates: 2,
       checkpoints: 2, evaluation_episodes: 2}
     core_seconds: {train: 1, evaluate: 1}
+  - label: hopper, feed-forward
+    tasks: [hopper-medium]
+    methods: [bc, bc-10, td3, td3-bc]
+    stages: [train, evaluate]
+    options: {transitions: 2000, hidden_dim: 16, batch_size: 4, updates: 6, warmup_updates: 2, checkpoints: 2,
+      evaluation_episodes: 2}
+    core_seconds: {train: 1, evaluate: 1}
   - label: T-maze
     tasks: [tmaze-passive-10]
     methods: [dt, dm, lstm]
@@ -53,6 +60,10 @@ METHODS = [
     ("tmaze-passive-10", "lstm"),
     ("darkroom", "dpt"),
     ("darkroom", "amago"),
+    ("hopper-medium", "bc"),
+    ("hopper-medium", "bc-10"),
+    ("hopper-medium", "td3"),
+    ("hopper-medium", "td3-bc"),
 ]
 
 

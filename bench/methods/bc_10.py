@@ -1,0 +1,31 @@
+"""BC-10: behaviour cloning of the trajectories with the highest return (DM-H Table 2: the top 10 %).
+
+Trajectories are kept whole, best first, until `best_share` of the transitions is reached: the last one is not
+cut, so that a little more than the share can be kept. The states' normaliser is that of what is kept.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bench.datasets.trajectories import Trajectories
+from bench.methods.feed_forward import CloningLearner
+
+
+def best_trajectories(dataset: Trajectories, share: float) -> Trajectories:
+    """The fewest trajectories, best first, that hold `share` of the transitions; at least one.
+
+    Of equal returns the earlier one comes first.
+    """
+    order = np.argsort(-dataset.returns, kind="stable")
+    held = np.cumsum(dataset.lengths[order])
+    count = 1 + int(np.searchsorted(held, round(share * dataset.transitions)))
+    return Trajectories.from_episodes([dataset[int(index)] for index in order[:count]])
+
+
+class Learner(CloningLearner):
+    """Regression on the best trajectories."""
+
+    def prepare(self, dataset: Trajectories) -> None:
+        """Keep the best trajectories; the rest of the dataset is not looked at again."""
+        super().prepare(best_trajectories(dataset, self.options["best_share"]))
