@@ -106,6 +106,20 @@ def test_why_there_is_no_number(write_record):
     assert read_entry(missing, "quick").status == "not-run: cpu tier"
 
 
+def test_a_derived_number_is_the_ratio_of_two_cells(write_record):
+    entry = next(
+        e for e in Rendering("cpu", "dmh_table04").entries
+        if (e.metric, e.cell.task) == ("online_speedup", "hopper-medium")
+    )  # fmt: skip
+    assert read_entry(entry, "cpu").status == "not-run: no record yet"
+    minutes = {"ad-transformer": 280.0, "dmh": 10.0}
+    for job in entry.jobs("cpu"):
+        write_record(job, [("online_testing_minutes", 0, 0.0, minutes[job.cell.method])])
+    reading = read_entry(entry, "cpu")
+    assert (reading.status, reading.summary.mean, reading.summary.n) == ("ok", 28.0, 1)
+    assert np.isnan(reading.summary.low)
+
+
 def test_a_damaged_sidecar_reads_as_a_status(tmp_path):
     path = tmp_path / "train.json"
     path.write_text('{"status": "o')

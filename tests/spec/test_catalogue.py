@@ -28,8 +28,30 @@ def all_cells(artifact):
 
 
 def test_every_table_and_figure_of_both_papers_is_declared():
-    assert set(CATALOGUE.artifacts) == ARTIFACTS
+    assert {name for name in CATALOGUE.artifacts if not name.startswith("extra")} == ARTIFACTS
     assert len(ARTIFACTS) == 38
+
+
+def test_what_no_paper_asked_says_so():
+    extra = {name: one for name, one in CATALOGUE.artifacts.items() if name.startswith("extra")}
+    assert set(extra) == {"extra_fig01", "extra_table01"}
+    assert all(artifact.section.startswith("none: our own") for artifact in extra.values())
+
+
+def test_what_a_tier_leaves_out_says_why_in_every_artifact_that_asks_for_it():
+    reasons = {e.missing for e in jobs.entries("dmh_fig02", "cpu") if e.cell.method == "amago"}
+    left = CATALOGUE.tiers["cpu"].left_out
+    assert reasons == {one.reason for one in left if "amago" in one.methods}
+    assert {e.missing for e in jobs.entries("dmh_fig02", "paper") if e.cell.method == "amago"} == {""}
+
+
+def test_a_derived_number_needs_the_probes_of_both_cells():
+    entries = [e for e in jobs.entries("dmh_table04", "cpu") if e.metric == "online_speedup"]
+    assert entries
+    for entry in entries:
+        asked = {(job.stage, job.cell.task, job.cell.method) for job in entry.jobs("cpu")}
+        task = entry.cell.task
+        assert asked == {("probe", task, "ad-transformer"), ("probe", task, "dmh")}
 
 
 @pytest.mark.parametrize("name", sorted(ARTIFACTS))

@@ -44,7 +44,7 @@ def expect(*parts):
 
 
 def test_the_copy_itself_is_sound(workflow):
-    assert len(load_catalogue().artifacts) == 38
+    assert len(load_catalogue().artifacts) == 40
 
 
 def test_typo_in_a_key_of_an_artifact(workflow):
@@ -144,7 +144,7 @@ def test_a_file_that_is_not_yaml(workflow):
 
 def test_a_budget_without_its_cost(workflow):
     change(
-        workflow / "tiers/cpu.yaml", "core_seconds: {train: 320, evaluate: 80}", "core_seconds: {train: 320}"
+        workflow / "tiers/cpu.yaml", "core_seconds: {train: 270, evaluate: 80}", "core_seconds: {train: 270}"
     )
     expect("tiers/cpu.yaml", "budgets.0", "core_seconds lacks evaluate")
 
@@ -152,6 +152,20 @@ def test_a_budget_without_its_cost(workflow):
 def test_a_budget_with_a_ceiling_that_is_not_there(workflow):
     change(workflow / "tiers/cpu.yaml", "ceiling: dema-mujoco", "ceiling: dema-mujocco")
     expect("workflow/tiers/cpu.yaml", "unknown ceiling 'dema-mujocco'", "'dema-mujoco'")
+
+
+def test_a_left_out_method_that_is_not_there(workflow):
+    change(workflow / "tiers/cpu.yaml", "  - methods: [amago]", "  - methods: [amagoo]")
+    expect("workflow/tiers/cpu.yaml", "left_out.0", "unknown method 'amagoo'", "'amago'")
+
+
+def test_a_derived_metric_of_a_method_that_is_not_there(workflow):
+    change(
+        workflow / "metrics.yaml",
+        "metric: online_testing_minutes, baseline: dmh",
+        "metric: online_testing_minutes, baseline: dhm",
+    )
+    expect("workflow/metrics.yaml", "online_speedup.derived", "unknown method 'dhm'", "'dmh'")
 
 
 def test_a_budget_for_a_stage_that_is_not_there(workflow):
