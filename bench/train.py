@@ -63,6 +63,7 @@ class Run:
             self.learner.model.parameters(),
             lr=self.options["learning_rate"],
             weight_decay=self.options["weight_decay"],
+            eps=self.options["adam_epsilon"],
         )
         self.scheduler = torch.optim.lr_scheduler.LambdaLR(
             self.optimiser, lambda step: learning_rate_factor(step, self.options)
