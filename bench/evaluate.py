@@ -10,8 +10,9 @@ import torch
 from bench.methods.base import make_learner
 from bench.record import Rows, SkippedError, stage_command
 from bench.runtime import described, one_thread
+from bench.spec.built import evaluator_module
 from bench.spec.errors import DatasetError, UserError
-from bench.spec.jobs import Job, dataset_job, evaluator_module
+from bench.spec.jobs import Job, dataset_job
 from bench.train import checkpoint_path, checkpoint_steps
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +71,13 @@ class Run:
         )
         self.step = 0
         self.losses: list[float] = []
+        # Processor seconds of the updates so far, and at each checkpoint: for comparisons at equal time.
+        self.spent = 0.0
+        self.spent_at: dict[int, float] = {}
 
     def update(self, dataset: Any) -> None:
         """One gradient update; raises DivergedError where the loss is not finite."""
+        begun = time.process_time()
         batch = self.learner.batch(dataset, self.generator)
         loss = self.learner.loss({name: values.to(self.device) for name, values in batch.items()})
         self.optimiser.zero_grad(set_to_none=True)
@@ -82,6 +87,7 @@ class Run:
         self.scheduler.step()
         self.step += 1
         value = float(loss.detach())
+        self.spent += time.process_time() - begun
         if not math.isfinite(value):
             raise DivergedError(f"loss is {value} after {self.step} updates")
         self.losses.append(value)
@@ -89,10 +95,12 @@ class Run:
     def save(self) -> None:
         """Write a checkpoint beside its place and move it in."""
         path = checkpoint_path(self.folder, self.step)
+        self.spent_at[self.step] = round(self.spent, 3)
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(".building")
         torch.save({
             "fingerprint": self.identity, "step": self.step, "losses": self.losses,
+            "spent": self.spent, "spent_at": self.spent_at,
             "model": self.learner.model.state_dict(), "learner": self.learner.state(),
             "optimiser": self.optimiser.state_dict(), "scheduler": self.scheduler.state_dict(),
             "torch": torch.get_rng_state(), "cuda": self._cuda_state(),
@@ -112,6 +120,7 @@ class Run:
                 path.unlink()
             elif self.step == 0:
                 self.step, self.losses = saved["step"], saved["losses"]
+                self.spent, self.spent_at = saved["spent"], saved["spent_at"]
                 self.learner.model.load_state_dict(saved["model"])
                 self.learner.restore(saved["learner"])
                 self.optimiser.load_state_dict(saved["optimiser"])
@@ -148,7 +157,8 @@ def train(job: Job) -> tuple[Rows, dict[str, Any]]:
         for start in range(0, len(run.losses) - every + 1, every)
     ]
     parameters = sum(p.numel() for p in run.learner.model.parameters() if p.requires_grad)
-    return curve, {"updates": run.step, "trainable_parameters": parameters, **described(run.device)}
+    facts = {"updates": run.step, "trainable_parameters": parameters, "training_seconds": run.spent_at}
+    return curve, facts | described(run.device)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import Tensor, nn
 
-from bench.spec.jobs import method_module
+from bench.spec.built import method_module
 
 Batch = dict[str, Tensor]
 

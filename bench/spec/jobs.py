@@ -9,20 +9,16 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from bench.spec.built import evaluator_module, is_built, method_module
 from bench.spec.cells import Cell, Resolved, cells_of, data_options, data_slug, make_cell, resolve
 from bench.spec.errors import SpecError
-from bench.spec.fingerprint import fingerprint, fingerprint_parts, module_path
-from bench.spec.load import Catalogue, load_catalogue
+from bench.spec.fingerprint import fingerprint, fingerprint_parts
+from bench.spec.load import load_catalogue
 from bench.spec.models import StageName
 
 RESULTS = Path("results")
 # Where a budget does not say what its dataset costs.
 DATASET_CORE_SECONDS = 5.0
-
-
-def method_module(method: str) -> str:
-    """Module that holds a method: its name with underscores, under `bench.methods`."""
-    return f"bench.methods.{method.replace('-', '_')}"
 
 
 @dataclass(frozen=True)
@@ -178,30 +174,6 @@ def _dataset_users(tier: str) -> dict[Cell, Resolved]:
         if key not in found:
             found[key] = Resolved(key, tier, wanted, 1, resolved.budget)
     return found
-
-
-def evaluator_module(cell: Cell) -> str:
-    """Module that evaluates a cell: its protocol's, which may have one of its own for in-context methods."""
-    catalogue = load_catalogue()
-    protocol = catalogue.protocols[catalogue.tasks[cell.task].protocol]
-    name = protocol.evaluator
-    if catalogue.methods[cell.method].in_context and protocol.in_context_evaluator:
-        name = protocol.in_context_evaluator
-    return f"bench.evaluators.{name.replace('-', '_')}"
-
-
-def is_built(stage: str, cell: Cell, catalogue: Catalogue) -> str:
-    """Empty if the code for this stage of the cell exists, else what is not built yet."""
-    task = catalogue.tasks[cell.task]
-    if module_path(f"bench.{stage}") is None:
-        return f"stage {stage} is not built yet"
-    if not task.built or module_path(f"bench.envs.{task.environment.replace('-', '_')}") is None:
-        return f"task {cell.task} is not built yet"
-    if module_path(method_module(cell.method)) is None:
-        return f"method {cell.method} is not built yet"
-    if task.environment not in catalogue.methods[cell.method].built_for:
-        return f"method {cell.method} is not built for {task.environment} tasks yet"
-    return ""
 
 
 @cache

@@ -1,0 +1,36 @@
+"""Where the code of a cell lies, found by name, and whether it is written yet."""
+
+from __future__ import annotations
+
+from bench.spec.cells import Cell
+from bench.spec.fingerprint import module_path
+from bench.spec.load import Catalogue, load_catalogue
+
+
+def method_module(method: str) -> str:
+    """Module that holds a method: its name with underscores, under `bench.methods`."""
+    return f"bench.methods.{method.replace('-', '_')}"
+
+
+def evaluator_module(cell: Cell) -> str:
+    """Module that evaluates a cell: its protocol's, which may have one of its own for in-context methods."""
+    catalogue = load_catalogue()
+    protocol = catalogue.protocols[catalogue.tasks[cell.task].protocol]
+    name = protocol.evaluator
+    if catalogue.methods[cell.method].in_context and protocol.in_context_evaluator:
+        name = protocol.in_context_evaluator
+    return f"bench.evaluators.{name.replace('-', '_')}"
+
+
+def is_built(stage: str, cell: Cell, catalogue: Catalogue) -> str:
+    """Empty if the code for this stage of the cell exists, else what is not built yet."""
+    task = catalogue.tasks[cell.task]
+    if module_path(f"bench.{stage}") is None:
+        return f"stage {stage} is not built yet"
+    if not task.built or module_path(f"bench.envs.{task.environment.replace('-', '_')}") is None:
+        return f"task {cell.task} is not built yet"
+    if module_path(method_module(cell.method)) is None:
+        return f"method {cell.method} is not built yet"
+    if task.environment not in catalogue.methods[cell.method].built_for:
+        return f"method {cell.method} is not built for {task.environment} tasks yet"
+    return ""
