@@ -71,7 +71,7 @@ def draw(artifact: Artifact, readings: list[Reading], heading: str) -> Figure:
     for ax in axes.flat[len(panels) :]:
         ax.set_visible(False)
     for ax, (name, shown) in zip(axes.flat, panels.items(), strict=False):
-        ax.set_title(name)
+        ax.set_title(textwrap.fill(name, 40))
         if any(reading.summary for reading in shown) and painter is not _curve_less:
             painter(ax, artifact.layout, shown, colours)
             _name_missing(ax, artifact.layout, shown)
