@@ -60,7 +60,7 @@ def drawn_panels(name, readings):
     assert figure.get_suptitle().split() == said.split(), "the heading, and the note under it"
     shown = [ax for ax in figure.axes if ax.get_visible()]
     panels = panels_of(name, readings)
-    assert [ax.get_title() for ax in shown] == list(panels)
+    assert [" ".join(ax.get_title().split()) for ax in shown] == list(panels)
     return list(zip(shown, panels.values(), strict=True))
 
 
