@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -50,11 +51,14 @@ def test_act() -> None:
     np.testing.assert_allclose(many.mean(axis=0), means[0], atol=0.03)
 
 
-def test_saving_what_was_loaded_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_saving_what_was_loaded_gives_the_same_content(tmp_path: Path) -> None:
     BehaviourPolicy.load("hopper-medium").save("hopper-medium", tmp_path)
-    for suffix in (".npz", ".json"):
-        name = f"hopper-medium{suffix}"
-        assert (tmp_path / name).read_bytes() == (SHIPPED / name).read_bytes()
+    name = "hopper-medium.json"
+    assert (tmp_path / name).read_bytes() == (SHIPPED / name).read_bytes()
+    # The members of the archive, and not the archive: patch versions of Python write other zip headers.
+    written, shipped = (zipfile.ZipFile(folder / "hopper-medium.npz") for folder in (tmp_path, SHIPPED))
+    assert written.namelist() == shipped.namelist()
+    assert all(written.read(member) == shipped.read(member) for member in shipped.namelist())
 
 
 def test_unknown_name_lists_what_ships() -> None:
