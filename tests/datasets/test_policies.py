@@ -53,8 +53,11 @@ def test_act() -> None:
 
 def test_saving_what_was_loaded_gives_the_same_content(tmp_path: Path) -> None:
     BehaviourPolicy.load("hopper-medium").save("hopper-medium", tmp_path)
-    name = "hopper-medium.json"
-    assert (tmp_path / name).read_bytes() == (SHIPPED / name).read_bytes()
+    said, shipped_said = (
+        json.loads((folder / "hopper-medium.json").read_text()) for folder in (tmp_path, SHIPPED)
+    )
+    differing = {key for key in shipped_said if said[key] != shipped_said[key]}
+    assert differing <= {"sha256"}, "the checksum of the archive alone may differ"
     # The members of the archive, and not the archive: patch versions of Python write other zip headers.
     written, shipped = (zipfile.ZipFile(folder / "hopper-medium.npz") for folder in (tmp_path, SHIPPED))
     assert written.namelist() == shipped.namelist()
