@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bench.datasets.trajectories import Trajectories
-from bench.methods.base import Batch, Learner
+from bench.methods.base import Batch
+from bench.methods.normalised import NormalisedLearner
 
 Floats = NDArray[np.float32]
 
@@ -63,38 +64,22 @@ class FeedForwardPolicy:
         return actions
 
 
-class FeedForwardLearner(Learner):
+class FeedForwardLearner(NormalisedLearner):
     """A method that learns from single transitions; sub-classes give the loss."""
 
     model: FeedForwardModel
 
     def __init__(self, options: dict[str, Any]) -> None:
-        super().__init__(options)
+        super().__init__(options, options["observation_dim"])
         self.model = self.make_model()
-        self.mean = np.zeros(options["observation_dim"], np.float32)
-        self.std = np.ones(options["observation_dim"], np.float32)
 
     def make_model(self) -> FeedForwardModel:
         """The networks, freshly initialised."""
         return FeedForwardModel(self.options)
 
-    def state(self) -> dict[str, Any]:
-        """The normaliser of the states."""
-        return {"mean": torch.from_numpy(self.mean), "std": torch.from_numpy(self.std)}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take back the normaliser."""
-        self.mean, self.std = state["mean"].numpy(), state["std"].numpy()
-
-    def normalise(self, states: Floats) -> Floats:
-        """Standardise states (..., S)."""
-        normalised: Floats = ((states - self.mean) / self.std).astype(np.float32)
-        return normalised
-
     def prepare(self, dataset: Trajectories) -> None:
         """Take the states' normaliser, and lay out what batches are gathered from."""
-        if self.options["normalise_states"]:
-            self.mean, self.std = dataset.observation_mean, dataset.observation_std
+        self.take_normaliser(dataset)
         self.columns = self.lay_out(dataset)
 
     def lay_out(self, dataset: Trajectories) -> dict[str, Floats]:

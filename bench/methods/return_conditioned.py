@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bench.datasets.trajectories import Trajectories
-from bench.methods.base import Batch, Learner
-from bench.methods.decoding import Floats, ReturnConditionedPolicy, StepPolicy, WindowPolicy
+from bench.methods.base import Batch
+from bench.methods.decoding import ReturnConditionedPolicy, StepPolicy, WindowPolicy
+from bench.methods.normalised import NormalisedLearner
 
 
 def interleave(tokens: list[Tensor]) -> Tensor:
@@ -88,38 +89,22 @@ class ReturnConditionedModel(nn.Module, ABC):
         """The memory before the first of at most `steps` steps."""
 
 
-class ReturnConditionedLearner(Learner):
+class ReturnConditionedLearner(NormalisedLearner):
     """Imitation of actions given the return that followed; sub-classes give the model."""
 
     model: ReturnConditionedModel
 
     def __init__(self, options: dict[str, Any]) -> None:
-        super().__init__(options)
+        super().__init__(options, options["observation_dim"])
         self.model = self.make_model()
-        self.mean = np.zeros(options["observation_dim"], np.float32)
-        self.std = np.ones(options["observation_dim"], np.float32)
 
     @abstractmethod
     def make_model(self) -> ReturnConditionedModel:
         """The model, freshly initialised."""
 
-    def state(self) -> dict[str, Any]:
-        """The normaliser of the states."""
-        return {"mean": torch.from_numpy(self.mean), "std": torch.from_numpy(self.std)}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take back the normaliser."""
-        self.mean, self.std = state["mean"].numpy(), state["std"].numpy()
-
-    def normalise(self, states: Floats) -> Floats:
-        """Standardise states (..., S)."""
-        normalised: Floats = ((states - self.mean) / self.std).astype(np.float32)
-        return normalised
-
     def prepare(self, dataset: Trajectories) -> None:
         """Take the states' normaliser, and lay out what batches are gathered from."""
-        if self.options["normalise_states"]:
-            self.mean, self.std = dataset.observation_mean, dataset.observation_std
+        self.take_normaliser(dataset)
         self.returns_to_go = dataset.returns_to_go() / np.float32(self.options["return_scale"])
         self.normalised = self.normalise(dataset.observations)
 
