@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
+from bench.methods.backbones import PositionedModel
 from bench.methods.base import Batch, OnlineWork
 from bench.methods.in_context import (
     Episodes,
@@ -35,7 +36,7 @@ from bench.nn.attention import AttentionState
 from bench.nn.backbone import Backbone
 
 
-class ADModel(nn.Module):
+class ADModel(PositionedModel):
     """Embeddings, a causal backbone over the whole context, and an action head.
 
     Args:
@@ -51,8 +52,7 @@ class ADModel(nn.Module):
         self.per_step = 1 if self.merged else 3
         self.max_tokens = options["context_episodes"] * space.horizon * self.per_step
         self.embed = StepEmbedding(space, width)
-        self.position = nn.Parameter(0.02 * torch.randn(self.max_tokens, width)) if positions else None
-        self.dropout = nn.Dropout(options["dropout"])
+        self.make_positions(self.max_tokens, width, positions, options["dropout"])
         self.backbone = backbone
         self.head = space.head(width)
 
@@ -67,17 +67,10 @@ class ADModel(nn.Module):
         action = self.embed.action(self.embed.space.encode_actions(actions))
         return torch.stack([state, action, self.embed.reward(rewards)], dim=2).flatten(1, 2)
 
-    def placed(self, tokens: Tensor, places: Tensor) -> Tensor:
-        """Add the position embeddings of `places` (B, tokens) or (tokens,), then dropout."""
-        if self.position is not None:
-            tokens = tokens + self.position[places]
-        dropped: Tensor = self.dropout(tokens)
-        return dropped
-
     def forward(self, states: Tensor, actions: Tensor, rewards: Tensor, valid: Tensor) -> Tensor:
         """Logits, or actions, of every real step from what came before it: (real steps, A)."""
         tokens = self.tokens(states, actions, rewards)
-        hidden = self.backbone(self.placed(tokens, torch.arange(tokens.shape[1], device=tokens.device)))
+        hidden = self.backbone(self.placed_from_first(tokens))
         predicted: Tensor = self.head(hidden[:, :: self.per_step][valid])
         return predicted
 

@@ -280,7 +280,7 @@ class AMAGOPolicy:
             self.before = actions[:, -1, -1], rewards[:, -1, -1]
 
     def _feed(self, token: Tensor) -> Tensor:
-        placed = self.model.placed(token.unsqueeze(1), self.fed).squeeze(1)
+        placed = self.model.placed(token, self.fed)
         hidden, self.states = self.model.backbone.step(placed, self.states)
         self.fed += 1
         return hidden

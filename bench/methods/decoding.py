@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from bench.methods.heads import drawn_actions
+
 if TYPE_CHECKING:
     from bench.methods.return_conditioned import ReturnConditionedLearner
 
@@ -27,19 +29,11 @@ def choose_actions(
 ) -> Tensor:
     """(episodes, A) predictions to actions: themselves, or one-hot with `discrete_actions`.
 
-    Temperature 0 takes the likeliest action, a higher one draws. Raises ValueError where it has to draw
-    without a generator.
+    Raises ValueError as `drawn_actions` does.
     """
     if not options["discrete_actions"]:
         return predicted
-    temperature = options["temperature"]
-    if temperature == 0.0:
-        chosen = predicted.argmax(dim=-1)
-    elif generator is None:
-        raise ValueError(f"temperature is {temperature}, so actions are drawn: pass a generator")
-    else:
-        probabilities = torch.softmax(predicted.double() / temperature, dim=-1)
-        chosen = torch.multinomial(probabilities, 1, generator=generator).squeeze(-1)
+    chosen = drawn_actions(predicted, options["temperature"], generator)
     return nn.functional.one_hot(chosen, predicted.shape[-1]).to(predicted.dtype)
 
 

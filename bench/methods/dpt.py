@@ -34,18 +34,18 @@ from bench.datasets.histories import Histories
 from bench.envs.gridworld import ACTIONS
 from bench.envs.gridworld_oracle import action_labels, optimal_actions
 from bench.methods import base
+from bench.methods.backbones import PositionedModel, transformer
 from bench.methods.in_context import (
     Episodes,
     choose_actions,
     random_episodes,
 )
 from bench.methods.spaces import space_of
-from bench.nn.backbone import Backbone
 
 TOKENS_AT_ONCE = 2**15  # bounds the memory of a test, in which every room has a whole context
 
 
-class DPTModel(nn.Module):
+class DPTModel(PositionedModel):
     """One linear map of a transition to a token, causal GPT-2 blocks, and an action head.
 
     Shapes: B contexts of N transitions, D `embedding_dim`.
@@ -58,21 +58,8 @@ class DPTModel(nn.Module):
         self.state_features = self.space.state_features + self.memory
         self.max_tokens = options["context_episodes"] * options["horizon"] + 1
         self.embed = nn.Linear(2 * self.state_features + ACTIONS + 1, width)
-        self.position = (
-            nn.Parameter(0.02 * torch.randn(self.max_tokens, width))
-            if options["position_embedding"]
-            else None
-        )
-        self.dropout = nn.Dropout(options["dropout"])
-        self.backbone = Backbone(
-            options["layers"],
-            width,
-            mixer="attention",
-            arrangement="post",
-            heads=options["heads"],
-            dropout=options["dropout"],
-            activation=options["activation"],
-        )
+        self.make_positions(self.max_tokens, width, options["position_embedding"], options["dropout"])
+        self.backbone = transformer(options, options["layers"])
         self.head = nn.Linear(width, ACTIONS)
 
     def _state(self, positions: Tensor, rewarded: Tensor) -> Tensor:
@@ -103,9 +90,7 @@ class DPTModel(nn.Module):
     def hidden(self, query: Tensor, transitions: Tensor) -> Tensor:
         """What the blocks make (B, 1 + N, D) of a query and its context."""
         tokens = torch.cat([query, transitions], dim=1)
-        if self.position is not None:
-            tokens = tokens + self.position[: tokens.shape[1]]
-        hidden: Tensor = self.backbone(self.dropout(tokens))
+        hidden: Tensor = self.backbone(self.placed_from_first(tokens))
         return hidden
 
     def forward(

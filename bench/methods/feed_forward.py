@@ -20,17 +20,15 @@ from torch import Tensor, nn
 from bench.datasets.trajectories import Trajectories
 from bench.methods.base import Batch
 from bench.methods.normalised import NormalisedLearner
+from bench.nn.perceptron import Perceptron
 
 Floats = NDArray[np.float32]
 
 
-def perceptron(inputs: int, outputs: int, options: dict[str, Any]) -> nn.Sequential:
+def perceptron(inputs: int, outputs: int, options: dict[str, Any]) -> Perceptron:
     """(..., inputs) to (..., outputs), through `hidden_layers` layers of `hidden_dim` units."""
-    layers: list[nn.Module] = []
-    for _ in range(options["hidden_layers"]):
-        layers += [nn.Linear(inputs, options["hidden_dim"]), nn.ReLU(), nn.Dropout(options["dropout"])]
-        inputs = options["hidden_dim"]
-    return nn.Sequential(*layers, nn.Linear(inputs, outputs))
+    hidden = [options["hidden_dim"]] * options["hidden_layers"]
+    return Perceptron([inputs, *hidden, outputs], nn.ReLU, options["dropout"])
 
 
 def make_actor(options: dict[str, Any]) -> nn.Sequential:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from bench.datasets.histories import Histories
 from bench.datasets.trajectories import Trajectories
 from bench.methods.base import Batch
+from bench.methods.heads import drawn_actions
 from bench.methods.normalised import NormalisedLearner
 from bench.methods.spaces import Space, space_of
 
@@ -209,12 +210,7 @@ def choose_actions(
     if not space.discrete:
         acted: NDArray[np.float32] = predicted.numpy().copy()
         return acted
-    if temperature == 0.0:
-        actions = predicted.argmax(dim=-1)
-    else:
-        probabilities = torch.softmax(predicted.double() / temperature, dim=-1)
-        actions = torch.multinomial(probabilities, 1, generator=generator).squeeze(-1)
-    chosen: NDArray[np.int64] = actions.numpy()
+    chosen: NDArray[np.int64] = drawn_actions(predicted, temperature, generator).numpy()
     return chosen
 
 

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from bench.datasets.trajectories import Trajectories
 from bench.methods.base import Batch
 from bench.methods.decoding import ReturnConditionedPolicy, StepPolicy, WindowPolicy
+from bench.methods.heads import prediction_head, prediction_loss
 from bench.methods.normalised import NormalisedLearner
 
 
@@ -67,8 +68,7 @@ class StepEmbeddings(nn.Module):
 
 def action_head(options: dict[str, Any]) -> nn.Sequential:
     """From (..., D) to actions in -1 ... 1 (..., A), or to logits (..., A) with `discrete_actions`."""
-    linear = nn.Linear(options["embedding_dim"], options["action_dim"])
-    return nn.Sequential(linear) if options["discrete_actions"] else nn.Sequential(linear, nn.Tanh())
+    return prediction_head(options["embedding_dim"], options["action_dim"], options["discrete_actions"])
 
 
 class ReturnConditionedModel(nn.Module, ABC):
@@ -183,9 +183,7 @@ class ReturnConditionedLearner(NormalisedLearner):
         """Mean over real steps: squared error, or cross-entropy of discrete actions (DeMa Section 3.1)."""
         mask = batch["mask"]
         predicted, actions = self.model(**batch)[mask], batch["actions"][mask]
-        if self.options["discrete_actions"]:
-            return nn.functional.cross_entropy(predicted, actions)
-        return nn.functional.mse_loss(predicted, actions)
+        return prediction_loss(predicted, actions, self.options["discrete_actions"])
 
     def policy(
         self, episodes: int, cached: bool = True, generator: torch.Generator | None = None
