@@ -247,7 +247,7 @@ class Learner(base.Learner):
 
 
 class AMAGOPolicy:
-    """Acts in a batch of rooms, token by token from a key-value cache."""
+    """Acts in a batch of rooms from a key-value cache: the past at once, what follows token by token."""
 
     def __init__(self, model: AMAGOModel, options: dict[str, Any], rooms: int) -> None:
         self.model, self.options, self.rooms = model.eval(), options, rooms
@@ -275,8 +275,8 @@ class AMAGOPolicy:
             tokens = self.model.tokens(
                 *(values.to(self.device) for values in (positions[:, :, :-1], actions, rewards))
             )
-            for index in range(tokens.shape[1]):
-                self._feed(tokens[:, index])
+            placed, self.fed = self.model.placed_from_first(tokens), tokens.shape[1]
+            _, self.states = self.model.backbone.prefill(placed, None, self.model.max_tokens)
             self.before = actions[:, -1, -1], rewards[:, -1, -1]
 
     def _feed(self, token: Tensor) -> Tensor:

@@ -173,6 +173,36 @@ def test_it_decodes_step_by_step_what_it_computes_at_once(monkeypatch, past, rea
     assert decoded.std(dim=(0, 1)).min() > 0.01, "what was seen matters"
 
 
+@pytest.mark.parametrize("position_embedding", [False, True])
+def test_reading_the_past_at_once_is_reading_it_token_by_token(monkeypatch, position_embedding):
+    learner = make(position_embedding=position_embedding, context_order="time")
+    episodes, steps = some_episodes(learner, 2), range(learner.options["horizon"])
+    logits, taken = [], iter([episodes.actions[:, episode, t] for episode in (0, 1) for t in steps])
+
+    def forced(predicted, space, temperature, generator):
+        logits.append(predicted)
+        return next(taken, episodes.actions[:, 0, 0])
+
+    monkeypatch.setattr(amago, "choose_actions", forced)
+    at_once, stepped = learner.policy(ROOMS), learner.policy(ROOMS)
+    with torch.no_grad():
+        stepped.restart()
+        for episode in (0, 1):
+            stepped.next_episode()
+            for t in steps:
+                stepped.act(episodes.states[:, episode, t], 1.0, torch.Generator())
+                stepped.observe(episodes.rewards[:, episode, t])
+        at_once.begin(episodes)
+        stepped.next_episode()
+        for one, other in zip(at_once.states, stepped.states, strict=True):
+            assert one.position == other.position == 14
+            torch.testing.assert_close(one.keys, other.keys, **NEAR)
+            torch.testing.assert_close(one.values, other.values, **NEAR)
+        for policy in (at_once, stepped):
+            policy.act(episodes.states[:, 0, 0], 1.0, torch.Generator())
+    torch.testing.assert_close(logits[-2], logits[-1], **NEAR)
+
+
 def test_actor_and_critics_never_see_the_action_they_judge_nor_what_came_of_it():
     learner = make()
     batch = learner._batch(some_episodes(learner, 3))
