@@ -243,21 +243,22 @@ class Learner(base.Learner):
 
     def policy(self, rooms: int) -> AMAGOPolicy:
         """The trained actor as a policy for `rooms` rooms at once."""
-        return AMAGOPolicy(self.model, self.options, rooms)
+        return AMAGOPolicy(self, rooms)
 
 
 class AMAGOPolicy:
     """Acts in a batch of rooms from a key-value cache: the past at once, what follows token by token."""
 
-    def __init__(self, model: AMAGOModel, options: dict[str, Any], rooms: int) -> None:
-        self.model, self.options, self.rooms = model.eval(), options, rooms
-        self.device = next(model.parameters()).device
+    def __init__(self, learner: Learner, rooms: int) -> None:
+        self.model, self.rooms = learner.model.eval(), rooms
+        self.options, self.device = learner.options, learner.device
 
     def restart(self) -> None:
         """Forget everything: a meta-episode begins."""
         self.states = self.model.backbone.allocate_state(self.rooms, self.model.max_tokens)
         self.fed = self.time = 0
-        self.before = torch.full((self.rooms,), ACTIONS), torch.zeros(self.rooms)
+        none = torch.full((self.rooms,), ACTIONS, device=self.device)
+        self.before = none, torch.zeros(self.rooms, device=self.device)
 
     def next_episode(self) -> None:
         """Go on with the next episode of the meta-episode."""
@@ -271,10 +272,8 @@ class AMAGOPolicy:
         latest = np.tile(np.arange(max(count - keep, 0), count), (self.rooms, 1))
         if latest.shape[1]:
             context = past.take(latest).ordered(self.options["context_order"])
-            positions, actions, rewards = context.tensors
-            tokens = self.model.tokens(
-                *(values.to(self.device) for values in (positions[:, :, :-1], actions, rewards))
-            )
+            positions, actions, rewards = (values.to(self.device) for values in context.tensors)
+            tokens = self.model.tokens(positions[:, :, :-1], actions, rewards)
             placed, self.fed = self.model.placed_from_first(tokens), tokens.shape[1]
             _, self.states = self.model.backbone.prefill(placed, None, self.model.max_tokens)
             self.before = actions[:, -1, -1], rewards[:, -1, -1]
@@ -289,13 +288,13 @@ class AMAGOPolicy:
         self, positions: NDArray[np.int64], temperature: float, generator: torch.Generator
     ) -> NDArray[np.int64]:
         """(rooms,) actions for (rooms, 2) coordinates."""
-        known = (torch.from_numpy(positions), *self.before, torch.full((self.rooms,), self.time))
-        token = self.model.token(*(values.to(self.device) for values in known))
-        logits = self.model.actor(self._feed(token)).cpu()
+        seen = torch.from_numpy(positions).to(self.device)
+        time = torch.full((self.rooms,), self.time, device=self.device)
+        logits = self.model.actor(self._feed(self.model.token(seen, *self.before, time)))
         self.chosen = choose_actions(logits, self.model.space, temperature, generator)
         return self.chosen
 
     def observe(self, rewards: NDArray[np.float32]) -> None:
         """Take in the (rooms,) rewards of the actions just chosen."""
-        self.before = torch.from_numpy(self.chosen), torch.from_numpy(rewards)
+        self.before = torch.from_numpy(self.chosen).to(self.device), torch.from_numpy(rewards).to(self.device)
         self.time += 1

@@ -124,9 +124,13 @@ class LocalModule(PositionedModel):
     ) -> tuple[Tensor, tuple[list[Any], int]]:
         """Logits or actions (rooms, A); `before`: the last action and reward, if they are of this block."""
         goal, state, space = self.goal_norm(goals), self.embed.state(states), self.embed.space
-        code = space.no_action(len(goals)) if before is None else space.encode_actions(before[0])
+        code = (
+            space.no_action(len(goals), device=goals.device)
+            if before is None
+            else space.encode_actions(before[0])
+        )
         action = self.embed.action(code)
-        reward = self.embed.reward(torch.zeros(len(goals)) if before is None else before[1])
+        reward = self.embed.reward(goals.new_zeros(len(goals)) if before is None else before[1])
         if self.literal:
             tokens = [goal, state] if before is None else [action, reward, goal, state]
         else:

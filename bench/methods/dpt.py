@@ -201,14 +201,15 @@ class Learner(base.Learner):
 
     def policy(self, rooms: int) -> DPTPolicy:
         """The trained model as a policy for `rooms` rooms at once."""
-        return DPTPolicy(self.model, self.options, rooms)
+        return DPTPolicy(self, rooms)
 
 
 class DPTPolicy:
     """Acts in a batch of rooms; an answer that was computed once in an episode is kept for the rest of it."""
 
-    def __init__(self, model: DPTModel, options: dict[str, Any], rooms: int) -> None:
-        self.model, self.options, self.rooms = model.eval(), options, rooms
+    def __init__(self, learner: Learner, rooms: int) -> None:
+        self.learner, self.model, self.rooms = learner, learner.model.eval(), rooms
+        self.options, self.device = learner.options, learner.device
 
     def begin(self, past: Episodes) -> None:
         """Start an episode: its context is the last `context_episodes` of `past`."""
@@ -217,10 +218,10 @@ class DPTPolicy:
         context = past.take(np.tile(latest, (self.rooms, 1)))
         if self.options["context_order"] == "return":
             context = context.ordered("return")
-        self.context = self.model.transitions(**transition_tensors(context))
+        self.context = self.model.transitions(**self.learner.on_device(transition_tensors(context)))
         self.rewarded = np.zeros(self.rooms, dtype=bool)
         cells = 2 * self.options["room_side"] ** 2
-        self.answers = torch.zeros(self.rooms, cells, ACTIONS)
+        self.answers = torch.zeros(self.rooms, cells, ACTIONS, device=self.device)
         self.known = np.zeros((self.rooms, cells), dtype=bool)
 
     def act(
@@ -233,7 +234,8 @@ class DPTPolicy:
         for part in np.array_split(asked, -(-len(asked) * self.model.max_tokens // TOKENS_AT_ONCE) or 1):
             if len(part):
                 query = self.model.query(
-                    torch.from_numpy(positions[part]), torch.from_numpy(self.rewarded[part])
+                    torch.from_numpy(positions[part]).to(self.device),
+                    torch.from_numpy(self.rewarded[part]).to(self.device),
                 )
                 last = self.model.hidden(query, self.context[part])[:, -1]
                 self.answers[part, cell[part]] = self.model.head(last)

@@ -57,8 +57,8 @@ class FeedForwardPolicy:
 
     def act(self, states: Floats, returns: Floats, alive: NDArray[np.bool_]) -> Floats:
         """(episodes, A) actions of states (episodes, S); the return asked for is ignored."""
-        normalised = torch.from_numpy(self.learner.normalise(states))
-        actions: Floats = self.learner.model(states=normalised).numpy()
+        normalised = torch.from_numpy(self.learner.normalise(states)).to(self.learner.device)
+        actions: Floats = self.learner.model(states=normalised).cpu().numpy()
         return actions
 
 

@@ -82,6 +82,10 @@ class Packed(NamedTuple):
     rewards: Tensor
     valid: Tensor
 
+    def to(self, device: torch.device) -> Packed:
+        """The same on a device."""
+        return Packed(*(values.to(device) for values in self))
+
 
 def packing(inside: NDArray[np.bool_], right: bool = False) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Where the true entries of `inside` (B, M) go when each row is closed up to the left, or to the right.
@@ -198,7 +202,7 @@ class StepEmbedding(nn.Module):
     def before(self, actions: Tensor, rewards: Tensor) -> Tensor:
         """Embedding (B, N, D) of the action and the reward before each step; none before the first."""
         codes = self.space.encode_actions(actions)
-        none = self.space.no_action(len(codes), 1).to(codes.device)
+        none = self.space.no_action(len(codes), 1, device=codes.device)
         earned = torch.cat([torch.zeros_like(rewards[:, :1]), rewards[:, :-1]], dim=1)
         return self.action(torch.cat([none, codes[:, :-1]], dim=1)) + self.reward(earned)
 
@@ -208,9 +212,9 @@ def choose_actions(
 ) -> NDArray[Any]:
     """Actions (rooms,) from logits (rooms, A), at temperature 0 the likeliest; continuous as predicted."""
     if not space.discrete:
-        acted: NDArray[np.float32] = predicted.numpy().copy()
+        acted: NDArray[np.float32] = predicted.cpu().numpy().copy()
         return acted
-    chosen: NDArray[np.int64] = drawn_actions(predicted, temperature, generator).numpy()
+    chosen: NDArray[np.int64] = drawn_actions(predicted, temperature, generator).cpu().numpy()
     return chosen
 
 

@@ -55,7 +55,8 @@ class StepEmbeddings(nn.Module):
 
     def at(self, returns: Tensor, states: Tensor, actions: Tensor, timestep: int) -> list[Tensor]:
         """The same for one step of returns (B, 1), states (B, S) and actions (B, A)."""
-        return self(returns, states, actions, torch.full((len(states),), min(timestep, self.last)))
+        timesteps = torch.full((len(states),), min(timestep, self.last), device=states.device)
+        return self(returns, states, actions, timesteps)
 
     def decision(self, returns: Tensor, states: Tensor, before: Tensor, timestep: int) -> list[Tensor]:
         """Tokens [(B, D)] that are new at a decision: the last action (B, A), then return and state."""

@@ -44,9 +44,9 @@ class Space:
             return nn.functional.one_hot(actions, self.action_dim + 1).float()
         return nn.functional.pad(actions, (0, 1))
 
-    def no_action(self, *shape: int) -> Tensor:
+    def no_action(self, *shape: int, device: torch.device) -> Tensor:
         """The code (*shape, action_dim + 1) of no action."""
-        return nn.functional.pad(torch.zeros(*shape, self.action_dim), (0, 1), value=1.0)
+        return nn.functional.pad(torch.zeros(*shape, self.action_dim, device=device), (0, 1), value=1.0)
 
     def head(self, width: int) -> nn.Sequential:
         """From hidden states (..., width) to logits, or to a continuous action in [-1, 1]."""
