@@ -16,7 +16,7 @@ NEAR = {"rtol": 1e-4, "atol": 2e-5}
 def tiny_learner(task, method, small, **changes):
     """A learner whose weights are far enough from their start for every input to matter.
 
-    Of the options `small` the method's own count alone.
+    Of the options `small` those count that the method has; `changes` must be options of it.
     """
     torch.manual_seed(0)
     options = defaults(task, method)
@@ -57,10 +57,11 @@ def decode(module, monkeypatch, learner, past, current, rooms=ROOMS):
     return torch.stack(seen, dim=1)
 
 
-def update(learner, dataset, optimiser, generator):
-    """One gradient update on a batch; its loss."""
+def update(learner, dataset, optimiser, generator, clip=float("inf")):
+    """One gradient update on a batch, the gradient's norm at most `clip`; its loss."""
     loss = learner.loss(learner.batch(dataset, generator))
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
+    torch.nn.utils.clip_grad_norm_(learner.model.parameters(), clip)
     optimiser.step()
     return loss.item()
