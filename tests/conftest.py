@@ -1,4 +1,6 @@
 import os
+import shutil
+from contextlib import contextmanager
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -9,6 +11,23 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A first call may compile, and tests share the machine: time is no property that is tested.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
+
+
+@pytest.fixture(scope="session")
+def copied_workflow():
+    """A context in which a copy of workflow/, made in the folder it is given, is read in its place."""
+    import bench.spec.load as load
+
+    @contextmanager
+    def copied(folder):
+        shutil.copytree(load.WORKFLOW, folder)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(load, "WORKFLOW", folder)
+            load.load_catalogue.cache_clear()
+            yield folder
+        load.load_catalogue.cache_clear()
+
+    return copied
 
 
 @pytest.hookimpl(optionalhook=True)
