@@ -78,8 +78,7 @@ class Run:
     def update(self, dataset: Any) -> None:
         """One gradient update; raises DivergedError where the loss is not finite."""
         begun = time.process_time()
-        batch = self.learner.batch(dataset, self.generator)
-        loss = self.learner.loss({name: values.to(self.device) for name, values in batch.items()})
+        loss = self.learner.loss(self.learner.on_device(self.learner.batch(dataset, self.generator)))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.learner.model.parameters(), self.options["gradient_clip"])

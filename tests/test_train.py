@@ -6,7 +6,6 @@ import shutil
 import pytest
 import torch
 
-import bench.spec.load as load
 from bench.dataset import make
 from bench.evaluate import evaluate
 from bench.methods.ad import ADLearner
@@ -14,7 +13,6 @@ from bench.record import run
 from bench.spec.cells import make_cell
 from bench.spec.errors import UserError
 from bench.spec.jobs import Job, dataset_job
-from bench.spec.load import load_catalogue
 from bench.train import Run, checkpoint_steps, learning_rate_factor, train
 
 TINY_TIER = """
@@ -68,16 +66,11 @@ METHODS = [
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _tiny_tier(tmp_path_factory):
+def _tiny_tier(tmp_path_factory, copied_workflow):
     """The catalogue with a tier `tiny` in it."""
-    copy = tmp_path_factory.mktemp("catalogue") / "workflow"
-    shutil.copytree(load.WORKFLOW, copy)
-    (copy / "tiers" / "tiny.yaml").write_text(TINY_TIER)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(load, "WORKFLOW", copy)
-        load_catalogue.cache_clear()
+    with copied_workflow(tmp_path_factory.mktemp("catalogue") / "workflow") as copy:
+        (copy / "tiers" / "tiny.yaml").write_text(TINY_TIER)
         yield
-    load_catalogue.cache_clear()
 
 
 @pytest.fixture(scope="module")

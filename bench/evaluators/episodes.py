@@ -17,16 +17,41 @@ Rows = list[tuple[str, float, float]]
 
 
 class World(Protocol):
-    """A batch of `count` environments whose episodes last `horizon` steps at most."""
+    """A batch of `count` environments, each of whose episodes ends on its own."""
 
     count: int
-    horizon: int
 
     def reset(self) -> NDArray[Any]:
         """Begin an episode everywhere; states (count, S)."""
 
     def step(self, actions: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_]]:
         """States (count, S), rewards (count,), and whether each episode is over."""
+
+
+class SynchronousEnvironment(Protocol):
+    """A batch of environments whose episodes all have the same length, such as rooms and mazes."""
+
+    def reset(self) -> NDArray[Any]:
+        """Begin an episode everywhere; states (count, S)."""
+
+    def step(self, actions: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float32], bool]:
+        """States (count, S), rewards (count,), and whether all episodes are over."""
+
+
+class Synchronous:
+    """A batch whose episodes all end together, as `play` wants it."""
+
+    def __init__(self, environment: SynchronousEnvironment, count: int) -> None:
+        self.environment, self.count = environment, count
+
+    def reset(self) -> NDArray[Any]:
+        """Begin an episode everywhere; states (count, S)."""
+        return self.environment.reset()
+
+    def step(self, actions: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.bool_]]:
+        """States (count, S), rewards (count,), and whether each episode is over."""
+        states, rewards, over = self.environment.step(actions)
+        return states, rewards, np.full(self.count, over)
 
 
 class InContextPolicy(Protocol):

@@ -11,32 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.envs.gridworld import GridWorld, make_rooms
-from bench.evaluators.episodes import Rows, play
+from bench.envs.gridworld import make_rooms
+from bench.evaluators.episodes import Rows, Synchronous, play
 from bench.spec.seeds import stream, stream_seed
 
 
 def spread_goals(goals: NDArray[np.int64], rooms: int) -> NDArray[np.int64]:
     """(rooms, columns): the goals one after the other, round and round."""
     return goals[np.arange(rooms) % len(goals)]
-
-
-class Rooms:
-    """A batch of rooms as `play` wants it: all episodes have the same length."""
-
-    def __init__(self, world: GridWorld) -> None:
-        self.world, self.count, self.horizon = world, world.rooms, world.horizon
-
-    def reset(self) -> NDArray[np.int64]:
-        """Begin an episode in every room; coordinates (rooms, 2)."""
-        return self.world.reset()
-
-    def step(
-        self, actions: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]:
-        """Coordinates (rooms, 2), rewards (rooms,), and whether each episode is over."""
-        positions, rewards, over = self.world.step(actions)
-        return positions, rewards, np.full(self.count, over)
 
 
 def evaluate(learner: Any, options: dict[str, Any], task: str, seed: int, facts: dict[str, Any]) -> Rows:
@@ -50,7 +32,7 @@ def evaluate(learner: Any, options: dict[str, Any], task: str, seed: int, facts:
     world = make_rooms(options, goals, stream("eval", "starts", task, seed))
     noise = stream_seed("eval", "actions", task, seed)
     policy = learner.policy(len(goals))
-    returns = play(Rooms(world), policy, options["episodes"], options["temperature"], noise)
+    returns = play(Synchronous(world, len(goals)), policy, options["episodes"], options["temperature"], noise)
     means = returns.mean(axis=0, dtype=np.float64)
     rows = [("episode_return", float(number + 1), float(mean)) for number, mean in enumerate(means)]
     return [*rows, ("last_return", 0.0, float(means[-1]))]

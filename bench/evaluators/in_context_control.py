@@ -20,7 +20,7 @@ class Robots:
 
     def __init__(self, batch: MujocoBatch, starts: np.random.Generator) -> None:
         self.batch, self.starts = batch, starts
-        self.count, self.horizon = batch.count, batch.max_episode_steps
+        self.count = batch.count
 
     def reset(self) -> NDArray[np.float32]:
         """Begin an episode everywhere; observations (count, S)."""

@@ -5,30 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bench.envs.tmaze import TMaze, alternating_goals
-from bench.evaluators.episodes import Rows, play
+from bench.evaluators.episodes import Rows, Synchronous, play
 from bench.evaluators.tmaze import scores
 from bench.spec.seeds import stream_seed
-
-
-class Mazes:
-    """A batch of mazes as `play` wants it: all episodes have the same length."""
-
-    def __init__(self, maze: TMaze) -> None:
-        self.maze, self.count, self.horizon = maze, maze.mazes, maze.horizon
-
-    def reset(self) -> NDArray[np.float32]:
-        """Begin an episode in every maze; observations (mazes, 2)."""
-        return self.maze.reset()
-
-    def step(
-        self, actions: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
-        """Observations (mazes, 2), rewards (mazes,), and whether each episode is over."""
-        seen, rewards, over = self.maze.step(actions)
-        return seen, rewards, np.full(self.count, over)
 
 
 def evaluate(learner: Any, options: dict[str, Any], task: str, seed: int, facts: dict[str, Any]) -> Rows:
@@ -36,5 +17,6 @@ def evaluate(learner: Any, options: dict[str, Any], task: str, seed: int, facts:
     goals = alternating_goals(options["evaluation_episodes"])
     maze = TMaze(options["corridor_length"], options["oracle_length"], goals, options["penalty"])
     noise = stream_seed("eval", "actions", task, seed)
-    returns = play(Mazes(maze), learner.policy(len(goals)), 1, options["temperature"], noise)
+    mazes = Synchronous(maze, len(goals))
+    returns = play(mazes, learner.policy(mazes.count), 1, options["temperature"], noise)
     return scores(returns[:, 0].astype(np.float64))

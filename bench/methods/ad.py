@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
+from bench.methods.backbones import PositionedModel
 from bench.methods.base import Batch, OnlineWork
 from bench.methods.in_context import (
     Episodes,
@@ -35,7 +36,7 @@ from bench.nn.attention import AttentionState
 from bench.nn.backbone import Backbone
 
 
-class ADModel(nn.Module):
+class ADModel(PositionedModel):
     """Embeddings, a causal backbone over the whole context, and an action head.
 
     Args:
@@ -51,8 +52,7 @@ class ADModel(nn.Module):
         self.per_step = 1 if self.merged else 3
         self.max_tokens = options["context_episodes"] * space.horizon * self.per_step
         self.embed = StepEmbedding(space, width)
-        self.position = nn.Parameter(0.02 * torch.randn(self.max_tokens, width)) if positions else None
-        self.dropout = nn.Dropout(options["dropout"])
+        self.make_positions(self.max_tokens, width, positions, options["dropout"])
         self.backbone = backbone
         self.head = space.head(width)
 
@@ -67,17 +67,10 @@ class ADModel(nn.Module):
         action = self.embed.action(self.embed.space.encode_actions(actions))
         return torch.stack([state, action, self.embed.reward(rewards)], dim=2).flatten(1, 2)
 
-    def placed(self, tokens: Tensor, places: Tensor) -> Tensor:
-        """Add the position embeddings of `places` (B, tokens) or (tokens,), then dropout."""
-        if self.position is not None:
-            tokens = tokens + self.position[places]
-        dropped: Tensor = self.dropout(tokens)
-        return dropped
-
     def forward(self, states: Tensor, actions: Tensor, rewards: Tensor, valid: Tensor) -> Tensor:
         """Logits, or actions, of every real step from what came before it: (real steps, A)."""
         tokens = self.tokens(states, actions, rewards)
-        hidden = self.backbone(self.placed(tokens, torch.arange(tokens.shape[1], device=tokens.device)))
+        hidden = self.backbone(self.placed_from_first(tokens))
         predicted: Tensor = self.head(hidden[:, :: self.per_step][valid])
         return predicted
 
@@ -117,15 +110,16 @@ class ADPolicy:
 
     def __init__(self, learner: ADLearner, rooms: int) -> None:
         self.learner, self.model, self.rooms = learner, learner.model.eval(), rooms
+        self.device = learner.device
 
     def begin(self, past: Episodes) -> None:
         """Start an episode: `past` holds all earlier ones; the context of them is read at once."""
         context = self.learner.context(past)
         if context.lengths.shape[1]:
-            self.read(pack(context, right=True))
+            self.read(pack(context, right=True).to(self.device))
         else:
             self.states = self.model.backbone.allocate_state(self.rooms, self.model.max_tokens)
-            self.place = torch.zeros(self.rooms, dtype=torch.long)
+            self.place = torch.zeros(self.rooms, dtype=torch.long, device=self.device)
             self.before: tuple[Tensor, Tensor] | None = None
 
     def read(self, packed: Packed) -> None:
@@ -146,7 +140,8 @@ class ADPolicy:
         """Merged tokens in which the first real step of each row knows of no step before it."""
         first = packed.valid & (packed.valid.cumsum(dim=1) == 1)
         embed, space = self.model.embed, self.model.embed.space
-        none = embed.action(space.no_action(1)) + embed.reward(torch.zeros(1))
+        none = embed.action(space.no_action(1, device=self.device))
+        none = none + embed.reward(torch.zeros(1, device=self.device))
         return torch.where(first.unsqueeze(-1), embed.state(packed.states) + none.unsqueeze(0), tokens)
 
     def _feed(self, token: Tensor) -> Tensor:
@@ -157,7 +152,7 @@ class ADPolicy:
 
     def act(self, states: NDArray[Any], temperature: float, generator: torch.Generator) -> NDArray[Any]:
         """Actions (rooms,) or (rooms, A) for states (rooms, S)."""
-        predicted = self.predict(torch.from_numpy(self.learner.normalise(states)))
+        predicted = self.predict(torch.from_numpy(self.learner.normalise(states)).to(self.device))
         self.chosen = choose_actions(predicted, self.model.embed.space, temperature, generator)
         return self.chosen
 
@@ -166,9 +161,12 @@ class ADPolicy:
         embed = self.model.embed
         token = embed.state(states)
         if self.model.merged:
-            actions, rewards = self.before or (None, torch.zeros(self.rooms))
-            space = embed.space
-            code = space.no_action(self.rooms) if actions is None else space.encode_actions(actions)
+            space, rooms = embed.space, self.rooms
+            if self.before is None:
+                code = space.no_action(rooms, device=self.device)
+                rewards = torch.zeros(rooms, device=self.device)
+            else:
+                code, rewards = space.encode_actions(self.before[0]), self.before[1]
             token = token + embed.action(code) + embed.reward(rewards)
         elif self.before is not None:
             self._feed(embed.action(embed.space.encode_actions(self.before[0])))
@@ -178,7 +176,7 @@ class ADPolicy:
 
     def observe(self, rewards: NDArray[np.float32]) -> None:
         """Take in the (rooms,) rewards of the actions just chosen."""
-        self.before = torch.from_numpy(self.chosen), torch.from_numpy(rewards)
+        self.before = torch.from_numpy(self.chosen).to(self.device), torch.from_numpy(rewards).to(self.device)
 
 
 class _Online:
@@ -187,7 +185,7 @@ class _Online:
     def __init__(self, learner: ADLearner, fill: int, generator: np.random.Generator) -> None:
         self.learner, self.policy, space = learner, learner.policy(1), learner.space
         count = -(-(fill + 1) // space.horizon)
-        packed = pack(learner.synthetic_past(count * space.horizon, generator))
+        packed = pack(learner.synthetic_past(count * space.horizon, generator)).to(learner.device)
         self.steps = Packed(*(values[:, : fill + 1] for values in packed))
         self.past = Packed(*(values[:, :fill] for values in packed))
 

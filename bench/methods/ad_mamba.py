@@ -7,25 +7,15 @@ from typing import Any
 import numpy as np
 
 from bench.methods.ad import ADLearner
+from bench.methods.backbones import mamba
 from bench.methods.base import OnlineWork
-from bench.nn.backbone import Backbone
 
 
 class Learner(ADLearner):
     """Mamba blocks over the whole context; the recurrence itself tells the position."""
 
     def __init__(self, options: dict[str, Any]) -> None:
-        backbone = Backbone(
-            options["layers"],
-            options["embedding_dim"],
-            mixer="mamba",
-            arrangement="pre",
-            d_state=options["d_state"],
-            d_conv=options["d_conv"],
-            expand=options["expand"],
-            dropout=options["dropout"],
-        )
-        super().__init__(options, backbone, positions=False)
+        super().__init__(options, mamba(options, options["layers"]), positions=False)
 
     def online_work(self, fill: int, cached: bool, generator: np.random.Generator) -> OnlineWork:
         """A decision from the recurrent state, which Mamba keeps in any case."""

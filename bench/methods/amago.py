@@ -33,12 +33,9 @@ from bench.datasets.histories import Histories
 from bench.envs.gridworld import ACTIONS, make_rooms
 from bench.methods import base
 from bench.methods.amago_model import AMAGOModel
-from bench.methods.in_context import (
-    Episodes,
-    choose_actions,
-    draw_contexts,
-    random_episodes,
-)
+from bench.methods.amago_policy import AMAGOPolicy
+from bench.methods.amago_replay import Replay, joined
+from bench.methods.in_context import Episodes, draw_contexts, random_episodes
 
 RETURNS_MEMORY = 0.99  # of the running mean and deviation of the returns
 
@@ -65,48 +62,6 @@ def discounted_returns(rewards: NDArray[np.float32], discount: float) -> NDArray
         ahead = rewards[:, step] + discount * ahead
         returns[:, step] = ahead
     return returns
-
-
-def joined(parts: list[Episodes]) -> Episodes:
-    """The contexts of all parts, one after the other."""
-    return Episodes.whole(
-        np.concatenate([part.states for part in parts]),
-        np.concatenate([part.actions for part in parts]),
-        np.concatenate([part.rewards for part in parts]),
-    )
-
-
-class Replay:
-    """The last `capacity` meta-episodes that were collected."""
-
-    def __init__(self, options: dict[str, Any]) -> None:
-        capacity, count = options["replay_size"], options["context_episodes"]
-        shape = (capacity, count, options["horizon"])
-        self.episodes = Episodes.whole(
-            np.zeros((capacity, count, options["horizon"] + 1, 2), np.int16),
-            np.zeros(shape, np.int8),
-            np.zeros(shape, np.float32),
-        )
-        self.added = 0
-
-    @property
-    def filled(self) -> int:
-        """How many meta-episodes are there to draw from."""
-        return min(self.added, len(self.episodes.actions))
-
-    def add(self, positions: NDArray[Any], actions: NDArray[Any], rewards: NDArray[Any]) -> None:
-        """Put new meta-episodes in the place of the oldest."""
-        places = (self.added + np.arange(len(actions))) % len(self.episodes.actions)
-        self.episodes.states[places] = positions
-        self.episodes.actions[places] = actions
-        self.episodes.rewards[places] = rewards
-        self.added += len(actions)
-
-    def draw(self, count: int, generator: np.random.Generator) -> Episodes:
-        """`count` meta-episodes, evenly."""
-        index = generator.integers(self.filled, size=count)
-        kept = self.episodes
-        return Episodes.whole(kept.states[index], kept.actions[index], kept.rewards[index])
 
 
 class Learner(base.Learner):
@@ -243,59 +198,4 @@ class Learner(base.Learner):
 
     def policy(self, rooms: int) -> AMAGOPolicy:
         """The trained actor as a policy for `rooms` rooms at once."""
-        return AMAGOPolicy(self.model, self.options, rooms)
-
-
-class AMAGOPolicy:
-    """Acts in a batch of rooms, token by token from a key-value cache."""
-
-    def __init__(self, model: AMAGOModel, options: dict[str, Any], rooms: int) -> None:
-        self.model, self.options, self.rooms = model.eval(), options, rooms
-        self.device = next(model.parameters()).device
-
-    def restart(self) -> None:
-        """Forget everything: a meta-episode begins."""
-        self.states = self.model.backbone.allocate_state(self.rooms, self.model.max_tokens)
-        self.fed = self.time = 0
-        self.before = torch.full((self.rooms,), ACTIONS), torch.zeros(self.rooms)
-
-    def next_episode(self) -> None:
-        """Go on with the next episode of the meta-episode."""
-        self.time = 0
-
-    def begin(self, past: Episodes) -> None:
-        """Start an episode: `past` holds all earlier ones; the last `context_episodes` - 1 are read."""
-        self.restart()
-        keep = self.options["context_episodes"] - 1
-        count = past.actions.shape[1]
-        latest = np.tile(np.arange(max(count - keep, 0), count), (self.rooms, 1))
-        if latest.shape[1]:
-            context = past.take(latest).ordered(self.options["context_order"])
-            positions, actions, rewards = context.tensors
-            tokens = self.model.tokens(
-                *(values.to(self.device) for values in (positions[:, :, :-1], actions, rewards))
-            )
-            for index in range(tokens.shape[1]):
-                self._feed(tokens[:, index])
-            self.before = actions[:, -1, -1], rewards[:, -1, -1]
-
-    def _feed(self, token: Tensor) -> Tensor:
-        placed = self.model.placed(token.unsqueeze(1), self.fed).squeeze(1)
-        hidden, self.states = self.model.backbone.step(placed, self.states)
-        self.fed += 1
-        return hidden
-
-    def act(
-        self, positions: NDArray[np.int64], temperature: float, generator: torch.Generator
-    ) -> NDArray[np.int64]:
-        """(rooms,) actions for (rooms, 2) coordinates."""
-        known = (torch.from_numpy(positions), *self.before, torch.full((self.rooms,), self.time))
-        token = self.model.token(*(values.to(self.device) for values in known))
-        logits = self.model.actor(self._feed(token)).cpu()
-        self.chosen = choose_actions(logits, self.model.space, temperature, generator)
-        return self.chosen
-
-    def observe(self, rewards: NDArray[np.float32]) -> None:
-        """Take in the (rooms,) rewards of the actions just chosen."""
-        self.before = torch.from_numpy(self.chosen), torch.from_numpy(rewards)
-        self.time += 1
+        return AMAGOPolicy(self, rooms)

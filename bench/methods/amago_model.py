@@ -12,13 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from bench.envs.gridworld import ACTIONS
+from bench.methods.backbones import PositionedModel, transformer
 from bench.methods.spaces import space_of
-from bench.nn.backbone import Backbone
-
-
-def perceptron(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
-    """Two linear layers with LeakyReLU between them."""
-    return nn.Sequential(nn.Linear(inputs, hidden), nn.LeakyReLU(), nn.Linear(hidden, outputs))
+from bench.nn.perceptron import Perceptron
 
 
 class Critics(nn.Module):
@@ -26,7 +22,7 @@ class Critics(nn.Module):
 
     def __init__(self, count: int, width: int, hidden: int) -> None:
         super().__init__()
-        self.heads = nn.ModuleList(perceptron(width, hidden, ACTIONS) for _ in range(count))
+        self.heads = nn.ModuleList(Perceptron([width, hidden, ACTIONS], nn.LeakyReLU) for _ in range(count))
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Values of each critic."""
@@ -41,7 +37,7 @@ class Critics(nn.Module):
             last.bias.mul_(ratio).add_(offset)
 
 
-class AMAGOModel(nn.Module):
+class AMAGOModel(PositionedModel):
     """Timestep encoder, causal transformer, actor, critics and their slow copies.
 
     Args:
@@ -58,25 +54,13 @@ class AMAGOModel(nn.Module):
         self.space, self.horizon = space_of(options), options["horizon"]
         self.max_tokens = options["context_episodes"] * self.horizon
         # Coordinates, the action before (or none), the reward before, the time, whether an episode begins.
+        features = self.space.state_features + ACTIONS + 4
         self.encode_step = nn.Sequential(
-            perceptron(self.space.state_features + ACTIONS + 4, hidden, width), nn.LayerNorm(width)
+            Perceptron([features, hidden, width], nn.LeakyReLU), nn.LayerNorm(width)
         )
-        self.position = (
-            nn.Parameter(0.02 * torch.randn(self.max_tokens, width))
-            if options["position_embedding"]
-            else None
-        )
-        self.dropout = nn.Dropout(options["dropout"])
-        self.backbone = Backbone(
-            options["layers"],
-            width,
-            mixer="attention",
-            arrangement="post",
-            heads=options["heads"],
-            dropout=options["dropout"],
-            activation=options["activation"],
-        )
-        self.actor = perceptron(width, hidden, ACTIONS)
+        self.make_positions(self.max_tokens, width, options["position_embedding"], options["dropout"])
+        self.backbone = transformer(options, options["layers"])
+        self.actor = Perceptron([width, hidden, ACTIONS], nn.LeakyReLU)
         self.critics = Critics(options["critics"], width, hidden)
         self.targets = copy.deepcopy(self.critics).requires_grad_(False)
         self.register_buffer("mean", torch.zeros(()))
@@ -104,19 +88,12 @@ class AMAGOModel(nn.Module):
         earned = torch.cat([torch.zeros_like(rewards[:, :1]), rewards[:, :-1]], dim=1)
         return self.token(positions.flatten(1, 2), before, earned, time)
 
-    def placed(self, tokens: Tensor, offset: int = 0) -> Tensor:
-        """Add position embeddings from `offset` on, then dropout."""
-        if self.position is not None:
-            tokens = tokens + self.position[offset : offset + tokens.shape[1]]
-        dropped: Tensor = self.dropout(tokens)
-        return dropped
-
     def forward(self, positions: Tensor, actions: Tensor, rewards: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Logits (B, L, ACTIONS) of the actor, and values (C, B, L, ACTIONS) of critics and slow copies.
 
         Each is computed from what was known before the action; values are in units of the mean and scale.
         """
-        hidden = self.backbone(self.placed(self.tokens(positions, actions, rewards)))
+        hidden = self.backbone(self.placed_from_first(self.tokens(positions, actions, rewards)))
         return self.actor(hidden), self.critics(hidden), self.targets(hidden.detach())
 
     @torch.no_grad()

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from bench.spec.built import method_module
@@ -38,25 +39,34 @@ class Learner(ABC):
     def __init__(self, options: dict[str, Any]) -> None:
         self.options = options
 
+    @property
+    def device(self) -> torch.device:
+        """Where the model is. What an environment shows is taken there to act, and actions come back."""
+        return next(self.model.parameters()).device
+
+    def on_device(self, batch: Batch) -> Batch:
+        """The batch where the model is."""
+        return {name: values.to(self.device) for name, values in batch.items()}
+
     @abstractmethod
     def prepare(self, dataset: Any) -> None:
         """Take what the method needs from the dataset before training (normalisers, tables)."""
 
     @abstractmethod
     def batch(self, dataset: Any, generator: np.random.Generator) -> Batch:
-        """Draw one training batch."""
+        """Draw one training batch, on the CPU."""
 
     @abstractmethod
     def loss(self, batch: Batch) -> Tensor:
-        """The training loss of a batch, a scalar; the model is in training mode."""
+        """The training loss of a batch on the model's device, a scalar; the model is in training mode."""
 
     @abstractmethod
     def synthetic_batch(self, sequences: int, generator: np.random.Generator) -> Batch:
-        """A batch of the true shapes with random content, for the probes."""
+        """A batch of the true shapes with random content, on the CPU, for the probes."""
 
     def decision(self, generator: np.random.Generator) -> Callable[[], Any]:
         """One decision with a full context; by default a pass over the whole context."""
-        batch = self.synthetic_batch(1, generator)
+        batch = self.on_device(self.synthetic_batch(1, generator))
         return lambda: self.model(**batch)
 
     def online_work(self, fill: int, cached: bool, generator: np.random.Generator) -> OnlineWork | None:

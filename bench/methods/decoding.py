@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from bench.methods.heads import drawn_actions
+
 if TYPE_CHECKING:
     from bench.methods.return_conditioned import ReturnConditionedLearner
 
@@ -27,20 +29,18 @@ def choose_actions(
 ) -> Tensor:
     """(episodes, A) predictions to actions: themselves, or one-hot with `discrete_actions`.
 
-    Temperature 0 takes the likeliest action, a higher one draws. Raises ValueError where it has to draw
-    without a generator.
+    Raises ValueError as `drawn_actions` does.
     """
     if not options["discrete_actions"]:
         return predicted
-    temperature = options["temperature"]
-    if temperature == 0.0:
-        chosen = predicted.argmax(dim=-1)
-    elif generator is None:
-        raise ValueError(f"temperature is {temperature}, so actions are drawn: pass a generator")
-    else:
-        probabilities = torch.softmax(predicted.double() / temperature, dim=-1)
-        chosen = torch.multinomial(probabilities, 1, generator=generator).squeeze(-1)
+    chosen = drawn_actions(predicted, options["temperature"], generator)
     return nn.functional.one_hot(chosen, predicted.shape[-1]).to(predicted.dtype)
+
+
+def _inputs(learner: ReturnConditionedLearner, returns: Floats, states: Floats) -> tuple[Tensor, Tensor]:
+    """What a model reads of returns still wanted (episodes,), (episodes, 1), and of states (episodes, S)."""
+    scaled = torch.from_numpy(returns / np.float32(learner.options["return_scale"])).unsqueeze(-1)
+    return scaled.to(learner.device), torch.from_numpy(learner.normalise(states)).to(learner.device)
 
 
 class WindowPolicy:
@@ -51,9 +51,10 @@ class WindowPolicy:
     ) -> None:
         self.learner, self.generator, options = learner, generator, learner.options
         self.length, self.last = options["context_length"], options["max_timestep"] - 1
-        self.returns = torch.zeros(episodes, 0, 1)
-        self.states = torch.zeros(episodes, 0, options["observation_dim"])
-        self.actions = torch.zeros(episodes, 0, options["action_dim"])
+        self.device = learner.device
+        self.returns = torch.zeros(episodes, 0, 1, device=self.device)
+        self.states = torch.zeros(episodes, 0, options["observation_dim"], device=self.device)
+        self.actions = torch.zeros(episodes, 0, options["action_dim"], device=self.device)
         self.time = 0
 
     def act(self, states: Floats, returns: Floats, alive: NDArray[np.bool_]) -> Floats:
@@ -61,24 +62,23 @@ class WindowPolicy:
 
         Episodes that are over are not decoded; their actions are zero.
         """
-        scaled = torch.from_numpy(returns / np.float32(self.learner.options["return_scale"]))
+        scaled, seen = _inputs(self.learner, returns, states)
         keep = slice(-self.length, None)
-        self.returns = torch.cat([self.returns, scaled[:, None, None]], dim=1)[:, keep]
-        self.states = torch.cat(
-            [self.states, torch.from_numpy(self.learner.normalise(states))[:, None]], dim=1
-        )[:, keep]
+        self.returns = torch.cat([self.returns, scaled[:, None]], dim=1)[:, keep]
+        self.states = torch.cat([self.states, seen[:, None]], dim=1)[:, keep]
         unknown = self.actions.new_zeros(len(states), 1, self.actions.shape[2])
         self.actions = torch.cat([self.actions, unknown], dim=1)[:, keep]
-        length, rows = self.states.shape[1], torch.from_numpy(alive)
-        timesteps = torch.arange(self.time - length + 1, self.time + 1).clamp(max=self.last)
-        count = int(rows.sum())
+        length, count, rows = self.states.shape[1], int(alive.sum()), torch.from_numpy(alive).to(self.device)
+        timesteps = torch.arange(self.time - length + 1, self.time + 1, device=self.device)
+        timesteps = timesteps.clamp(max=self.last)
         predicted = self.learner.model(
             returns=self.returns[rows], states=self.states[rows], actions=self.actions[rows],
-            timesteps=timesteps.expand(count, length), mask=torch.ones(count, length, dtype=torch.bool),
+            timesteps=timesteps.expand(count, length),
+            mask=torch.ones(count, length, dtype=torch.bool, device=self.device),
         )[:, -1]  # fmt: skip
         self.actions[rows, -1] = choose_actions(predicted, self.learner.options, self.generator)
         self.time += 1
-        chosen: Floats = self.actions[:, -1].numpy().copy()
+        chosen: Floats = self.actions[:, -1].cpu().numpy().copy()
         return chosen
 
 
@@ -98,18 +98,14 @@ class StepPolicy:
     ) -> None:
         self.learner, self.generator = learner, generator
         self.memory = learner.model.allocate_state(episodes, steps)
-        self.before = torch.zeros(episodes, learner.options["action_dim"])
+        self.before = torch.zeros(episodes, learner.options["action_dim"], device=learner.device)
         self.time = 0
 
     def act(self, states: Floats, returns: Floats, alive: NDArray[np.bool_]) -> Floats:
         """(episodes, A) actions; episodes that are over are decoded too, which costs almost nothing."""
-        options = self.learner.options
-        scaled = torch.from_numpy(returns / np.float32(options["return_scale"])).unsqueeze(-1)
-        normalised = torch.from_numpy(self.learner.normalise(states))
-        predicted, self.memory = self.learner.model.step(
-            scaled, normalised, self.before, self.time, self.memory
-        )
-        self.before = choose_actions(predicted, options, self.generator)
+        scaled, seen = _inputs(self.learner, returns, states)
+        predicted, self.memory = self.learner.model.step(scaled, seen, self.before, self.time, self.memory)
+        self.before = choose_actions(predicted, self.learner.options, self.generator)
         self.time += 1
-        chosen: Floats = self.before.numpy().copy()
+        chosen: Floats = self.before.cpu().numpy().copy()
         return chosen

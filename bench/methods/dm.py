@@ -7,6 +7,7 @@ n tokens later in its slowest decay, so `step_size_minimum` bounds how far back 
 
 from __future__ import annotations
 
+from bench.methods.backbones import mamba
 from bench.methods.three_token import ThreeTokenLearner
 from bench.nn.backbone import Backbone
 
@@ -18,9 +19,4 @@ class Learner(ThreeTokenLearner):
 
     def make_backbone(self) -> Backbone:
         """Mamba blocks."""
-        options = self.options
-        return Backbone(
-            options["layers"], options["embedding_dim"], mixer="mamba", arrangement="pre",
-            d_state=options["d_state"], d_conv=options["d_conv"], expand=options["expand"],
-            dropout=options["dropout"], step_size_minimum=options["step_size_minimum"],
-        )  # fmt: skip
+        return mamba(self.options, self.options["layers"], self.options["step_size_minimum"])

@@ -106,7 +106,7 @@ class DMHPolicy:
 
     def __init__(self, learner: Learner, rooms: int) -> None:
         self.learner, self.model, self.rooms = learner, learner.model.eval(), rooms
-        self.steps = learner.options["steps_per_subgoal"]
+        self.steps, self.device = learner.options["steps_per_subgoal"], learner.device
 
     def begin(self, past: Episodes) -> None:
         """Start an episode: Mamba reads the context of the earlier ones."""
@@ -117,13 +117,13 @@ class DMHPolicy:
             self.long_state = long.backbone.allocate_state(self.rooms, 0)
             return
         sequence, valid, _ = Blocks(context, self.steps).triples(right=True)
-        mask = None if bool(valid.all()) else valid.repeat_interleave(long.per_triple, dim=1)
-        tokens = long.tokens(*sequence.values()).flatten(1, 2)
+        mask = None if bool(valid.all()) else valid.repeat_interleave(long.per_triple, dim=1).to(self.device)
+        tokens = long.tokens(*self.learner.on_device(sequence).values()).flatten(1, 2)
         _, self.long_state = long.backbone.prefill(tokens, mask)
 
     def act(self, states: NDArray[Any], temperature: float, generator: torch.Generator) -> NDArray[Any]:
         """Actions (rooms,) or (rooms, A) for states (rooms, S)."""
-        seen = torch.from_numpy(self.learner.normalise(states))
+        seen = torch.from_numpy(self.learner.normalise(states)).to(self.device)
         if self.passed:
             # The state an action led to is known only now.
             self.passed[-1] = (seen, self.passed[-1][1])
@@ -141,18 +141,19 @@ class DMHPolicy:
             rewards = torch.stack([reward for _, reward in self.passed], dim=1)
         else:
             reached = states.unsqueeze(1).expand(-1, self.steps, -1)
-            rewards = torch.full((self.rooms, self.steps), torch.nan)
-        completed = torch.zeros(self.rooms, dtype=torch.bool)
+            rewards = torch.full((self.rooms, self.steps), torch.nan, device=self.device)
+        completed = torch.zeros(self.rooms, dtype=torch.bool, device=self.device)
         tokens = long.tokens(states, rewards.nan_to_num(0.0).sum(dim=1), completed, reached, rewards)
         for index in range(tokens.shape[1]):
             hidden, self.long_state = long.backbone.step(tokens[:, index], self.long_state)
-        noise = torch.randn(hidden.shape, generator=generator)
-        self.goal = long.sub_goal(hidden, noise)
+        # Drawn where the generator is, so that every device draws alike.
+        noise = torch.randn(hidden.shape, generator=generator, device=generator.device)
+        self.goal = long.sub_goal(hidden, noise.to(self.device))
         self.cache, self.before, self.passed = self.model.local.begin(self.rooms), None, []
 
     def observe(self, rewards: NDArray[np.float32]) -> None:
         """Take in the (rooms,) rewards of the actions just chosen."""
-        reward = torch.from_numpy(rewards)
-        self.before = torch.from_numpy(self.chosen), reward
-        self.passed.append((torch.empty(0), reward))
+        reward = torch.from_numpy(rewards).to(self.device)
+        self.before = torch.from_numpy(self.chosen).to(self.device), reward
+        self.passed.append((reward.new_empty(0), reward))
         self.time += 1

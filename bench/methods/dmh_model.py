@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bench.methods.backbones import PositionedModel, mamba, transformer
 from bench.methods.in_context import Modality, StepEmbedding
 from bench.methods.spaces import space_of
-from bench.nn.backbone import Backbone
 
 LOG_STD_RANGE = (-5.0, 2.0)
 
@@ -37,10 +37,7 @@ class LongTermModule(nn.Module):
         self.completion_embedding = Modality(2, width)
         features = options["steps_per_subgoal"] * (self.space.state_features + 1)
         self.block_embedding = None if self.literal else Modality(features, width)
-        self.backbone = Backbone(
-            options["mamba_layers"], width, mixer="mamba", arrangement="pre", d_state=options["d_state"],
-            d_conv=options["d_conv"], expand=options["expand"], dropout=options["dropout"],
-        )  # fmt: skip
+        self.backbone = mamba(options, options["mamba_layers"])
         self.head = nn.Linear(width, 2 * width)
         with torch.no_grad():
             self.head.bias[width:] += math.log(options["subgoal_deviation"])
@@ -75,7 +72,7 @@ class LongTermModule(nn.Module):
         return mean + log_std.clamp(*LOG_STD_RANGE).exp() * noise
 
 
-class LocalModule(nn.Module):
+class LocalModule(PositionedModel):
     """A causal transformer over the c steps of a block, told a sub-goal (equations 6 and 7).
 
     `local_tokens=literal` makes four tokens a step (sub-goal, state, action, reward) and reads the
@@ -90,12 +87,8 @@ class LocalModule(nn.Module):
         self.per_step = 4 if self.literal else 1
         self.embed = StepEmbedding(space, width)
         self.goal_norm = nn.LayerNorm(width)
-        self.position = nn.Parameter(0.02 * torch.randn(self.steps * self.per_step, width))
-        self.dropout = nn.Dropout(options["dropout"])
-        self.backbone = Backbone(
-            options["transformer_layers"], width, mixer="attention", arrangement="post",
-            heads=options["heads"], dropout=options["dropout"], activation=options["activation"],
-        )  # fmt: skip
+        self.make_positions(self.steps * self.per_step, width, True, options["dropout"])
+        self.backbone = transformer(options, options["transformer_layers"])
         self.head = space.head(width)
 
     def forward(self, goals: Tensor, states: Tensor, actions: Tensor, rewards: Tensor) -> Tensor:
@@ -115,7 +108,7 @@ class LocalModule(nn.Module):
         return predicted
 
     def _run(self, tokens: Tensor) -> Tensor:
-        hidden: Tensor = self.backbone(self.dropout(tokens + self.position))
+        hidden: Tensor = self.backbone(self.placed_from_first(tokens))
         return hidden
 
     def begin(self, sequences: int) -> tuple[list[Any], int]:
@@ -131,16 +124,20 @@ class LocalModule(nn.Module):
     ) -> tuple[Tensor, tuple[list[Any], int]]:
         """Logits or actions (rooms, A); `before`: the last action and reward, if they are of this block."""
         goal, state, space = self.goal_norm(goals), self.embed.state(states), self.embed.space
-        code = space.no_action(len(goals)) if before is None else space.encode_actions(before[0])
+        code = (
+            space.no_action(len(goals), device=goals.device)
+            if before is None
+            else space.encode_actions(before[0])
+        )
         action = self.embed.action(code)
-        reward = self.embed.reward(torch.zeros(len(goals)) if before is None else before[1])
+        reward = self.embed.reward(goals.new_zeros(len(goals)) if before is None else before[1])
         if self.literal:
             tokens = [goal, state] if before is None else [action, reward, goal, state]
         else:
             tokens = [goal + state + action + reward]
         blocks, position = cache
         for token in tokens:
-            hidden, blocks = self.backbone.step(token + self.position[position], blocks)
+            hidden, blocks = self.backbone.step(self.placed(token, position), blocks)
             position += 1
         return self.head(hidden), (blocks, position)
 

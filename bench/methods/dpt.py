@@ -34,18 +34,18 @@ from bench.datasets.histories import Histories
 from bench.envs.gridworld import ACTIONS
 from bench.envs.gridworld_oracle import action_labels, optimal_actions
 from bench.methods import base
+from bench.methods.backbones import PositionedModel, transformer
 from bench.methods.in_context import (
     Episodes,
     choose_actions,
     random_episodes,
 )
 from bench.methods.spaces import space_of
-from bench.nn.backbone import Backbone
 
 TOKENS_AT_ONCE = 2**15  # bounds the memory of a test, in which every room has a whole context
 
 
-class DPTModel(nn.Module):
+class DPTModel(PositionedModel):
     """One linear map of a transition to a token, causal GPT-2 blocks, and an action head.
 
     Shapes: B contexts of N transitions, D `embedding_dim`.
@@ -58,21 +58,8 @@ class DPTModel(nn.Module):
         self.state_features = self.space.state_features + self.memory
         self.max_tokens = options["context_episodes"] * options["horizon"] + 1
         self.embed = nn.Linear(2 * self.state_features + ACTIONS + 1, width)
-        self.position = (
-            nn.Parameter(0.02 * torch.randn(self.max_tokens, width))
-            if options["position_embedding"]
-            else None
-        )
-        self.dropout = nn.Dropout(options["dropout"])
-        self.backbone = Backbone(
-            options["layers"],
-            width,
-            mixer="attention",
-            arrangement="post",
-            heads=options["heads"],
-            dropout=options["dropout"],
-            activation=options["activation"],
-        )
+        self.make_positions(self.max_tokens, width, options["position_embedding"], options["dropout"])
+        self.backbone = transformer(options, options["layers"])
         self.head = nn.Linear(width, ACTIONS)
 
     def _state(self, positions: Tensor, rewarded: Tensor) -> Tensor:
@@ -103,9 +90,7 @@ class DPTModel(nn.Module):
     def hidden(self, query: Tensor, transitions: Tensor) -> Tensor:
         """What the blocks make (B, 1 + N, D) of a query and its context."""
         tokens = torch.cat([query, transitions], dim=1)
-        if self.position is not None:
-            tokens = tokens + self.position[: tokens.shape[1]]
-        hidden: Tensor = self.backbone(self.dropout(tokens))
+        hidden: Tensor = self.backbone(self.placed_from_first(tokens))
         return hidden
 
     def forward(
@@ -216,14 +201,15 @@ class Learner(base.Learner):
 
     def policy(self, rooms: int) -> DPTPolicy:
         """The trained model as a policy for `rooms` rooms at once."""
-        return DPTPolicy(self.model, self.options, rooms)
+        return DPTPolicy(self, rooms)
 
 
 class DPTPolicy:
     """Acts in a batch of rooms; an answer that was computed once in an episode is kept for the rest of it."""
 
-    def __init__(self, model: DPTModel, options: dict[str, Any], rooms: int) -> None:
-        self.model, self.options, self.rooms = model.eval(), options, rooms
+    def __init__(self, learner: Learner, rooms: int) -> None:
+        self.learner, self.model, self.rooms = learner, learner.model.eval(), rooms
+        self.options, self.device = learner.options, learner.device
 
     def begin(self, past: Episodes) -> None:
         """Start an episode: its context is the last `context_episodes` of `past`."""
@@ -232,10 +218,10 @@ class DPTPolicy:
         context = past.take(np.tile(latest, (self.rooms, 1)))
         if self.options["context_order"] == "return":
             context = context.ordered("return")
-        self.context = self.model.transitions(**transition_tensors(context))
+        self.context = self.model.transitions(**self.learner.on_device(transition_tensors(context)))
         self.rewarded = np.zeros(self.rooms, dtype=bool)
         cells = 2 * self.options["room_side"] ** 2
-        self.answers = torch.zeros(self.rooms, cells, ACTIONS)
+        self.answers = torch.zeros(self.rooms, cells, ACTIONS, device=self.device)
         self.known = np.zeros((self.rooms, cells), dtype=bool)
 
     def act(
@@ -248,7 +234,8 @@ class DPTPolicy:
         for part in np.array_split(asked, -(-len(asked) * self.model.max_tokens // TOKENS_AT_ONCE) or 1):
             if len(part):
                 query = self.model.query(
-                    torch.from_numpy(positions[part]), torch.from_numpy(self.rewarded[part])
+                    torch.from_numpy(positions[part]).to(self.device),
+                    torch.from_numpy(self.rewarded[part]).to(self.device),
                 )
                 last = self.model.hidden(query, self.context[part])[:, -1]
                 self.answers[part, cell[part]] = self.model.head(last)

@@ -5,6 +5,7 @@ The three tokens of a step are read by GPT-2 blocks; see `bench.methods.three_to
 
 from __future__ import annotations
 
+from bench.methods.backbones import transformer
 from bench.methods.three_token import ThreeTokenLearner
 from bench.nn.backbone import Backbone
 
@@ -14,8 +15,4 @@ class Learner(ThreeTokenLearner):
 
     def make_backbone(self) -> Backbone:
         """GPT-2 blocks: causal attention, then a network of four times the width."""
-        options = self.options
-        return Backbone(
-            options["layers"], options["embedding_dim"], mixer="attention", arrangement="post",
-            heads=options["heads"], dropout=options["dropout"], activation=options["activation"],
-        )  # fmt: skip
+        return transformer(self.options, self.options["layers"])

@@ -18,18 +18,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bench.datasets.trajectories import Trajectories
-from bench.methods.base import Batch, Learner
+from bench.methods.base import Batch
+from bench.methods.normalised import NormalisedLearner
+from bench.nn.perceptron import Perceptron
 
 Floats = NDArray[np.float32]
 
 
-def perceptron(inputs: int, outputs: int, options: dict[str, Any]) -> nn.Sequential:
+def perceptron(inputs: int, outputs: int, options: dict[str, Any]) -> Perceptron:
     """(..., inputs) to (..., outputs), through `hidden_layers` layers of `hidden_dim` units."""
-    layers: list[nn.Module] = []
-    for _ in range(options["hidden_layers"]):
-        layers += [nn.Linear(inputs, options["hidden_dim"]), nn.ReLU(), nn.Dropout(options["dropout"])]
-        inputs = options["hidden_dim"]
-    return nn.Sequential(*layers, nn.Linear(inputs, outputs))
+    hidden = [options["hidden_dim"]] * options["hidden_layers"]
+    return Perceptron([inputs, *hidden, outputs], nn.ReLU, options["dropout"])
 
 
 def make_actor(options: dict[str, Any]) -> nn.Sequential:
@@ -58,43 +57,27 @@ class FeedForwardPolicy:
 
     def act(self, states: Floats, returns: Floats, alive: NDArray[np.bool_]) -> Floats:
         """(episodes, A) actions of states (episodes, S); the return asked for is ignored."""
-        normalised = torch.from_numpy(self.learner.normalise(states))
-        actions: Floats = self.learner.model(states=normalised).numpy()
+        normalised = torch.from_numpy(self.learner.normalise(states)).to(self.learner.device)
+        actions: Floats = self.learner.model(states=normalised).cpu().numpy()
         return actions
 
 
-class FeedForwardLearner(Learner):
+class FeedForwardLearner(NormalisedLearner):
     """A method that learns from single transitions; sub-classes give the loss."""
 
     model: FeedForwardModel
 
     def __init__(self, options: dict[str, Any]) -> None:
-        super().__init__(options)
+        super().__init__(options, options["observation_dim"])
         self.model = self.make_model()
-        self.mean = np.zeros(options["observation_dim"], np.float32)
-        self.std = np.ones(options["observation_dim"], np.float32)
 
     def make_model(self) -> FeedForwardModel:
         """The networks, freshly initialised."""
         return FeedForwardModel(self.options)
 
-    def state(self) -> dict[str, Any]:
-        """The normaliser of the states."""
-        return {"mean": torch.from_numpy(self.mean), "std": torch.from_numpy(self.std)}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take back the normaliser."""
-        self.mean, self.std = state["mean"].numpy(), state["std"].numpy()
-
-    def normalise(self, states: Floats) -> Floats:
-        """Standardise states (..., S)."""
-        normalised: Floats = ((states - self.mean) / self.std).astype(np.float32)
-        return normalised
-
     def prepare(self, dataset: Trajectories) -> None:
         """Take the states' normaliser, and lay out what batches are gathered from."""
-        if self.options["normalise_states"]:
-            self.mean, self.std = dataset.observation_mean, dataset.observation_std
+        self.take_normaliser(dataset)
         self.columns = self.lay_out(dataset)
 
     def lay_out(self, dataset: Trajectories) -> dict[str, Floats]:

@@ -17,7 +17,9 @@ from torch import Tensor, nn
 
 from bench.datasets.histories import Histories
 from bench.datasets.trajectories import Trajectories
-from bench.methods.base import Batch, Learner
+from bench.methods.base import Batch
+from bench.methods.heads import drawn_actions
+from bench.methods.normalised import NormalisedLearner
 from bench.methods.spaces import Space, space_of
 
 Dataset = Histories | Trajectories
@@ -79,6 +81,10 @@ class Packed(NamedTuple):
     actions: Tensor
     rewards: Tensor
     valid: Tensor
+
+    def to(self, device: torch.device) -> Packed:
+        """The same on a device."""
+        return Packed(*(values.to(device) for values in self))
 
 
 def packing(inside: NDArray[np.bool_], right: bool = False) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -196,7 +202,7 @@ class StepEmbedding(nn.Module):
     def before(self, actions: Tensor, rewards: Tensor) -> Tensor:
         """Embedding (B, N, D) of the action and the reward before each step; none before the first."""
         codes = self.space.encode_actions(actions)
-        none = self.space.no_action(len(codes), 1).to(codes.device)
+        none = self.space.no_action(len(codes), 1, device=codes.device)
         earned = torch.cat([torch.zeros_like(rewards[:, :1]), rewards[:, :-1]], dim=1)
         return self.action(torch.cat([none, codes[:, :-1]], dim=1)) + self.reward(earned)
 
@@ -206,14 +212,9 @@ def choose_actions(
 ) -> NDArray[Any]:
     """Actions (rooms,) from logits (rooms, A), at temperature 0 the likeliest; continuous as predicted."""
     if not space.discrete:
-        acted: NDArray[np.float32] = predicted.numpy().copy()
+        acted: NDArray[np.float32] = predicted.cpu().numpy().copy()
         return acted
-    if temperature == 0.0:
-        actions = predicted.argmax(dim=-1)
-    else:
-        probabilities = torch.softmax(predicted.double() / temperature, dim=-1)
-        actions = torch.multinomial(probabilities, 1, generator=generator).squeeze(-1)
-    chosen: NDArray[np.int64] = actions.numpy()
+    chosen: NDArray[np.int64] = drawn_actions(predicted, temperature, generator).cpu().numpy()
     return chosen
 
 
@@ -237,14 +238,12 @@ def random_episodes(
     return Episodes.whole(states, actions, rewards)
 
 
-class InContextLearner(Learner):
+class InContextLearner(NormalisedLearner):
     """A method trained on contexts of whole episodes; sub-classes make batches of them, and give a policy."""
 
     def __init__(self, options: dict[str, Any]) -> None:
-        super().__init__(options)
         self.space = space_of(options)
-        self.mean = np.zeros(self.space.state_dim, np.float32)
-        self.std = np.ones(self.space.state_dim, np.float32)
+        super().__init__(options, self.space.state_dim)
 
     @abstractmethod
     def batch_of(self, episodes: Episodes, generator: np.random.Generator) -> Batch:
@@ -252,23 +251,12 @@ class InContextLearner(Learner):
 
     def prepare(self, dataset: Dataset) -> None:
         """Take the states' normaliser, where the task has one."""
-        if isinstance(dataset, Trajectories) and self.options["normalise_states"]:
-            self.mean, self.std = dataset.observation_mean, dataset.observation_std
-
-    def state(self) -> dict[str, Any]:
-        """The normaliser of the states."""
-        return {"mean": torch.from_numpy(self.mean), "std": torch.from_numpy(self.std)}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take back the normaliser."""
-        self.mean, self.std = state["mean"].numpy(), state["std"].numpy()
+        if isinstance(dataset, Trajectories):
+            self.take_normaliser(dataset)
 
     def normalise(self, states: NDArray[Any]) -> NDArray[Any]:
         """Standardise states (..., S); coordinates of a room stay as they are."""
-        if self.space.room_side:
-            return states
-        normalised: NDArray[np.float32] = ((states - self.mean) / self.std).astype(np.float32)
-        return normalised
+        return states if self.space.room_side else super().normalise(states)
 
     def normalised(self, episodes: Episodes) -> Episodes:
         """The same episodes with standardised states."""

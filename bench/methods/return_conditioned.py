@@ -20,8 +20,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bench.datasets.trajectories import Trajectories
-from bench.methods.base import Batch, Learner
-from bench.methods.decoding import Floats, ReturnConditionedPolicy, StepPolicy, WindowPolicy
+from bench.methods.base import Batch
+from bench.methods.decoding import ReturnConditionedPolicy, StepPolicy, WindowPolicy
+from bench.methods.heads import prediction_head, prediction_loss
+from bench.methods.normalised import NormalisedLearner
 
 
 def interleave(tokens: list[Tensor]) -> Tensor:
@@ -53,7 +55,8 @@ class StepEmbeddings(nn.Module):
 
     def at(self, returns: Tensor, states: Tensor, actions: Tensor, timestep: int) -> list[Tensor]:
         """The same for one step of returns (B, 1), states (B, S) and actions (B, A)."""
-        return self(returns, states, actions, torch.full((len(states),), min(timestep, self.last)))
+        timesteps = torch.full((len(states),), min(timestep, self.last), device=states.device)
+        return self(returns, states, actions, timesteps)
 
     def decision(self, returns: Tensor, states: Tensor, before: Tensor, timestep: int) -> list[Tensor]:
         """Tokens [(B, D)] that are new at a decision: the last action (B, A), then return and state."""
@@ -66,8 +69,7 @@ class StepEmbeddings(nn.Module):
 
 def action_head(options: dict[str, Any]) -> nn.Sequential:
     """From (..., D) to actions in -1 ... 1 (..., A), or to logits (..., A) with `discrete_actions`."""
-    linear = nn.Linear(options["embedding_dim"], options["action_dim"])
-    return nn.Sequential(linear) if options["discrete_actions"] else nn.Sequential(linear, nn.Tanh())
+    return prediction_head(options["embedding_dim"], options["action_dim"], options["discrete_actions"])
 
 
 class ReturnConditionedModel(nn.Module, ABC):
@@ -88,38 +90,22 @@ class ReturnConditionedModel(nn.Module, ABC):
         """The memory before the first of at most `steps` steps."""
 
 
-class ReturnConditionedLearner(Learner):
+class ReturnConditionedLearner(NormalisedLearner):
     """Imitation of actions given the return that followed; sub-classes give the model."""
 
     model: ReturnConditionedModel
 
     def __init__(self, options: dict[str, Any]) -> None:
-        super().__init__(options)
+        super().__init__(options, options["observation_dim"])
         self.model = self.make_model()
-        self.mean = np.zeros(options["observation_dim"], np.float32)
-        self.std = np.ones(options["observation_dim"], np.float32)
 
     @abstractmethod
     def make_model(self) -> ReturnConditionedModel:
         """The model, freshly initialised."""
 
-    def state(self) -> dict[str, Any]:
-        """The normaliser of the states."""
-        return {"mean": torch.from_numpy(self.mean), "std": torch.from_numpy(self.std)}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take back the normaliser."""
-        self.mean, self.std = state["mean"].numpy(), state["std"].numpy()
-
-    def normalise(self, states: Floats) -> Floats:
-        """Standardise states (..., S)."""
-        normalised: Floats = ((states - self.mean) / self.std).astype(np.float32)
-        return normalised
-
     def prepare(self, dataset: Trajectories) -> None:
         """Take the states' normaliser, and lay out what batches are gathered from."""
-        if self.options["normalise_states"]:
-            self.mean, self.std = dataset.observation_mean, dataset.observation_std
+        self.take_normaliser(dataset)
         self.returns_to_go = dataset.returns_to_go() / np.float32(self.options["return_scale"])
         self.normalised = self.normalise(dataset.observations)
 
@@ -198,9 +184,7 @@ class ReturnConditionedLearner(Learner):
         """Mean over real steps: squared error, or cross-entropy of discrete actions (DeMa Section 3.1)."""
         mask = batch["mask"]
         predicted, actions = self.model(**batch)[mask], batch["actions"][mask]
-        if self.options["discrete_actions"]:
-            return nn.functional.cross_entropy(predicted, actions)
-        return nn.functional.mse_loss(predicted, actions)
+        return prediction_loss(predicted, actions, self.options["discrete_actions"])
 
     def policy(
         self, episodes: int, cached: bool = True, generator: torch.Generator | None = None

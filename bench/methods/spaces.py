@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.envs.gridworld import ACTIONS
+from bench.methods.heads import prediction_head, prediction_loss
 
 
 @dataclass(frozen=True)
@@ -43,20 +44,17 @@ class Space:
             return nn.functional.one_hot(actions, self.action_dim + 1).float()
         return nn.functional.pad(actions, (0, 1))
 
-    def no_action(self, *shape: int) -> Tensor:
+    def no_action(self, *shape: int, device: torch.device) -> Tensor:
         """The code (*shape, action_dim + 1) of no action."""
-        return nn.functional.pad(torch.zeros(*shape, self.action_dim), (0, 1), value=1.0)
+        return nn.functional.pad(torch.zeros(*shape, self.action_dim, device=device), (0, 1), value=1.0)
 
-    def head(self, width: int) -> nn.Module:
+    def head(self, width: int) -> nn.Sequential:
         """From hidden states (..., width) to logits, or to a continuous action in [-1, 1]."""
-        linear = nn.Linear(width, self.action_dim)
-        return linear if self.discrete else nn.Sequential(linear, nn.Tanh())
+        return prediction_head(width, self.action_dim, self.discrete)
 
     def loss(self, predicted: Tensor, actions: Tensor) -> Tensor:
         """Mean cross-entropy of actions (n,), or mean squared error of actions (n, action_dim)."""
-        if self.discrete:
-            return nn.functional.cross_entropy(predicted, actions)
-        return nn.functional.mse_loss(predicted, actions)
+        return prediction_loss(predicted, actions, self.discrete)
 
 
 def space_of(options: dict[str, Any]) -> Space:

@@ -100,7 +100,7 @@ class ThreeTokenLearner(ReturnConditionedLearner):
         if self.options["window_start"] != "beginning":
             return None
         if not (cached or self.recurrent):
-            window = self.random_windows(1, fill + 1, generator)
+            window = self.on_device(self.random_windows(1, fill + 1, generator))
             return OnlineWork(lambda: None, lambda: self.model(**window), 1)
         policy = StepPolicy(self, 1, self.options["max_episode_steps"])
         states = generator.standard_normal((1, self.options["observation_dim"]), dtype=np.float32)

@@ -50,8 +50,8 @@ def test_a_run_taken_up_from_a_checkpoint_ends_with_the_same_bytes(suite):
 def test_a_broken_cell_leaves_every_table_and_makes_the_run_fail_by_name(suite):
     suite.edit(
         "bench/methods/ad_mamba.py",
-        "super().__init__(options, backbone",
-        "raise KeyError('broken')\n        super().__init__(options, backbone",
+        "super().__init__(options, mamba",
+        "raise KeyError('broken')\n        super().__init__(options, mamba",
     )
     said = suite.snakemake("all", "--cores", "2", check=False)
     assert suite.exit_code != 0

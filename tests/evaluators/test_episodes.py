@@ -18,7 +18,7 @@ class Countdown:
     """Environments whose episodes last 1, 2, ... steps; states are (environment, step), each step pays 1."""
 
     def __init__(self, count):
-        self.count, self.horizon = count, count
+        self.count = count
 
     def reset(self):
         self.time = 0

@@ -9,34 +9,31 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from method_cases import NEAR, ROOMS, decode, part, some_episodes, tiny_learner, update
 
 from bench.datasets.histories import Histories
 from bench.envs.gridworld import ACTIONS, GridWorld
-from bench.methods import amago
-from bench.methods.amago import Replay, discounted_returns, td_targets
-from bench.methods.base import make_learner
-from bench.methods.in_context import random_episodes
-from bench.spec.cells import defaults
+from bench.methods import amago_policy
+from bench.methods.amago import discounted_returns, td_targets
+from bench.methods.amago_replay import Replay
 
-ROOMS = 3
 TINY = {
     "room_side": 5, "horizon": 7, "context_episodes": 3, "embedding_dim": 16, "layers": 2, "heads": 4,
     "head_dim": 8, "critics": 2, "dropout": 0.0, "batch_size": 4, "collect_rooms": 6, "collect_every": 2,
     "replay_size": 16, "updates": 20,
 }  # fmt: skip
-NEAR = {"rtol": 1e-4, "atol": 2e-5}
 
 
 def make(**changes):
-    """A tiny learner whose weights are far enough from their start for every input to matter."""
-    torch.manual_seed(0)
-    learner = make_learner("amago", defaults("darkroom", "amago") | TINY | changes)
-    with torch.no_grad():
-        for parameter in learner.model.parameters():
-            parameter.add_(0.2 * torch.randn_like(parameter))
+    """A tiny learner that knows its training tasks."""
+    learner = tiny_learner("darkroom", "amago", TINY, **changes)
     learner.prepare(histories())
-    learner.model.eval()
     return learner
+
+
+def updates(learner, generator, optimiser, count):
+    """Loss of each of `count` gradient updates."""
+    return [update(learner, histories(), optimiser, generator) for _ in range(count)]
 
 
 def histories():
@@ -49,14 +46,6 @@ def histories():
         np.array([[0, 0], [2, 3], [4, 1], [3, 3], [1, 2]]),
         np.array([[4, 4]]),
     )
-
-
-def some_episodes(learner, count):
-    return random_episodes(learner.options, ROOMS, count, np.random.default_rng(0))
-
-
-def part(episodes, which):
-    return episodes.take(np.tile(np.array(which, dtype=np.int64), (ROOMS, 1)))
 
 
 def test_targets_of_a_hand_made_meta_episode():
@@ -143,34 +132,46 @@ def test_a_new_unit_of_the_values_leaves_them_what_they_are_in_reward():
         torch.testing.assert_close(30.0 + 4.0 * critics(hidden), before, **NEAR)
 
 
-def decode(monkeypatch, learner, past, current):
-    """Logits (ROOMS, horizon, ACTIONS) of the policy while it is made to take the actions of `current`."""
-    seen = []
-
-    def forced(logits, space, temperature, generator):
-        seen.append(logits)
-        return current.actions[:, 0, len(seen) - 1]
-
-    monkeypatch.setattr(amago, "choose_actions", forced)
-    policy, noise = learner.policy(ROOMS), torch.Generator()
-    with torch.no_grad():
-        policy.begin(past)
-        for t in range(learner.options["horizon"]):
-            policy.act(current.states[:, 0, t], 1.0, noise)
-            policy.observe(current.rewards[:, 0, t])
-    return torch.stack(seen, dim=1)
-
-
 @pytest.mark.parametrize("position_embedding", [False, True])
 @pytest.mark.parametrize(("past", "read"), [([], []), ([1], [1]), ([3, 2, 1], [2, 1])])
 def test_it_decodes_step_by_step_what_it_computes_at_once(monkeypatch, past, read, position_embedding):
     learner = make(position_embedding=position_embedding)
     episodes = some_episodes(learner, 5)
-    decoded = decode(monkeypatch, learner, part(episodes, past), part(episodes, [4]))
+    decoded = decode(amago_policy, monkeypatch, learner, part(episodes, past), part(episodes, [4]))
     with torch.no_grad():
         logits, _, _ = learner.model(**learner._batch(part(episodes, [*read, 4])))
     torch.testing.assert_close(decoded, logits[:, -7:], **NEAR)
     assert decoded.std(dim=(0, 1)).min() > 0.01, "what was seen matters"
+
+
+@pytest.mark.parametrize("position_embedding", [False, True])
+def test_reading_the_past_at_once_is_reading_it_token_by_token(monkeypatch, position_embedding):
+    learner = make(position_embedding=position_embedding, context_order="time")
+    episodes, steps = some_episodes(learner, 2), range(learner.options["horizon"])
+    logits, taken = [], iter([episodes.actions[:, episode, t] for episode in (0, 1) for t in steps])
+
+    def forced(predicted, space, temperature, generator):
+        logits.append(predicted)
+        return next(taken, episodes.actions[:, 0, 0])
+
+    monkeypatch.setattr(amago_policy, "choose_actions", forced)
+    at_once, stepped = learner.policy(ROOMS), learner.policy(ROOMS)
+    with torch.no_grad():
+        stepped.restart()
+        for episode in (0, 1):
+            stepped.next_episode()
+            for t in steps:
+                stepped.act(episodes.states[:, episode, t], 1.0, torch.Generator())
+                stepped.observe(episodes.rewards[:, episode, t])
+        at_once.begin(episodes)
+        stepped.next_episode()
+        for one, other in zip(at_once.states, stepped.states, strict=True):
+            assert one.position == other.position == 14
+            torch.testing.assert_close(one.keys, other.keys, **NEAR)
+            torch.testing.assert_close(one.values, other.values, **NEAR)
+        for policy in (at_once, stepped):
+            policy.act(episodes.states[:, 0, 0], 1.0, torch.Generator())
+    torch.testing.assert_close(logits[-2], logits[-1], **NEAR)
 
 
 def test_actor_and_critics_never_see_the_action_they_judge_nor_what_came_of_it():
@@ -215,7 +216,7 @@ def test_what_is_collected_is_what_the_trained_pass_would_have_done(monkeypatch)
         seen.append(logits)
         return logits.argmax(dim=-1).numpy()
 
-    monkeypatch.setattr(amago, "choose_actions", likeliest)
+    monkeypatch.setattr(amago_policy, "choose_actions", likeliest)
     learner._collect(np.random.default_rng(0))
     kept = learner.replay.draw(1, np.random.default_rng(0))
     batch = learner._batch(kept)
@@ -260,18 +261,6 @@ def test_experience_of_both_kinds_shares_a_batch():
     assert all(set(context) <= own for context in rows[:3])
     assert all(set(context) <= known for context in rows[3:])
     assert not any(set(context) <= own for context in rows[3:])
-
-
-def updates(learner, generator, optimiser, count):
-    """Loss of each of `count` gradient updates."""
-    losses = []
-    for _ in range(count):
-        loss = learner.loss(learner.batch(histories(), generator))
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        losses.append(loss.item())
-    return losses
 
 
 @pytest.mark.parametrize("experience", ["own", "histories", "both"])

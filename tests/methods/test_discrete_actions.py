@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from method_cases import NEAR, tiny_learner, update
 
 from bench.datasets.tmaze import load, make
 from bench.envs.tmaze import TMaze
@@ -14,22 +15,13 @@ from bench.methods.base import make_learner
 from bench.spec.cells import defaults
 
 TASK = "tmaze-passive-10"
-NEAR = {"rtol": 1e-4, "atol": 2e-5}
 TINY = {"embedding_dim": 16, "d_model": 16, "layers": 2, "dropout": 0.0, "context_length": 11}
 METHODS = [("dt", {}), ("dm", {}), ("lstm", {}), ("dema", {}), ("dema", {"mode": "recurrent"})]
 
 
 def learner_of(method, task=TASK, **changes):
-    """A tiny learner whose weights are far enough from their start for every input to matter."""
-    torch.manual_seed(0)
-    options = defaults(task, method)
-    options |= {key: value for key, value in TINY.items() if key in options} | changes
-    learner = make_learner(method, options)
-    with torch.no_grad():
-        for parameter in learner.model.parameters():
-            parameter.add_(0.2 * torch.randn_like(parameter))
-    learner.model.eval()
-    return learner
+    """A tiny learner in a T-maze."""
+    return tiny_learner(task, method, TINY, **changes)
 
 
 def episodes(folder, task=TASK, **changes):
@@ -197,11 +189,7 @@ def test_a_decision_transformer_learns_to_remember_ten_steps(tmp_path):
     generator = np.random.default_rng(0)
     learner.model.train()
     for _ in range(300):
-        loss = learner.loss(learner.batch(dataset, generator))
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(learner.model.parameters(), 0.25)
-        optimiser.step()
+        update(learner, dataset, optimiser, generator, clip=0.25)
     learner.model.eval()
     after = {metric: value for metric, _, value in evaluate(learner, options, TASK, 0, {})}
     assert before["solved"] < 1.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from method_cases import update
 
 from bench.datasets import tmaze
 from bench.evaluators.in_context_tmaze import evaluate
@@ -38,8 +39,6 @@ def test_dmh_learns_to_turn_to_the_side_it_was_told_ten_steps_before(tmp_path):
     optimiser = torch.optim.AdamW(learner.model.parameters(), lr=2e-3)
     learner.model.train()
     for _ in range(250):
-        optimiser.zero_grad()
-        learner.loss(learner.batch(dataset, generator)).backward()
-        optimiser.step()
+        update(learner, dataset, optimiser, generator)
     rows = {name: value for name, _, value in evaluate(learner, options, "tmaze-passive-10", 0, {})}
     assert (rows["return"], rows["solved"]) == (1.0, 1.0)

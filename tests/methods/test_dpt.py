@@ -5,17 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from method_cases import NEAR, ROOMS, part, some_episodes, tiny_learner
 
 from bench.datasets.histories import Histories
 from bench.envs.gridworld import ACTIONS
 from bench.envs.gridworld_oracle import action_labels, optimal_actions
 from bench.methods import dpt
-from bench.methods.base import make_learner
 from bench.methods.dpt import transition_tensors
-from bench.methods.in_context import Episodes, random_episodes
-from bench.spec.cells import defaults
+from bench.methods.in_context import Episodes
 
-ROOMS = 3
 TINY = {
     "room_side": 5,
     "horizon": 7,
@@ -25,27 +23,12 @@ TINY = {
     "batch_size": 40,
     "history_share": 1.0,
 }
-NEAR = {"rtol": 1e-4, "atol": 2e-5}
 MEMORY = {"world": "dark-key-to-door", "reward_memory": True}
 
 
 def make(**changes):
-    """A tiny learner whose weights are far enough from their start for every input to matter."""
-    torch.manual_seed(0)
-    learner = make_learner("dpt", defaults("darkroom", "dpt") | TINY | changes)
-    with torch.no_grad():
-        for parameter in learner.model.parameters():
-            parameter.add_(0.2 * torch.randn_like(parameter))
-    learner.model.eval()
-    return learner
-
-
-def some_episodes(learner, count, rooms=ROOMS):
-    return random_episodes(learner.options, rooms, count, np.random.default_rng(0))
-
-
-def part(episodes, which):
-    return episodes.take(np.tile(np.array(which, dtype=np.int64), (len(episodes.actions), 1)))
+    """A tiny learner in a dark room."""
+    return tiny_learner("darkroom", "dpt", TINY, **changes)
 
 
 def batch_of(learner, episodes, query, rewarded=None):

@@ -1,63 +1,21 @@
-"""Behaviour cloning, TD3 and TD3+BC: what they learn from, whom each loss reaches, and when."""
+"""Behaviour cloning, and what all feed-forward methods do alike: states, policies, and what is counted."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
+from feed_forward_cases import episode, make, some_trajectories
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
+from method_cases import update
 
 from bench.counting import macs, macs_by_torch, parameters
 from bench.datasets.trajectories import Trajectories, Trajectory
-from bench.methods.actor_critic import successors
 from bench.methods.base import make_learner
 from bench.methods.bc_10 import best_trajectories
-from bench.spec.cells import defaults
 
 FEED_FORWARD = ["bc", "bc-10", "td3", "td3-bc"]
-TINY = {"observation_dim": 2, "action_dim": 1, "hidden_dim": 8, "batch_size": 16}
-NEAR = {"rtol": 1e-5, "atol": 1e-6}
-
-
-def make(method, **changes):
-    """A small learner of two numbers a state and one an action, with the dataset laid out."""
-    torch.manual_seed(0)
-    learner = make_learner(method, defaults("hopper-medium", method) | TINY | changes)
-    learner.prepare(some_trajectories())
-    return learner
-
-
-def episode(length, reward, first=0.0, terminated=True):
-    """An episode whose observations count up from `first`, with the same reward at each step."""
-    seen = first + np.arange(length + 1)
-    observations = np.stack([seen, -seen], axis=1)
-    actions = np.sin(seen[:-1])[:, None]
-    return Trajectory.whole(observations, actions, np.full(length, reward), terminated)
-
-
-def some_trajectories():
-    """Four episodes with returns 6, 20, 5 and 12; the last one was cut."""
-    return Trajectories.from_episodes(
-        [episode(3, 2.0), episode(4, 5.0, 10), episode(5, 1.0, 20), episode(4, 3.0, 30, terminated=False)]
-    )
-
-
-def update(learner, optimiser, generator):
-    """One update as `bench.train` makes it."""
-    loss = learner.loss(learner.batch(some_trajectories(), generator))
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    optimiser.step()
-
-
-def copy_of(module):
-    return [parameter.detach().clone() for parameter in module.parameters()]
-
-
-def same(first, second):
-    return all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
 
 
 # Best trajectories
@@ -110,13 +68,7 @@ def test_cloning_of_a_linear_policy_ends_near_no_loss():
     learner = make("bc", hidden_dim=32, batch_size=64)
     learner.prepare(data)
     optimiser = torch.optim.AdamW(learner.model.parameters(), lr=3e-3, weight_decay=0.0)
-    losses = []
-    for _ in range(400):
-        loss = learner.loss(learner.batch(data, generator))
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        losses.append(loss.item())
+    losses = [update(learner, data, optimiser, generator) for _ in range(400)]
     assert losses[0] > 0.05
     assert np.mean(losses[-20:]) < 2e-3
     with torch.no_grad():
@@ -148,189 +100,6 @@ def test_policies_normalise_as_in_training_stay_in_bounds_and_ignore_returns(met
     assert np.abs(wanted).max() <= 1.0
 
 
-# TD3's critics
-
-
-def test_successors_are_the_next_rows_and_final_observations_at_the_ends():
-    data = some_trajectories()
-    for index, trajectory in enumerate(data):
-        rows = slice(data.starts[index], data.starts[index + 1])
-        wanted = [*trajectory.observations[1:], trajectory.final_observation]
-        np.testing.assert_array_equal(successors(data)[rows], wanted)
-
-
-def test_batches_pair_each_transition_with_its_own_successor_and_end():
-    learner = make("td3", normalise_states=False, batch_size=200)
-    batch = learner.batch(some_trajectories(), np.random.default_rng(0))
-    torch.testing.assert_close(batch["following"] - batch["states"], torch.tensor([1.0, -1.0]).expand(200, 2))
-    ends = {
-        state
-        for state, over in zip(batch["states"][:, 0].tolist(), batch["terminations"], strict=True)
-        if over
-    }
-    assert ends == {2.0, 13.0, 24.0}, "the episode that was cut at 33 did not terminate"
-    assert {33.0, 30.0} <= set(batch["states"][:, 0].tolist())
-    rewards = dict(zip(batch["states"][:, 0].tolist(), batch["rewards"].tolist(), strict=True))
-    assert (rewards[0.0], rewards[10.0], rewards[24.0]) == (2.0, 5.0, 1.0), "rewards are not scaled"
-
-
-class Said(nn.Module):
-    """A network that answers by a function of its input."""
-
-    def __init__(self, answer):
-        super().__init__()
-        self.answer = answer
-
-    def forward(self, x):
-        return self.answer(x)
-
-
-def test_targets_of_a_hand_made_batch():
-    learner = make("td3", value_discount=0.5)
-    # The slow actor says 0.9, 0.9, 0.9 and -0.5; critics see (state, state, action).
-    learner.model.slow_actor = Said(lambda states: states[:, :1])
-    learner.model.slow_critics = nn.ModuleList(
-        [Said(lambda pairs: 10 * pairs[:, 2:]), Said(lambda pairs: pairs[:, 1:2])]
-    )
-    batch = {
-        "following": torch.tensor([[0.9, 100.0], [0.9, 4.0], [0.9, 100.0], [-0.5, 100.0]]),
-        "noise": torch.tensor([[0.5], [0.0], [0.0], [0.25]]),
-        "rewards": torch.tensor([1.0, 2.0, 3.0, 4.0]),
-        "terminations": torch.tensor([0.0, 0.0, 1.0, 0.0]),
-    }
-    wanted = [
-        1 + 0.5 * 10,  # 0.9 + 0.5 is cut at the bound of actions
-        2 + 0.5 * 4,  # the second critic is the smaller
-        3,  # nothing comes after a termination
-        4 + 0.5 * 10 * -0.25,
-    ]
-    torch.testing.assert_close(learner.targets(batch), torch.tensor(wanted))
-    # Both critics, not the smaller alone, are drawn to the targets.
-    learner.model.critics = nn.ModuleList(
-        [Said(lambda pairs: 0 * pairs[:, :1]), Said(lambda pairs: pairs[:, :1])]
-    )
-    known = batch | {"states": torch.tensor([[1.0, 0.0]]).expand(4, 2), "actions": torch.zeros(4, 1)}
-    errors = [np.square(wanted).mean(), np.square(np.array(wanted) - 1).mean()]
-    assert learner.critic_loss(known).item() == pytest.approx(sum(errors))
-
-
-@pytest.mark.parametrize("method", ["td3", "td3-bc"])
-def test_noise_has_its_deviation_and_is_cut(method):
-    learner = make(method, policy_noise=0.2, noise_clip=0.5, batch_size=20_000)
-    noise = learner.batch(some_trajectories(), np.random.default_rng(0))["noise"]
-    assert noise.abs().max().item() == pytest.approx(0.5)
-    assert noise.std().item() == pytest.approx(0.2, rel=0.03)
-    assert 0.003 < (noise.abs() > 0.4999).float().mean().item() < 0.03, "2.5 deviations are rarely passed"
-    silent = make(method, policy_noise=0.0).batch(some_trajectories(), np.random.default_rng(0))
-    assert not silent["noise"].any()
-
-
-# Who is updated, and when
-
-
-@pytest.mark.parametrize("method", ["td3", "td3-bc"])
-def test_each_loss_reaches_its_own_networks_alone(method):
-    learner = make(method)
-    batch = learner.batch(some_trajectories(), np.random.default_rng(0))
-    model = learner.model
-
-    def reached():
-        names = {
-            name.split(".")[0] for name, p in model.named_parameters() if p.grad is not None and p.grad.any()
-        }
-        model.zero_grad(set_to_none=True)
-        return names
-
-    learner.actor_loss(batch).backward()
-    assert reached() == {"actor"}
-    learner.critic_loss(batch).backward()
-    assert reached() == {"critics"}
-
-
-@pytest.mark.parametrize("method", ["td3", "td3-bc"])
-def test_the_joint_gradient_is_that_of_both_losses(method):
-    learner = make(method, policy_delay=1)
-    batch = learner.batch(some_trajectories(), np.random.default_rng(0))
-    learner.loss(batch).backward()
-    joint = {name: p.grad.clone() for name, p in learner.model.named_parameters() if p.grad is not None}
-    for network, loss in (("actor", learner.actor_loss), ("critics", learner.critic_loss)):
-        learner.model.zero_grad(set_to_none=True)
-        loss(batch).backward()
-        for name, parameter in learner.model.named_parameters():
-            if name.split(".")[0] == network:
-                torch.testing.assert_close(parameter.grad, joint[name], rtol=0, atol=0)
-
-
-@pytest.mark.parametrize("method", ["td3", "td3-bc"])
-def test_actor_and_slow_copies_move_at_every_third_update(method):
-    learner = make(method, policy_delay=3, target_update=0.25)
-    model, generator = learner.model, np.random.default_rng(0)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0.1)
-    moved = []
-    for _ in range(7):
-        actor, critics = copy_of(model.actor), copy_of(model.critics)
-        slow = copy_of(model.slow_actor), copy_of(model.slow_critics)
-        update(learner, optimiser, generator)
-        assert not same(critics, copy_of(model.critics))
-        moved.append((
-            not same(actor, copy_of(model.actor)),
-            not same(slow[0], copy_of(model.slow_actor)),
-            not same(slow[1], copy_of(model.slow_critics)),
-        ))  # fmt: skip
-    # The slow copies follow the third update before the fourth draws, and the sixth before the seventh.
-    assert [actor for actor, _, _ in moved] == [False, False, True, False, False, True, False]
-    for slow in (1, 2):
-        assert [which[slow] for which in moved] == [False, False, False, True, False, False, True]
-
-
-@given(st.floats(0.0, 1.0))
-def test_slow_copies_move_by_their_share_of_the_way(share):
-    model = make("td3").model
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(torch.randn_like(parameter))
-    fast = copy_of(model.actor) + copy_of(model.critics)
-    slow = copy_of(model.slow_actor) + copy_of(model.slow_critics)
-    model.follow(share)
-    after = copy_of(model.slow_actor) + copy_of(model.slow_critics)
-    for new, old, ahead in zip(after, slow, fast, strict=True):
-        torch.testing.assert_close(new, (1 - share) * old + share * ahead, **NEAR)
-    assert same(fast, copy_of(model.actor) + copy_of(model.critics))
-
-
-# The actors
-
-
-def fixed_values(learner):
-    """A first critic that says the action minus 4, and an actor that says half its first number."""
-    learner.model.critics[0] = Said(lambda pairs: pairs[:, 2:] - 4)
-    learner.model.actor = Said(lambda states: states[:, :1] / 2)
-    return {"states": torch.tensor([[1.0, 0.0], [-1.0, 0.0]]), "actions": torch.tensor([[0.0], [1.0]])}
-
-
-def test_td3_climbs_the_value_of_its_own_actions():
-    learner = make("td3")
-    assert learner.actor_loss(fixed_values(learner)).item() == pytest.approx(4.0)
-
-
-def test_td3_bc_weighs_the_value_by_its_own_size():
-    learner = make("td3-bc", value_weight=2.5)
-    # Actions 0.5 and -0.5 are worth -3.5 and -4.5, 4 on average without the sign.
-    wanted = -2.5 / 4 * -4 + (0.5**2 + 1.5**2) / 2
-    assert learner.actor_loss(fixed_values(learner)).item() == pytest.approx(wanted)
-
-
-def test_no_gradient_passes_through_the_weight_of_the_value():
-    learner = make("td3-bc", value_weight=2.5)
-    batch = fixed_values(learner)
-    acted = torch.tensor([[0.5], [-0.5]], requires_grad=True)
-    learner.model.actor = Said(lambda states: acted)
-    learner.actor_loss(batch).backward()
-    # d/da of -lambda mean(a - 4) + mean((a - b)^2), lambda 2.5 / 4 being a constant.
-    wanted = -2.5 / 4 / 2 + torch.tensor([[0.5], [-1.5]])
-    torch.testing.assert_close(acted.grad, wanted)
-
-
 # What is counted
 
 
@@ -343,10 +112,3 @@ def test_a_forward_pass_is_counted_as_that_of_the_actor(method):
     assert learner.loss(batch).isfinite()
     actor, critic = (inputs * 32 + 32 + 2 * (32 * 32 + 32) + 32 + 1 for inputs in (2, 3))
     assert parameters(learner.model) == (actor + 2 * critic if method.startswith("td3") else actor)
-
-
-def test_dropout_thins_no_slow_copy():
-    model = make("td3", dropout=0.5).model.train()
-    pairs = torch.randn(64, 3)
-    for critics, alike in ((model.critics, False), (model.slow_critics, True)):
-        assert torch.equal(critics[0](pairs), critics[0](pairs)) == alike

@@ -2,73 +2,17 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from in_context_cases import history, make, of_lengths, steps_of
+from method_cases import NEAR, ROOMS, decode, part
 
 from bench.datasets.histories import Histories
 from bench.envs.gridworld import ACTIONS
 from bench.methods import ad, dmh
-from bench.methods.base import make_learner
-from bench.methods.dmh_blocks import Blocks, valuable_states
-from bench.methods.in_context import Episodes, choose_actions, draw_contexts, random_episodes
+from bench.methods.in_context import Episodes, choose_actions, draw_contexts
 from bench.methods.spaces import space_of
-from bench.spec.cells import defaults
-
-ROOMS = 3
-TINY = {
-    "room_side": 5, "horizon": 7, "context_episodes": 3, "embedding_dim": 16, "layers": 2, "mamba_layers": 2,
-    "transformer_layers": 2, "heads": 4, "steps_per_subgoal": 3, "subgoal": "mean",
-}  # fmt: skip
-NEAR = {"rtol": 1e-4, "atol": 2e-5}
-
-
-def make(method, **changes):
-    """A tiny learner whose weights are far enough from their start for every input to matter."""
-    torch.manual_seed(0)
-    options = defaults("darkroom", method)
-    options |= {key: value for key, value in TINY.items() if key in options} | changes
-    learner = make_learner(method, options)
-    with torch.no_grad():
-        for parameter in learner.model.parameters():
-            parameter.add_(0.2 * torch.randn_like(parameter))
-    learner.model.eval()
-    return learner
-
-
-def history(options, episodes):
-    """Episodes (ROOMS, episodes, ...) with random content, episode e of return e."""
-    generator = np.random.default_rng(0)
-    made = random_episodes(options, ROOMS, episodes, generator)
-    order = generator.permuted(np.tile(np.arange(options["horizon"]), (ROOMS, episodes, 1)), axis=2)
-    made.rewards = (order < np.arange(episodes)[None, :, None]).astype(np.float32)
-    return made
-
-
-def decode(module, monkeypatch, learner, past, current, rooms=ROOMS):
-    """Logits (ROOMS, horizon, ACTIONS) of the policy while it is made to take the actions of `current`."""
-    seen = []
-
-    def forced(logits, space, temperature, generator):
-        seen.append(logits)
-        return current.actions[:, 0, len(seen) - 1]
-
-    monkeypatch.setattr(module, "choose_actions", forced)
-    policy, noise = learner.policy(rooms), torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        policy.begin(past)
-        for t in range(learner.options["horizon"]):
-            policy.act(current.states[:, 0, t], 1.0, noise)
-            policy.observe(current.rewards[:, 0, t])
-    return torch.stack(seen, dim=1)
-
-
-def part(episodes, which):
-    return episodes.take(np.tile(np.array(which, dtype=np.int64), (ROOMS, 1)))
 
 
 def trained_logits(learner, episodes):
@@ -160,48 +104,6 @@ def test_dmh_never_sees_the_action_it_predicts(local_tokens):
     assert (before[:, 2] - after[:, 2]).abs().max() > 1e-3
 
 
-def steps_of(predicted, inside):
-    """Predictions (real steps, A) back in their blocks (S, c, A), zero at padding."""
-    laid = predicted.new_zeros(*inside.shape, predicted.shape[-1])
-    laid[inside] = predicted[: int(inside.sum())]
-    return laid
-
-
-def of_lengths(options, lengths):
-    """Random episodes of the given lengths (ROOMS, E); padding holds what no test may depend on."""
-    made = random_episodes(options, ROOMS, len(lengths[0]), np.random.default_rng(5))
-    return Episodes(made.states, made.actions, made.rewards, np.array(lengths))
-
-
-@pytest.mark.parametrize("lengths", [[[6, 6]] * ROOMS, [[7, 7]] * ROOMS, [[2, 5], [7, 1], [3, 6]]])
-def test_triples_tell_what_happened_in_each_block(lengths):
-    steps, side = 3, 5
-    episodes = of_lengths({"horizon": 7, "room_side": side}, lengths)
-    triples, valid, place = Blocks(episodes, steps).triples()
-    for room in range(ROOMS):
-        expected = sum(-(-length // steps) + 1 for length in lengths[room])
-        assert valid[room].tolist() == [number < expected for number in range(valid.shape[1])]
-        for episode, length in enumerate(lengths[room]):
-            blocks = -(-length // steps)
-            for number in range(blocks + 1):
-                at = place[room, episode, number]
-                first, last = max(number - 1, 0) * steps, min(number * steps, length)
-                assert (
-                    triples["triple_states"][room, at].tolist()
-                    == episodes.states[room, episode, last].tolist()
-                )
-                earned = episodes.rewards[room, episode, first:last]
-                assert triples["triple_sums"][room, at] == earned.sum()
-                assert triples["triple_completed"][room, at] == (number == blocks)
-                if number == 0:
-                    assert triples["passed_rewards"][room, at].isnan().all(), "no block lies before the first"
-                    continue
-                assert triples["passed_rewards"][room, at, : len(earned)].tolist() == earned.tolist()
-                assert not triples["passed_rewards"][room, at, len(earned) :].any(), "padding earns nothing"
-                reached = episodes.states[room, episode, first + 1 : last + 1]
-                assert triples["passed_states"][room, at, : len(earned)].tolist() == reached.tolist()
-
-
 @pytest.mark.parametrize("method", ["ad-transformer", "ad-mamba", "dmh"])
 def test_padding_behind_an_episode_changes_nothing(method):
     learner = make(method, dropout=0.0, **({"subgoal": "mean"} if method == "dmh" else {}))
@@ -237,59 +139,6 @@ def test_environments_whose_past_differs_in_length_decode_as_each_alone(monkeypa
         with monkeypatch.context() as patch:
             alone = decode(module, patch, learner, one, now, rooms=1)
         torch.testing.assert_close(alone[0], together[room], **NEAR)
-
-
-def test_valuable_subgoals_add_a_branch_through_a_frozen_map():
-    learner = make("dmh", dropout=0.0)
-    plain = make("dmh", dropout=0.0, valuable_subgoals=False)
-    episodes = history(learner.options, 3)
-    batch = learner.batch_of(episodes, np.random.default_rng(0))
-    with torch.no_grad():
-        both = learner.model(**batch)
-        alone = plain.model(**plain.batch_of(episodes, np.random.default_rng(0)))
-    assert len(both) == 2 * len(alone)
-    torch.testing.assert_close(both[: len(alone)], alone)
-    batch["valuable_states"] = 4 - batch["valuable_states"]
-    with torch.no_grad():
-        moved = learner.model(**batch)
-    torch.testing.assert_close(moved[: len(alone)], alone)
-    assert (moved[len(alone) :] - both[len(alone) :]).abs().max() > 1e-3
-    learner.loss(batch).backward()
-    frozen = {name for name, parameter in learner.model.named_parameters() if parameter.grad is None}
-    assert frozen == {"valuable_map.weight", "valuable_map.bias"}
-
-
-def test_a_share_of_the_blocks_is_trained_and_stays_what_it_is():
-    whole = make("dmh", valuable_subgoals=False)
-    half = make("dmh", valuable_subgoals=False, trained_blocks=0.5)
-    episodes = history(whole.options, 3)
-    all_blocks = whole.batch_of(episodes, np.random.default_rng(0))
-    some = half.batch_of(episodes, np.random.default_rng(0))
-    places = torch.searchsorted(all_blocks["trained"], some["trained"])
-    assert len(some["trained"]) == round(0.5 * ROOMS * 3 * 3)
-    with torch.no_grad():
-        expected = steps_of(whole.model(**all_blocks), all_blocks["inside"])[places]
-        torch.testing.assert_close(steps_of(half.model(**some), some["inside"]), expected)
-
-
-@given(st.data())
-def test_valuable_states_are_those_a_search_finds(data):
-    count, horizon = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 9))
-    steps, reach = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 12))
-    row = st.lists(st.integers(0, 1), min_size=horizon, max_size=horizon)
-    rewards = np.array(data.draw(st.lists(row, min_size=count, max_size=count)), dtype=np.float32)
-    positions = np.arange(count * (horizon + 1) * 2).reshape(count, horizon + 1, 2)
-    starts = np.arange(0, horizon, steps)
-    lengths = np.array(data.draw(st.lists(st.integers(1, horizon), min_size=count, max_size=count)))
-    found = valuable_states(positions, rewards, lengths, starts, reach)
-    for episode in range(count):
-        for number, start in enumerate(starts[starts < lengths[episode]]):
-            best, chosen = Fraction(-1), None
-            for later in range(start + 1, min(start + reach, lengths[episode]) + 1):
-                value = Fraction(int(rewards[episode, start:later].sum()), int(later - start))
-                if value >= best:
-                    best, chosen = value, later
-            np.testing.assert_array_equal(found[episode, number], positions[episode, chosen])
 
 
 def numbered_histories(tasks=5, episodes=30):

@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from method_cases import NEAR, tiny_learner
 
 from bench.datasets.trajectories import Trajectories, Trajectory
-from bench.methods.base import make_learner
 from bench.methods.decoding import StepPolicy, WindowPolicy
-from bench.spec.cells import defaults
 
 LENGTHS = (1, 9, 4, 13, 2)
-NEAR = {"rtol": 1e-4, "atol": 2e-5}
+TINY = {"embedding_dim": 16, "d_model": 16, "layers": 2, "context_length": 5, "dropout": 0.0}
 MODELS = [
     ("dt", {}),
     ("dt", {"position_embedding": False}),
@@ -30,17 +29,8 @@ MODELS = [
 
 
 def make(method, **changes):
-    """A tiny learner on Hopper's shapes, its weights far enough from zero for every input to matter."""
-    torch.manual_seed(0)
-    options = defaults("hopper-medium", method)
-    tiny = {"embedding_dim": 16, "d_model": 16, "layers": 2, "context_length": 5, "dropout": 0.0}
-    options |= {key: value for key, value in tiny.items() if key in options} | changes
-    learner = make_learner(method, options)
-    with torch.no_grad():
-        for parameter in learner.model.parameters():
-            parameter.add_(0.2 * torch.randn_like(parameter))
-    learner.model.eval()
-    return learner
+    """A tiny learner on Hopper's shapes."""
+    return tiny_learner("hopper-medium", method, TINY, **changes)
 
 
 def labelled_dataset():

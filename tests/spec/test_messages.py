@@ -1,10 +1,7 @@
 """A mistake in a file under workflow/ gives one paragraph that names the file, the key and the remedy."""
 
-import shutil
-
 import pytest
 
-import bench.spec.load as load
 from bench.spec.cells import make_cell, parse_slug
 from bench.spec.errors import SpecError
 from bench.spec.jobs import Job
@@ -12,14 +9,10 @@ from bench.spec.load import load_catalogue
 
 
 @pytest.fixture
-def workflow(tmp_path, monkeypatch):
+def workflow(tmp_path, copied_workflow):
     """A copy of workflow/ that is read in its place."""
-    copy = tmp_path / "workflow"
-    shutil.copytree(load.WORKFLOW, copy)
-    monkeypatch.setattr(load, "WORKFLOW", copy)
-    load_catalogue.cache_clear()
-    yield copy
-    load_catalogue.cache_clear()
+    with copied_workflow(tmp_path / "workflow") as copy:
+        yield copy
 
 
 def change(path, old, new):

@@ -1,0 +1,67 @@
+"""What tests of methods share: tiny learners, made-up episodes, and how a policy is made to act."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from bench.methods.base import make_learner
+from bench.methods.in_context import random_episodes
+from bench.spec.cells import defaults
+
+ROOMS = 3
+NEAR = {"rtol": 1e-4, "atol": 2e-5}
+
+
+def tiny_learner(task, method, small, **changes):
+    """A learner whose weights are far enough from their start for every input to matter.
+
+    Of the options `small` those count that the method has; `changes` must be options of it.
+    """
+    torch.manual_seed(0)
+    options = defaults(task, method)
+    options |= {name: value for name, value in small.items() if name in options} | changes
+    learner = make_learner(method, options)
+    with torch.no_grad():
+        for parameter in learner.model.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+    learner.model.eval()
+    return learner
+
+
+def some_episodes(learner, count, rooms=ROOMS):
+    """Episodes (rooms, count, ...) of full length with random content."""
+    return random_episodes(learner.options, rooms, count, np.random.default_rng(0))
+
+
+def part(episodes, which):
+    """The episodes of those numbers, in that order, of every row."""
+    return episodes.take(np.tile(np.array(which, dtype=np.int64), (len(episodes.actions), 1)))
+
+
+def decode(module, monkeypatch, learner, past, current, rooms=ROOMS):
+    """Logits (rooms, horizon, actions) of the policy while it is made to take the actions of `current`."""
+    seen = []
+
+    def forced(logits, space, temperature, generator):
+        seen.append(logits)
+        return current.actions[:, 0, len(seen) - 1]
+
+    monkeypatch.setattr(module, "choose_actions", forced)
+    policy, noise = learner.policy(rooms), torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        policy.begin(past)
+        for t in range(learner.options["horizon"]):
+            policy.act(current.states[:, 0, t], 1.0, noise)
+            policy.observe(current.rewards[:, 0, t])
+    return torch.stack(seen, dim=1)
+
+
+def update(learner, dataset, optimiser, generator, clip=float("inf")):
+    """One gradient update on a batch, the gradient's norm at most `clip`; its loss."""
+    loss = learner.loss(learner.batch(dataset, generator))
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(learner.model.parameters(), clip)
+    optimiser.step()
+    return loss.item()

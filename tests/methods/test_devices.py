@@ -1,0 +1,144 @@
+"""Training, acting and timing on a device that is not the environments': the same numbers, and no mixing."""
+
+from __future__ import annotations
+
+import importlib
+from contextlib import nullcontext
+
+import numpy as np
+import pytest
+import torch
+from method_cases import tiny_learner
+from other_device import OtherDevice, Remote, move
+
+from bench.datasets import tmaze
+from bench.datasets.histories import Histories
+from bench.datasets.trajectories import Trajectories, Trajectory
+from bench.envs.gridworld import ACTIONS
+from bench.spec.built import evaluator_module
+from bench.spec.cells import Cell
+
+SMALL = {
+    "embedding_dim": 16, "d_model": 16, "hidden_dim": 16, "head_dim": 8, "layers": 1, "mamba_layers": 1,
+    "transformer_layers": 1, "heads": 2, "dropout": 0.0, "batch_size": 4, "context_length": 5,
+    "context_episodes": 3, "steps_per_subgoal": 3, "room_side": 5, "horizon": 7, "collect_rooms": 4,
+    "replay_size": 8, "evaluation_environments": 4, "episodes": 2, "evaluation_episodes": 2,
+}  # fmt: skip
+SHORT = {"context_episodes": 2, "max_episode_steps": 200}  # an untrained agent falls before that
+CASES = [
+    *(("hopper-medium", method, {}) for method in ("bc", "td3", "td3-bc", "dt", "dema")),
+    ("hopper-medium", "dema", {"mode": "recurrent", "max_episode_steps": 200}),
+    *(("hopper-medium", method, SHORT) for method in ("ad-transformer", "dmh")),
+    *(("tmaze-passive-10", method, {"context_length": 11}) for method in ("dt", "dm", "lstm")),
+    ("tmaze-passive-10", "dmh", {}),
+    ("darkroom", "ad-transformer", {"step_tokens": "separate"}),
+    ("darkroom", "ad-transformer", {"step_tokens": "merged"}),
+    ("darkroom", "ad-mamba", {"step_tokens": "merged"}),
+    ("darkroom", "dmh", {"long_token": "rich", "local_tokens": "literal"}),
+    ("darkroom", "dmh", {"long_token": "literal", "local_tokens": "merged"}),
+    ("darkroom", "dpt", {"position_embedding": True}),
+    ("darkroom", "amago", {"position_embedding": True}),
+]
+FACTS = {"test_tasks": [[2, 2], [1, 2]], "train_tasks": [[0, 0]]}
+NEAR = {"rtol": 1e-3, "atol": 1e-4}
+PLACES = [
+    "elsewhere",
+    pytest.param("cuda", marks=[
+        pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
+    ]),
+]  # fmt: skip
+
+
+def moved(learner, place):
+    """Take the learner's model to the place; the context in which to work with it."""
+    if place == "elsewhere":
+        move(learner.model)
+        return OtherDevice()
+    learner.model.to(place)
+    return nullcontext()
+
+
+def dataset_of(task, options, folder):
+    """A few episodes of the task."""
+    generator = np.random.default_rng(1)
+    if task == "darkroom":
+        return Histories(
+            generator.integers(5, size=(5, 9, 8, 2)).astype(np.int16),
+            generator.integers(ACTIONS, size=(5, 9, 7)).astype(np.int8),
+            generator.integers(2, size=(5, 9, 7)).astype(np.float32),
+            np.array([[0, 0], [2, 3], [4, 1], [3, 3], [1, 2]]),
+            np.array([[4, 4]]),
+        )
+    if task.startswith("tmaze"):
+        tmaze.make(options, task, folder)
+        return tmaze.load(folder)
+    return Trajectories.from_episodes([
+        Trajectory.whole(
+            generator.normal(size=(length + 1, 11)), generator.uniform(-1, 1, (length, 3)),
+            generator.normal(size=length), terminated=True,
+        )
+        for length in (6, 9, 4, 13, 7)
+    ])  # fmt: skip
+
+
+def values_of(tensor):
+    """What a tensor holds, here."""
+    return tensor.held if isinstance(tensor, Remote) else tensor.cpu()
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(("task", "method", "changes"), CASES)
+def test_an_update_is_the_same_on_another_device(tmp_path, task, method, changes, place):
+    found = []
+    for there in (False, True):
+        learner = tiny_learner(task, method, SMALL, **changes)
+        dataset = dataset_of(task, learner.options, tmp_path)
+        with moved(learner, place) if there else nullcontext():
+            learner.prepare(dataset)
+            loss = learner.loss(learner.on_device(learner.batch(dataset, np.random.default_rng(0))))
+            assert loss.device == learner.device
+            loss.backward()
+            gradients = {
+                name: values_of(parameter.grad)
+                for name, parameter in learner.model.named_parameters()
+                if parameter.grad is not None
+            }
+            found.append((values_of(loss.detach()), gradients))
+    (loss, gradients), (other_loss, other_gradients) = found
+    torch.testing.assert_close(other_loss, loss, **NEAR)
+    assert gradients.keys() == other_gradients.keys()
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(other_gradients[name], gradient, **NEAR)
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(("task", "method", "changes"), CASES)
+def test_a_test_scores_the_same_on_another_device(task, method, changes, place):
+    evaluator = importlib.import_module(evaluator_module(Cell(task, method, ())))
+    scores = []
+    for there in (False, True):
+        learner = tiny_learner(task, method, SMALL, **changes)
+        with moved(learner, place) if there else nullcontext(), torch.no_grad():
+            rows = evaluator.evaluate(learner, learner.options, task, 0, FACTS)
+        scores.append({(metric, index): value for metric, index, value in rows})
+    assert scores[1] == pytest.approx(scores[0], rel=1e-2)
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(("task", "method", "changes"), CASES)
+def test_what_is_timed_runs_on_another_device(task, method, changes, place):
+    learner = tiny_learner(task, method, SMALL, **changes)
+    with moved(learner, place), torch.no_grad():
+        learner.decision(np.random.default_rng(0))()
+        for fill, cached in ((0, True), (8, True), (8, False)):
+            work = learner.online_work(fill, cached, np.random.default_rng(0))
+            if work is not None:
+                work.begin()
+                work.decide()
+
+
+def test_a_tensor_left_behind_is_found_out():
+    model = torch.nn.Linear(3, 2)
+    move(model)
+    with OtherDevice(), pytest.raises(AssertionError, match="are not where the others are"):
+        model(torch.ones(4, 3))
