@@ -1,15 +1,15 @@
-"""Train behaviour policies: `python -m bench.behaviour hopper-medium --steps 307200 --seed 0`.
+"""Train the zoo of behaviour policies: `python -m bench.behaviour hopper --every 102400 --until 1024000`.
 
-One training run gives one policy or a ladder of them, each a snapshot after so many environment steps:
-`python -m bench.behaviour hopper-low hopper-high --steps 100000 --steps 500000`. Run from the repository, the
-command writes where the shipped policies lie, so that a policy is shipped by committing what it wrote.
+One training run gives a ladder of snapshots, `<robot>-<environment steps>`, from the untrained policy to the
+last. Run from the repository, the command writes where the shipped policies lie: those that
+`policies/zoo.yaml` names are shipped by committing them.
 """
 
 from __future__ import annotations
 
 import shlex
+from dataclasses import asdict, fields
 from importlib.metadata import version
-from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,68 +17,59 @@ import typer
 
 from bench.datasets.mujoco import episode_returns
 from bench.datasets.policies import SHIPPED, BehaviourPolicy
-from bench.datasets.ppo import train
+from bench.datasets.ppo import PPOSettings, train
 from bench.spec.errors import SpecError, exit_with_message
 
-ENVIRONMENTS = {"hopper": "Hopper-v5", "halfcheetah": "HalfCheetah-v5", "walker2d": "Walker2d-v5"}
+ROBOTS = {"hopper": "Hopper-v5", "halfcheetah": "HalfCheetah-v5", "walker2d": "Walker2d-v5"}
 PACKAGES = ("torch", "numpy", "gymnasium", "mujoco")
 EPISODES = 20
 EVALUATION_SEED = 0
 
 
 def main(
-    names: Annotated[list[str], typer.Argument(help="Names of the snapshots, each <task>-<quality>.")],
-    steps: Annotated[
-        list[int], typer.Option(help="Environment steps of each snapshot, in the order of NAMES.")
-    ],
+    robot: Annotated[str, typer.Argument(help=f"One of {', '.join(ROBOTS)}.")],
+    until: Annotated[int, typer.Option(min=1, help="Environment steps of the last snapshot.")],
+    every: Annotated[int, typer.Option(min=1, help="Environment steps between two snapshots.")] = 102_400,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the whole training run.")] = 0,
+    setting: Annotated[
+        list[str] | None, typer.Option(help="A setting of PPO other than its default, as name=value.")
+    ] = None,
     output: Annotated[
         Path, typer.Option(help="Folder for the .npz and .json files.", show_default="the shipped policies")
     ] = SHIPPED,
 ) -> None:
-    """Train one PPO run and write a snapshot of it under each of NAMES."""
-    env_id = check_ladder(names, steps)
-    command = shlex.join(
-        [
-            "python",
-            "-m",
-            "bench.behaviour",
-            *names,
-            *(f"--steps={count}" for count in steps),
-            f"--seed={seed}",
-        ]
-    )
-    for name, (done, policy) in zip(names, train(env_id, steps, seed), strict=True):
+    """Train one PPO run and write a snapshot of it after every so many steps."""
+    if robot not in ROBOTS:
+        raise SpecError(f"There is no robot {robot!r}: name one of {', '.join(ROBOTS)}.")
+    changed = sorted(setting or [])
+    settings = read_settings(changed)
+    steps = list(range(0, until + 1, every))
+    options = [f"--until={until}", f"--every={every}", f"--seed={seed}"]
+    options += [f"--setting={change}" for change in changed]
+    command = shlex.join(["python", "-m", "bench.behaviour", robot, *options])
+    for target, (done, policy) in zip(steps, train(ROBOTS[robot], steps, seed, settings), strict=True):
         policy.record.update(describe(policy, done, seed), command=command)
-        weights_file = policy.save(name, output)
+        weights_file = policy.save(f"{robot}-{target:08d}", output)
         scores = ", ".join(
             f"{mode} return {policy.record[mode]['return_mean']} +- {policy.record[mode]['return_std']}"
             for mode in ("deterministic", "stochastic")
         )
-        typer.echo(f"{name}: {done} steps, {scores}, {weights_file}")
+        typer.echo(f"{weights_file}: {done} steps, {scores}")
 
 
-def check_ladder(names: list[str], steps: list[int]) -> str:
-    """The environment id that all `names` share.
-
-    Raises SpecError when names and steps do not pair up, a task is unknown or they are not all of one task,
-    or the steps do not rise.
-    """
-    if len(names) != len(steps) or len(set(names)) != len(names):
-        raise SpecError(
-            f"{len(names)} names ({', '.join(names)}) and {len(steps)} times --steps: name each snapshot "
-            "once and give --steps once for each, in the same order."
-        )
-    tasks = {name.partition("-")[0] for name in names}
-    unknown = sorted(tasks - ENVIRONMENTS.keys())
-    if unknown or len(tasks) > 1:
-        raise SpecError(
-            f"The names {', '.join(names)} must begin with one and the same task, one of "
-            f"{', '.join(ENVIRONMENTS)}. Run the command once for each task."
-        )
-    if any(later <= earlier for earlier, later in pairwise([0, *steps])):
-        raise SpecError(f"The steps {steps} must be positive and rise from snapshot to snapshot.")
-    return ENVIRONMENTS[tasks.pop()]
+def read_settings(changes: list[str]) -> PPOSettings:
+    """PPO's settings with `changes`, each `name=value`; raises SpecError for one that does not exist or parse."""
+    kinds = {field.name: type(field.default) for field in fields(PPOSettings)}
+    values = asdict(PPOSettings())
+    for change in changes:
+        name, _, value = change.partition("=")
+        try:
+            values[name] = kinds[name](value)
+        except (KeyError, ValueError):
+            raise SpecError(
+                f"--setting {change}: write name=value, a name of {', '.join(kinds)} and a number."
+            ) from None
+    return PPOSettings(**values)
 
 
 def describe(policy: BehaviourPolicy, steps: int, seed: int) -> dict[str, Any]:
