@@ -98,7 +98,7 @@ def snapshot_name(robot: str, steps: int) -> str:
 
 
 def read_settings(changes: list[str]) -> PPOSettings:
-    """PPO's settings with `changes`, each `name=value`; raises SpecError for one that does not exist or parse."""
+    """PPO's settings with `changes`, each `name=value`; raises SpecError for an unknown name or no number."""
     kinds = {field.name: type(field.default) for field in fields(PPOSettings)}
     values = asdict(PPOSettings())
     for change in changes:

@@ -1,9 +1,9 @@
 """Behaviour policies: the small networks, shipped with the package, that local datasets are rolled out from.
 
 A name stands for one snapshot of a training run, or for a ladder of them, early ones first. It is two files
-beside this module: `policies/<name>.npz`, the float16 weights and the observation normaliser of each snapshot,
-and `policies/<name>.json`, their records (how each was made, what it scores) and the sha256 of the weights.
-`python -m bench.behaviour` writes both.
+beside this module: `policies/<name>.npz`, the float16 weights and the observation normaliser of each
+snapshot, and `policies/<name>.json`, their records (how each was made, what it scores) and the sha256 of the
+weights. `python -m bench.behaviour` writes both.
 """
 
 from __future__ import annotations

@@ -107,7 +107,7 @@ def test_running_moments_equal_those_of_all_samples() -> None:
         ([*TRAIN[:3], "--output=x", "--setting=epochs=few"], "--setting epochs=few: write name=value"),
         (
             ["ship", "hopper", "--from=nowhere", "--medium=1", "--expert=2"],
-            r"nowhere holds no snapshot of hopper after 1, 2 steps, but after none.*bench.behaviour train hopper",
+            r"nowhere holds no snapshot of hopper after 1, 2 steps, but after none.*train a run with",
         ),
     ],
 )
