@@ -1,89 +1,121 @@
-"""Train behaviour policies: `python -m bench.behaviour hopper-medium --steps 307200 --seed 0`.
+"""Train and ship the behaviour policies that MuJoCo stand-ins are rolled out from.
 
-One training run gives one policy or a ladder of them, each a snapshot after so many environment steps:
-`python -m bench.behaviour hopper-low hopper-high --steps 100000 --steps 500000`. Run from the repository, the
-command writes where the shipped policies lie, so that a policy is shipped by committing what it wrote.
+`python -m bench.behaviour train hopper --until 819200 --every 51200 --output zoo` trains one run and writes a
+snapshot of it after every so many environment steps. `python -m bench.behaviour ship hopper --from zoo
+--medium 307200 --expert 665600` puts three of the four qualities of D4RL together from them: `hopper-medium`
+and `hopper-expert`, a snapshot each, and `hopper-medium-replay`, the ladder of all snapshots up to the medium
+one. It writes where the shipped policies lie; committing what it wrote ships it.
 """
 
 from __future__ import annotations
 
 import shlex
+from dataclasses import asdict, fields
 from importlib.metadata import version
-from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from bench.datasets.mujoco import episode_returns
-from bench.datasets.policies import SHIPPED, BehaviourPolicy
-from bench.datasets.ppo import train
+from bench.datasets.policies import SHIPPED, BehaviourPolicy, load_ladder, save_ladder
+from bench.datasets.ppo import PPOSettings
+from bench.datasets.ppo import train as train_ppo
 from bench.spec.errors import SpecError, exit_with_message
 
-ENVIRONMENTS = {"hopper": "Hopper-v5", "halfcheetah": "HalfCheetah-v5", "walker2d": "Walker2d-v5"}
+ROBOTS = {"hopper": "Hopper-v5", "halfcheetah": "HalfCheetah-v5", "walker2d": "Walker2d-v5"}
 PACKAGES = ("torch", "numpy", "gymnasium", "mujoco")
 EPISODES = 20
 EVALUATION_SEED = 0
 
+app = typer.Typer(no_args_is_help=True, help="Train behaviour policies, and ship them by their quality.")
+Robot = Annotated[str, typer.Argument(help=f"One of {', '.join(ROBOTS)}.")]
 
-def main(
-    names: Annotated[list[str], typer.Argument(help="Names of the snapshots, each <task>-<quality>.")],
-    steps: Annotated[
-        list[int], typer.Option(help="Environment steps of each snapshot, in the order of NAMES.")
-    ],
+
+@app.command()
+def train(
+    robot: Robot,
+    until: Annotated[int, typer.Option(min=1, help="Environment steps of the last snapshot.")],
+    output: Annotated[Path, typer.Option(help="Folder for the snapshots.")],
+    every: Annotated[int, typer.Option(min=1, help="Environment steps between two snapshots.")] = 51_200,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the whole training run.")] = 0,
+    setting: Annotated[
+        list[str] | None, typer.Option(help="A setting of PPO other than its default, as name=value.")
+    ] = None,
+) -> None:
+    """Train one PPO run and write a snapshot after every so many steps, the untrained policy first."""
+    env_id = environment_of(robot)
+    changed = sorted(setting or [])
+    settings = read_settings(changed)
+    command = _command("train", robot, every=every, seed=seed, setting=changed)
+    for done, policy in train_ppo(env_id, list(range(0, until + 1, every)), seed, settings):
+        policy.record.update(describe(policy, done, seed), command=f"{command} --until={done} --output=zoo")
+        weights_file = save_ladder([policy], snapshot_name(robot, done), output, policy.record["command"])
+        typer.echo(f"{weights_file}: {_scores(policy)}")
+
+
+@app.command()
+def ship(
+    robot: Robot,
+    source: Annotated[Path, typer.Option("--from", help="Folder that `train` wrote its snapshots to.")],
+    medium: Annotated[int, typer.Option(min=1, help="Environment steps of the medium snapshot.")],
+    expert: Annotated[int, typer.Option(min=1, help="Environment steps of the expert snapshot.")],
     output: Annotated[
         Path, typer.Option(help="Folder for the .npz and .json files.", show_default="the shipped policies")
     ] = SHIPPED,
 ) -> None:
-    """Train one PPO run and write a snapshot of it under each of NAMES."""
-    env_id = check_ladder(names, steps)
-    command = shlex.join(
-        [
-            "python",
-            "-m",
-            "bench.behaviour",
-            *names,
-            *(f"--steps={count}" for count in steps),
-            f"--seed={seed}",
-        ]
-    )
-    for name, (done, policy) in zip(names, train(env_id, steps, seed), strict=True):
-        policy.record.update(describe(policy, done, seed), command=command)
-        weights_file = policy.save(name, output)
-        scores = ", ".join(
-            f"{mode} return {policy.record[mode]['return_mean']} +- {policy.record[mode]['return_std']}"
-            for mode in ("deterministic", "stochastic")
-        )
-        typer.echo(f"{name}: {done} steps, {scores}, {weights_file}")
-
-
-def check_ladder(names: list[str], steps: list[int]) -> str:
-    """The environment id that all `names` share.
-
-    Raises SpecError when names and steps do not pair up, a task is unknown or they are not all of one task,
-    or the steps do not rise.
-    """
-    if len(names) != len(steps) or len(set(names)) != len(names):
+    """Put together the medium and the expert policy and the replay ladder from snapshots of one run."""
+    environment_of(robot)
+    trained = sorted(int(file.stem.rpartition("-")[2]) for file in source.glob(f"{robot}-*.npz"))
+    absent = [steps for steps in (medium, expert) if steps not in trained]
+    if absent:
         raise SpecError(
-            f"{len(names)} names ({', '.join(names)}) and {len(steps)} times --steps: name each snapshot "
-            "once and give --steps once for each, in the same order."
+            f"{source} holds no snapshot of {robot} after {', '.join(map(str, absent))} steps, but after "
+            f"{', '.join(map(str, trained)) or 'none'}: name some of these, or train a run with "
+            f"`python -m bench.behaviour train {robot}`."
         )
-    tasks = {name.partition("-")[0] for name in names}
-    unknown = sorted(tasks - ENVIRONMENTS.keys())
-    if unknown or len(tasks) > 1:
-        raise SpecError(
-            f"The names {', '.join(names)} must begin with one and the same task, one of "
-            f"{', '.join(ENVIRONMENTS)}. Run the command once for each task."
-        )
-    if any(later <= earlier for earlier, later in pairwise([0, *steps])):
-        raise SpecError(f"The steps {steps} must be positive and rise from snapshot to snapshot.")
-    return ENVIRONMENTS[tasks.pop()]
+    qualities = {
+        "medium": [medium],
+        "medium-replay": [steps for steps in trained if steps <= medium],
+        "expert": [expert],
+    }
+    command = _command("ship", robot, medium=medium, expert=expert) + " --from=zoo"
+    for quality, chosen in qualities.items():
+        ladder = [load_ladder(snapshot_name(robot, steps), source)[0] for steps in chosen]
+        typer.echo(save_ladder(ladder, f"{robot}-{quality}", output, command))
+
+
+def environment_of(robot: str) -> str:
+    """The environment of a robot; raises SpecError for an unknown one."""
+    if robot not in ROBOTS:
+        raise SpecError(f"There is no robot {robot!r}: name one of {', '.join(ROBOTS)}.")
+    return ROBOTS[robot]
+
+
+def snapshot_name(robot: str, steps: int) -> str:
+    """The name of a run's snapshot after so many environment steps."""
+    return f"{robot}-{steps:08d}"
+
+
+def read_settings(changes: list[str]) -> PPOSettings:
+    """PPO's settings with `changes`, each `name=value`; raises SpecError for an unknown name or no number."""
+    kinds = {field.name: type(field.default) for field in fields(PPOSettings)}
+    values = asdict(PPOSettings())
+    for change in changes:
+        name, _, value = change.partition("=")
+        try:
+            values[name] = kinds[name](value)
+        except (KeyError, ValueError):
+            raise SpecError(
+                f"--setting {change}: write name=value, a name of {', '.join(kinds)} and a number."
+            ) from None
+    return PPOSettings(**values)
 
 
 def describe(policy: BehaviourPolicy, steps: int, seed: int) -> dict[str, Any]:
     """The record of a snapshot: how it was made and what it scores over 20 episodes, in both modes."""
     record: dict[str, Any] = {
+        "env_id": policy.env_id,
         "algorithm": "PPO",
         "environment_steps": steps,
         "training_seed": seed,
@@ -99,5 +131,19 @@ def describe(policy: BehaviourPolicy, steps: int, seed: int) -> dict[str, Any]:
     return record
 
 
+def _scores(policy: BehaviourPolicy) -> str:
+    return ", ".join(
+        f"{mode} return {policy.record[mode]['return_mean']} +- {policy.record[mode]['return_std']}"
+        for mode in ("deterministic", "stochastic")
+    )
+
+
+def _command(name: str, robot: str, **options: Any) -> str:
+    parts = ["python", "-m", "bench.behaviour", name, robot]
+    for key, value in options.items():
+        parts += [f"--{key}={item}" for item in (value if isinstance(value, list) else [value])]
+    return shlex.join(parts)
+
+
 if __name__ == "__main__":
-    exit_with_message(lambda: typer.run(main))()
+    exit_with_message(app)()

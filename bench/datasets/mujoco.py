@@ -11,6 +11,7 @@ the trajectories are other ones (of the same distribution).
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.datasets.minari_store import load_minari, save_minari
-from bench.datasets.policies import BehaviourPolicy
+from bench.datasets.policies import BehaviourPolicy, load_ladder
 from bench.datasets.trajectories import Trajectories, Trajectory
 from bench.envs.mujoco import MujocoBatch
 from bench.spec.seeds import stream_seed
@@ -72,27 +73,40 @@ def delay_rewards(trajectories: Trajectories) -> Trajectories:
 def collect(policy_name: str, transitions: int, seed: int, stochastic: bool) -> Trajectories:
     """Exactly `transitions` transitions of the shipped policy `policy_name`, in whole episodes.
 
-    Actions are stored as executed: clipped to the environment's bounds. The last episode is cut where the
-    count is reached and marked as truncated there (unless it ended just then). `stochastic` samples the
-    actions; otherwise they are the policy's means and only the initial states differ between episodes.
+    A ladder of snapshots shares them out evenly, the earliest first, as the replay buffer of its training
+    would hold them. Actions are stored as executed: clipped to the environment's bounds. Each snapshot's last
+    episode is cut where its count is reached and marked as truncated there (unless it ended just then).
+    `stochastic` samples the actions; otherwise they are the policy's means and only the initial states
+    differ between episodes.
 
-    Raises DatasetError for an unknown policy, ValueError for fewer than one transition or a negative seed.
+    Raises DatasetError for an unknown policy, ValueError for fewer transitions than snapshots or a negative
+    seed.
     """
-    if transitions < 1 or seed < 0:
+    ladder = load_ladder(policy_name)
+    if transitions < len(ladder) or seed < 0:
         raise ValueError(
             f"collect({policy_name!r}): transitions is {transitions} and seed is {seed}; "
-            "they must be at least 1 and 0."
+            f"they must be at least {len(ladder)} and 0."
         )
-    policy = BehaviourPolicy.load(policy_name)
-    batch = MujocoBatch(policy.env_id, ENVIRONMENTS)
+    bounds = [transitions * index // len(ladder) for index in range(len(ladder) + 1)]
+    batch = MujocoBatch(ladder[0].env_id, ENVIRONMENTS)
+    episodes: list[Trajectory] = []
+    for policy, (start, end) in zip(ladder, pairwise(bounds), strict=True):
+        episodes += _collect_from(policy, batch, end - start, seed, stochastic, len(episodes))
+    batch.close()
+    return Trajectories.from_episodes(episodes)
+
+
+def _collect_from(
+    policy: BehaviourPolicy, batch: MujocoBatch, transitions: int, seed: int, stochastic: bool, first: int
+) -> list[Trajectory]:
     episodes: list[Trajectory] = []
     missing = transitions
     while missing > 0:
-        round_of_episodes = roll_out(policy, batch, seed, len(episodes), stochastic)
+        round_of_episodes = roll_out(policy, batch, seed, first + len(episodes), stochastic)
         episodes += round_of_episodes
         missing -= sum(len(episode) for episode in round_of_episodes)
-    batch.close()
-    return Trajectories.from_episodes(_cut(episodes, transitions))
+    return _cut(episodes, transitions)
 
 
 def episode_returns(

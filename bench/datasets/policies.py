@@ -1,14 +1,16 @@
 """Behaviour policies: the small networks, shipped with the package, that local datasets are rolled out from.
 
-A policy is two files beside this module: `policies/<name>.npz`, the float16 weights and the observation
-normaliser, and `policies/<name>.json`, its record (how it was made, what it scores, the sha256 of the
-weights). `python -m bench.behaviour` writes both.
+A name stands for one snapshot of a training run, or for a ladder of them, early ones first. It is two files
+beside this module: `policies/<name>.npz`, the float16 weights and the observation normaliser of each
+snapshot, and `policies/<name>.json`, their records (how each was made, what it scores) and the sha256 of the
+weights. `python -m bench.behaviour` writes both.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,8 +29,8 @@ class BehaviourPolicy:
     """A Gaussian policy over normalised observations: two tanh layers, a linear mean, constant deviations.
 
     Shapes: `observation_mean`, `observation_std` (dim,) float32; `weights` three float16 arrays (inputs,
-    outputs) with `biases` (outputs,); `log_std` (action_dim,) float16; `record` is the content of the JSON
-    file.
+    outputs) with `biases` (outputs,); `log_std` (action_dim,) float16; `record` says how
+    the snapshot was made and what it scores.
     """
 
     env_id: str
@@ -38,48 +40,6 @@ class BehaviourPolicy:
     biases: tuple[NDArray[np.float16], ...]
     log_std: NDArray[np.float16]
     record: dict[str, Any]
-
-    @classmethod
-    def load(cls, name: str, folder: Path = SHIPPED) -> BehaviourPolicy:
-        """The policy `name` of `folder` (by default: those shipped with the package).
-
-        Raises UnavailableError for a name that does not ship, DatasetError for an unreadable file or weights
-        that do not have the sha256 their record states.
-        """
-        weights_file, record_file = folder / f"{name}.npz", folder / f"{name}.json"
-        if name not in shipped_policies(folder):
-            names = ", ".join(shipped_policies(folder)) or "none"
-            raise UnavailableError(
-                f"There is no behaviour policy {name!r}. Policies there: {names}. Name one of "
-                f"these, or train it with `python -m bench.behaviour {name} --steps <environment steps>`."
-            )
-        record = _read_record(record_file)
-        _verify(weights_file, record, name)
-        with np.load(weights_file) as arrays:
-            layers = range(sum(key.startswith("weight_") for key in arrays.files))
-            return cls(
-                env_id=record["env_id"],
-                observation_mean=arrays["observation_mean"],
-                observation_std=arrays["observation_std"],
-                weights=tuple(arrays[f"weight_{layer}"] for layer in layers),
-                biases=tuple(arrays[f"bias_{layer}"] for layer in layers),
-                log_std=arrays["log_std"],
-                record=record,
-            )
-
-    def save(self, name: str, folder: Path) -> Path:
-        """Write `<name>.npz` and `<name>.json`, the record with its sha256; returns the first."""
-        folder.mkdir(parents=True, exist_ok=True)
-        weights_file = folder / f"{name}.npz"
-        arrays: dict[str, NDArray[np.floating]] = {
-            f"weight_{layer}": weight for layer, weight in enumerate(self.weights)
-        }
-        arrays |= {f"bias_{layer}": bias for layer, bias in enumerate(self.biases)}
-        arrays |= {"observation_mean": self.observation_mean, "observation_std": self.observation_std}
-        np.savez(weights_file, allow_pickle=False, log_std=self.log_std, **arrays)
-        record = {"name": name, "env_id": self.env_id, **self.record, "sha256": _sha256(weights_file)}
-        (folder / f"{name}.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        return weights_file
 
     def act(
         self, observations: NDArray[np.floating], generator: np.random.Generator | None
@@ -99,6 +59,69 @@ class BehaviourPolicy:
         return actions.astype(np.float32)
 
 
+def load_ladder(name: str, folder: Path = SHIPPED) -> list[BehaviourPolicy]:
+    """The snapshots of `name` in `folder` (by default: those shipped with the package), early ones first.
+
+    Raises UnavailableError for a name that does not ship, DatasetError for an unreadable file or weights that
+    do not have the sha256 their record states.
+    """
+    weights_file, record_file = folder / f"{name}.npz", folder / f"{name}.json"
+    if name not in shipped_policies(folder):
+        names = ", ".join(shipped_policies(folder)) or "none"
+        raise UnavailableError(
+            f"There is no behaviour policy {name!r}. Policies there: {names}. Name one of these, or train "
+            "one with `python -m bench.behaviour train` and ship it with `python -m bench.behaviour ship`."
+        )
+    record = _read_record(record_file)
+    _verify(weights_file, record, name)
+    with np.load(weights_file) as arrays:
+        return [_unpack(arrays, index, described) for index, described in enumerate(record["snapshots"])]
+
+
+def save_ladder(ladder: Sequence[BehaviourPolicy], name: str, folder: Path, command: str) -> Path:
+    """Write the snapshots as `<name>.npz` and `<name>.json`, the records with a sha256; returns the first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    weights_file = folder / f"{name}.npz"
+    arrays = {
+        f"{index}/{key}": array for index, policy in enumerate(ladder) for key, array in _pack(policy).items()
+    }
+    np.savez(weights_file, allow_pickle=False, **arrays)
+    record = {
+        "name": name,
+        "env_id": ladder[0].env_id,
+        "snapshots": [policy.record for policy in ladder],
+        "command": command,
+        "sha256": _sha256(weights_file),
+    }
+    (folder / f"{name}.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return weights_file
+
+
+def _pack(policy: BehaviourPolicy) -> dict[str, NDArray[np.floating]]:
+    arrays: dict[str, NDArray[np.floating]] = {
+        f"weight_{layer}": weight for layer, weight in enumerate(policy.weights)
+    }
+    arrays |= {f"bias_{layer}": bias for layer, bias in enumerate(policy.biases)}
+    return arrays | {
+        "observation_mean": policy.observation_mean,
+        "observation_std": policy.observation_std,
+        "log_std": policy.log_std,
+    }
+
+
+def _unpack(arrays: Any, index: int, record: dict[str, Any]) -> BehaviourPolicy:
+    layers = range(sum(key.startswith(f"{index}/weight_") for key in arrays.files))
+    return BehaviourPolicy(
+        env_id=record["env_id"],
+        observation_mean=arrays[f"{index}/observation_mean"],
+        observation_std=arrays[f"{index}/observation_std"],
+        weights=tuple(arrays[f"{index}/weight_{layer}"] for layer in layers),
+        biases=tuple(arrays[f"{index}/bias_{layer}"] for layer in layers),
+        log_std=arrays[f"{index}/log_std"],
+        record=record,
+    )
+
+
 def shipped_policies(folder: Path = SHIPPED) -> list[str]:
     """The sorted names of the policies in `folder`: those whose weights and record are both there."""
     return sorted(path.stem for path in folder.glob("*.npz") if path.with_suffix(".json").is_file())
@@ -107,7 +130,7 @@ def shipped_policies(folder: Path = SHIPPED) -> list[str]:
 def _read_record(record_file: Path) -> dict[str, Any]:
     try:
         record = json.loads(record_file.read_text(encoding="utf-8"))
-        missing = [key for key in ("env_id", "sha256", "command") if key not in record]
+        missing = [key for key in ("env_id", "sha256", "command", "snapshots") if key not in record]
     except (ValueError, TypeError) as error:
         raise DatasetError(
             f"{record_file} is not a JSON object ({error}). Restore it from git, or train the policy again."

@@ -5,7 +5,7 @@ Method: Schulman et al. 2017 (arXiv 1707.06347). What is done beyond the paper, 
 1. observations are normalised by running moments and clipped at 10 standard deviations;
 2. rewards are divided by the running deviation of the discounted return and clipped at 10;
 3. orthogonal initialisation, gain sqrt(2), and 0.01 for the layer of the action means, 1 for the value;
-4. one log deviation for each action, independent of the observation, starting at 0 (deviation 1);
+4. one log deviation for each action, independent of the observation, the same for all at the start;
 5. generalised advantage estimation, advantages normalised in each minibatch;
 6. an episode cut by the time limit is bootstrapped with the critic's value, a terminated one is not;
 7. gradient norm clipped at 0.5; constant learning rate, so that a snapshot does not depend on how much longer
@@ -46,6 +46,7 @@ class PPOSettings:
     clip: float = 0.2
     value_coefficient: float = 0.5
     gradient_norm: float = 0.5
+    initial_deviation: float = 1.0
 
     @property
     def steps_per_update(self) -> int:
@@ -58,13 +59,13 @@ def train(
 ) -> Iterator[tuple[int, BehaviourPolicy]]:
     """Train on `env_id` and yield (environment steps done, policy) at each of `snapshot_steps`.
 
-    A snapshot is taken after the first update that reaches its number of steps. Sets torch to one thread.
-    Raises ValueError for steps that are not positive and strictly increasing, FloatingPointError on
-    divergence.
+    A snapshot is taken after the first update that reaches its number of steps, one of 0 steps before any.
+    Sets torch to one thread. Raises ValueError for steps that are negative or do not increase strictly,
+    FloatingPointError on divergence.
     """
-    if not snapshot_steps or any(b <= a for a, b in pairwise((0, *snapshot_steps))):
+    if not snapshot_steps or any(b <= a for a, b in pairwise((-1, *snapshot_steps))):
         raise ValueError(
-            f"Snapshot steps must be positive and strictly increasing, not {list(snapshot_steps)}."
+            f"Snapshot steps must be at least 0 and strictly increasing, not {list(snapshot_steps)}."
         )
     settings = settings or PPOSettings()
     torch.set_num_threads(1)
@@ -84,12 +85,13 @@ class ActorCritic(nn.Module):
     """Two separate two-layer tanh networks: action means (batch, action_dim) and state values (batch,)."""
 
     def __init__(
-        self, observation_dim: int, action_dim: int, hidden: int, generator: torch.Generator
+        self, observation_dim: int, action_dim: int, settings: PPOSettings, generator: torch.Generator
     ) -> None:
         super().__init__()
+        hidden = settings.hidden
         self.actor = _tanh_network((observation_dim, hidden, hidden, action_dim), 0.01, generator)
         self.critic = _tanh_network((observation_dim, hidden, hidden, 1), 1.0, generator)
-        self.log_std = nn.Parameter(torch.zeros(action_dim))
+        self.log_std = nn.Parameter(torch.full((action_dim,), math.log(settings.initial_deviation)))
 
     def value(self, observations: Tensor) -> Tensor:
         """State values (batch,) of normalised observations (batch, dim)."""
@@ -110,7 +112,7 @@ class Learner:
         self.settings = settings
         self._random = np.random.default_rng(seeds)
         initial = torch.Generator().manual_seed(int(self._random.integers(2**31)))
-        self.network = ActorCritic(observation_dim, action_dim, settings.hidden, initial)
+        self.network = ActorCritic(observation_dim, action_dim, settings, initial)
         self._optimiser = torch.optim.Adam(
             self.network.parameters(), settings.learning_rate, eps=1e-5, fused=True
         )

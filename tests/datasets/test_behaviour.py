@@ -7,27 +7,56 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.behaviour import check_ladder, main
-from bench.datasets.policies import BehaviourPolicy
+from typer.testing import CliRunner
+
+from bench.behaviour import app
+from bench.datasets.policies import load_ladder
 from bench.datasets.ppo import PPOSettings, generalised_advantages, train
 from bench.datasets.ppo_rollout import Rollout, RunningMoments
 from bench.spec.errors import SpecError
 
-NAMES, STEPS = ["hopper-low", "hopper-lower"], [2048, 4096]
+TRAIN = ["train", "hopper", "--until=4096", "--every=2048", "--setting=epochs=1", "--output"]
 
 
-def test_a_ladder_is_written_and_repeatable(tmp_path: Path) -> None:
-    for folder in ("first", "second"):
-        main(NAMES, STEPS, 0, tmp_path / folder)
-    files = sorted(path.name for path in (tmp_path / "first").iterdir())
-    assert files == ["hopper-low.json", "hopper-low.npz", "hopper-lower.json", "hopper-lower.npz"]
-    for name in files:
-        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
-    policies = [BehaviourPolicy.load(name, tmp_path / "first") for name in NAMES]
-    assert [policy.record["environment_steps"] for policy in policies] == STEPS
+def run(*arguments: str | Path) -> None:
+    """The command `python -m bench.behaviour`, its messages raised."""
+    CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+
+
+@pytest.fixture(scope="module")
+def snapshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("zoo")
+    run(*TRAIN, folder)
+    return folder
+
+
+def test_training_writes_a_snapshot_after_every_so_many_steps(snapshots: Path) -> None:
+    names = [f"hopper-{steps:08d}" for steps in (0, 2048, 4096)]
+    assert sorted(path.stem for path in snapshots.glob("*.npz")) == names
+    policies = [load_ladder(name, snapshots)[0] for name in names]
+    assert [policy.record["environment_steps"] for policy in policies] == [0, 2048, 4096]
     assert all(weights.dtype == np.float16 for weights in policies[0].weights)
-    command = "python -m bench.behaviour hopper-low hopper-lower --steps=2048 --steps=4096 --seed=0"
-    assert policies[0].record["command"] == command
+    command = "python -m bench.behaviour train hopper --every=2048 --seed=0 --setting=epochs=1"
+    assert policies[1].record["command"] == f"{command} --until=2048 --output=zoo"
+
+
+def test_the_command_of_a_record_makes_the_same_bytes(snapshots: Path, tmp_path: Path) -> None:
+    command = load_ladder("hopper-00002048", snapshots)[0].record["command"]
+    run(*command.replace("--output=zoo", f"--output={tmp_path}").split()[3:])
+    for suffix in ("npz", "json"):
+        file = f"hopper-00002048.{suffix}"
+        assert (tmp_path / file).read_bytes() == (snapshots / file).read_bytes()
+
+
+def test_shipping_takes_one_snapshot_or_all_up_to_it(snapshots: Path, tmp_path: Path) -> None:
+    run("ship", "hopper", "--from", snapshots, "--medium=2048", "--expert=4096", "--output", tmp_path)
+    steps = {
+        quality: [policy.record["environment_steps"] for policy in load_ladder(f"hopper-{quality}", tmp_path)]
+        for quality in ("medium", "medium-replay", "expert")
+    }
+    assert steps == {"medium": [2048], "medium-replay": [0, 2048], "expert": [4096]}
+    shipped, trained = load_ladder("hopper-expert", tmp_path)[0], load_ladder("hopper-00004096", snapshots)[0]
+    np.testing.assert_array_equal(shipped.weights[0], trained.weights[0])
 
 
 def test_a_snapshot_does_not_depend_on_what_follows() -> None:
@@ -71,21 +100,22 @@ def test_running_moments_equal_those_of_all_samples() -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "steps", "message"),
+    ("arguments", "message"),
     [
-        (["hopper-medium"], [10, 20], "1 names .* and 2 times --steps"),
-        (["hopper-a", "hopper-a"], [10, 20], "name each snapshot once"),
-        (["hoper-medium"], [10], "must begin with one and the same task, one of hopper"),
-        (["hopper-a", "walker2d-a"], [10, 20], "Run the command once for each task"),
-        (["hopper-a", "hopper-b"], [20, 10], "must be positive and rise"),
-        (["hopper-a"], [0], "must be positive and rise"),
+        (["train", "hoper", "--until=10", "--output=x"], "no robot 'hoper': name one of hopper"),
+        ([*TRAIN[:3], "--output=x", "--setting=epoch=1"], "--setting epoch=1: write name=value, a name of"),
+        ([*TRAIN[:3], "--output=x", "--setting=epochs=few"], "--setting epochs=few: write name=value"),
+        (
+            ["ship", "hopper", "--from=nowhere", "--medium=1", "--expert=2"],
+            r"nowhere holds no snapshot of hopper after 1, 2 steps, but after none.*train a run with",
+        ),
     ],
 )
-def test_messages(names: list[str], steps: list[int], message: str) -> None:
+def test_messages(arguments: list[str], message: str) -> None:
     with pytest.raises(SpecError, match=message):
-        check_ladder(names, steps)
+        run(*arguments)
 
 
 def test_steps_must_rise() -> None:
-    with pytest.raises(ValueError, match="positive and strictly increasing"):
+    with pytest.raises(ValueError, match="at least 0 and strictly increasing"):
         next(train("Hopper-v5", [], 0))

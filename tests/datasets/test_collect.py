@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bench.datasets.mujoco import collect, episode_returns
-from bench.datasets.policies import BehaviourPolicy, shipped_policies
+from bench.datasets.policies import load_ladder, shipped_policies
 from bench.datasets.trajectories import Trajectories
 from bench.spec.errors import UnavailableError
 
@@ -44,12 +44,27 @@ def test_a_longer_collection_begins_with_the_shorter(small: Trajectories) -> Non
 @pytest.mark.parametrize("mode", ["deterministic", "stochastic"])
 @pytest.mark.parametrize("name", shipped_policies())
 def test_recorded_return_is_reproduced(name: str, mode: str) -> None:
-    policy = BehaviourPolicy.load(name)
+    policy = load_ladder(name)[-1]
     recorded, evaluation = policy.record[mode], policy.record["evaluation"]
     returns = episode_returns(policy, evaluation["episodes"], evaluation["seed"], mode == "stochastic")
     # another processor may round otherwise, and a hopper amplifies it: means then agree within their spread
     tolerance = 4 * recorded["return_std"] / np.sqrt(evaluation["episodes"])
     assert abs(returns.mean() - recorded["return_mean"]) <= tolerance
+
+
+def test_a_ladder_shares_the_transitions_out_from_early_to_late() -> None:
+    trajectories = collect("hopper-medium-replay", 4000, 0, stochastic=True)
+    snapshots = len(load_ladder("hopper-medium-replay"))
+    bounds = [4000 * index // snapshots for index in range(snapshots + 1)]
+    assert trajectories.transitions == 4000
+    assert set(bounds) <= set(trajectories.starts), "each snapshot's share ends with an episode"
+    thirds = np.array_split(trajectories.returns, 3)
+    assert thirds[0].mean() < thirds[2].mean()
+
+
+def test_the_same_ladder_gives_the_same_bytes() -> None:
+    digests = {collect("hopper-medium-replay", 1000, 0, stochastic=True).digest() for _ in range(2)}
+    assert len(digests) == 1
 
 
 def test_messages() -> None:

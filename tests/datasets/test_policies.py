@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.datasets.policies import SHIPPED, BehaviourPolicy, shipped_policies
+from bench.datasets.policies import SHIPPED, load_ladder, save_ladder, shipped_policies
 from bench.spec.errors import DatasetError, UnavailableError
 
 
@@ -21,24 +21,55 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path
 
 
+ROBOTS = ("hopper", "halfcheetah", "walker2d")
+EXPERT = {"hopper": 3234.3, "halfcheetah": 12135.0, "walker2d": 4592.3}  # D4RL's reference returns
+
+
+def returns(name: str) -> list[float]:
+    """Mean returns of the snapshots, in the mode that the data are collected in."""
+    return [policy.record["stochastic"]["return_mean"] for policy in load_ladder(name)]
+
+
+def test_each_robot_ships_three_qualities() -> None:
+    qualities = ("medium", "medium-replay", "expert")
+    assert shipped_policies() == sorted(f"{robot}-{quality}" for robot in ROBOTS for quality in qualities)
+
+
 @pytest.mark.parametrize("name", shipped_policies())
-def test_shipped_record_is_complete(name: str) -> None:
-    record = BehaviourPolicy.load(name).record
-    keys = ("name", "env_id", "algorithm", "environment_steps", "training_seed", "versions", "evaluation")
-    assert set(record) == {*keys, "deterministic", "stochastic", "command", "sha256"}
-    assert record["name"] == name
-    assert record["command"].startswith("python -m bench.behaviour ")
+def test_shipped_records_are_complete(name: str) -> None:
+    keys = ("env_id", "algorithm", "environment_steps", "training_seed", "versions", "evaluation")
+    for policy in load_ladder(name):
+        assert set(policy.record) == {*keys, "deterministic", "stochastic", "command"}
+        assert policy.record["command"].startswith("python -m bench.behaviour train ")
 
 
-def test_hopper_medium_is_of_medium_quality() -> None:
-    record = BehaviourPolicy.load("hopper-medium").record
-    expert = 3234.3  # D4RL's reference return for hopper; its medium policies reach about a third
-    for mode in ("deterministic", "stochastic"):
-        assert 0.28 <= record[mode]["return_mean"] / expert <= 0.46
+@pytest.mark.parametrize("robot", ROBOTS)
+def test_medium_is_about_a_third_of_expert(robot: str) -> None:
+    assert 0.25 <= returns(f"{robot}-medium")[0] / EXPERT[robot] <= 0.45
+
+
+@pytest.mark.parametrize("robot", ROBOTS)
+def test_the_ladder_rises_from_the_untrained_policy_to_the_medium_one(robot: str) -> None:
+    ladder = load_ladder(f"{robot}-medium-replay")
+    steps = [policy.record["environment_steps"] for policy in ladder]
+    assert steps[0] == 0
+    assert steps == sorted(set(steps))
+    assert steps[-1] == load_ladder(f"{robot}-medium")[0].record["environment_steps"]
+    assert returns(f"{robot}-medium-replay")[0] < 0.05 * EXPERT[robot]
+
+
+@pytest.mark.parametrize("robot", ROBOTS)
+def test_the_expert_is_better_than_medium(robot: str) -> None:
+    assert returns(f"{robot}-expert")[0] > 1.2 * returns(f"{robot}-medium")[0]
+
+
+def test_the_hopper_expert_reaches_most_of_the_reference() -> None:
+    record = load_ladder("hopper-expert")[0].record
+    assert record["deterministic"]["return_mean"] >= 0.85 * EXPERT["hopper"]
 
 
 def test_act() -> None:
-    policy = BehaviourPolicy.load("hopper-medium")
+    policy = load_ladder("hopper-medium")[0]
     observations = np.random.default_rng(0).normal(size=(5, 11))
     means = policy.act(observations, None)
     assert means.shape == (5, 3)
@@ -52,7 +83,8 @@ def test_act() -> None:
 
 
 def test_saving_what_was_loaded_gives_the_same_content(tmp_path: Path) -> None:
-    BehaviourPolicy.load("hopper-medium").save("hopper-medium", tmp_path)
+    record = json.loads((SHIPPED / "hopper-medium.json").read_text())
+    save_ladder(load_ladder("hopper-medium"), "hopper-medium", tmp_path, record["command"])
     said, shipped_said = (
         json.loads((folder / "hopper-medium.json").read_text()) for folder in (tmp_path, SHIPPED)
     )
@@ -66,9 +98,9 @@ def test_saving_what_was_loaded_gives_the_same_content(tmp_path: Path) -> None:
 
 def test_unknown_name_lists_what_ships() -> None:
     with pytest.raises(
-        UnavailableError, match=r"no behaviour policy 'ant'.*hopper-medium.*bench.behaviour ant --steps"
+        UnavailableError, match=r"no behaviour policy 'ant'.*hopper-medium.*bench.behaviour train"
     ):
-        BehaviourPolicy.load("ant")
+        load_ladder("ant")
 
 
 def test_damaged_weights(copy: Path) -> None:
@@ -77,7 +109,7 @@ def test_damaged_weights(copy: Path) -> None:
     with pytest.raises(
         DatasetError, match=r"hopper-medium.npz does not hold.*sha256.*Restore.*python -m bench"
     ):
-        BehaviourPolicy.load("hopper-medium", copy)
+        load_ladder("hopper-medium", copy)
 
 
 def test_damaged_record(copy: Path) -> None:
@@ -86,7 +118,7 @@ def test_damaged_record(copy: Path) -> None:
     del record["sha256"]
     file.write_text(json.dumps(record))
     with pytest.raises(DatasetError, match=r"hopper-medium\.json lacks sha256\. Restore it from git"):
-        BehaviourPolicy.load("hopper-medium", copy)
+        load_ladder("hopper-medium", copy)
     file.write_text("{")
     with pytest.raises(DatasetError, match=r"hopper-medium.json is not a JSON object.*Restore it from git"):
-        BehaviourPolicy.load("hopper-medium", copy)
+        load_ladder("hopper-medium", copy)
