@@ -12,7 +12,11 @@ from bench.spec.jobs import RESULTS, Job, all_jobs, dataset_job
 from bench.spec.load import PAPERS, load_catalogue
 from bench.spec.regression import regressed_jobs
 from bench.spec.renderings import FIGURES, Rendering
+from bench.spec.sources import VARIABLE
 
+# Every command of the run reads it from its environment: see docs/data.md.
+if "data" in config:
+    os.environ[VARIABLE] = str(config["data"])
 TIER = config.get("tier", "quick")
 PYTHON = shlex.quote(sys.executable)
 # `snakemake retry`: results whose status is not ok count as out of date.
