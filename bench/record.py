@@ -103,8 +103,8 @@ def _check_data(job: Job) -> None:
         if used != now:
             raise UserError(
                 f"{before.record}: key data_source: it rests on {used} data, but this command was given "
-                f"{now} data (environment variable {VARIABLE}: {os.environ.get(VARIABLE) or 'not set'}). Set the "
-                "variable as it was, or let Snakemake make anew what is out of date."
+                f"{now} data (environment variable {VARIABLE}: {os.environ.get(VARIABLE) or 'not set'}). Set "
+                "the variable as it was, or let Snakemake make anew what is out of date."
             )
 
 

@@ -2,8 +2,8 @@
 
 A file holds the steps of all episodes one after another, `observations` (steps, dim), `actions` (steps,
 action_dim), `rewards`, `terminals` and `timeouts` (steps,): an episode ends with a step at which one of the
-last two is set. Steps after the last such one are an episode whose end was not recorded; it is kept and marked
-as truncated, where code of Decision Transformer's kind drops it.
+last two is set. Steps after the last such one are an episode whose end was not recorded; it is kept and
+marked as truncated, where code of Decision Transformer's kind drops it.
 
 What was seen after an episode's last action is in `next_observations`, which version 2 of these tasks has. In
 a file without that key it is unknown, and the episode's last observation is repeated in its place: it is used
@@ -27,7 +27,8 @@ from bench.spec.load import load_catalogue
 from bench.spec.sources import DatasetRow, located
 
 NEXT = "next_observations"
-REQUIRED = {"observations": 2, "actions": 2, "rewards": 1, "terminals": 1, "timeouts": 1}
+# Key -> dimensions. The others are as long as the first.
+REQUIRED = {"rewards": 1, "observations": 2, "actions": 2, "terminals": 1, "timeouts": 1}
 FLAGS = ("terminals", "timeouts")
 Columns = dict[str, NDArray[np.float32]]
 
@@ -78,7 +79,7 @@ def read_columns(path: Path) -> Columns:
     columns: dict[str, NDArray[Any]] = {}
     remedy = "Get the file again; it has to be version 2 of the dataset."
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(path, "r") as file:  # type: ignore[attr-defined]  # h5py declares no exports
             for key in (*REQUIRED, NEXT):
                 if key in file:
                     columns[key] = np.asarray(file[key][()])
@@ -113,6 +114,8 @@ def _problem(key: str, values: NDArray[Any], steps: int, seen: tuple[int, ...]) 
         return f"its shape is {values.shape}, but observations have {seen}"
     if key in FLAGS:
         return "" if np.isin(values, (0, 1)).all() else "it holds values other than 0 and 1"
+    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinity, and is found below
+        values = values.astype(np.float32)
     bad = np.flatnonzero(~np.isfinite(values).reshape(steps, -1).all(axis=1))
     return f"{len(bad)} steps hold NaN or infinity, the first being step {bad[0]}" if len(bad) else ""
 

@@ -54,7 +54,8 @@ def check_sha256(path: Path, row: DatasetRow) -> str:
     if row.sha256 and found != row.sha256:
         raise DatasetError(
             f"{path}: sha256 is {found}, but key sha256 of {row.id} in workflow/datasets.csv says "
-            f"{row.sha256}. The file is damaged, incomplete or another one: get it again from {' or '.join(row.addresses)}."
+            f"{row.sha256}. The file is damaged, incomplete or another one: get it again from "
+            f"{' or '.join(row.addresses)}."
         )
     return found
 
