@@ -9,9 +9,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from d4rl_files import LENGTHS, Columns, make_columns, write_d4rl
 from hypothesis import given
 from hypothesis import strategies as st
+from real_files import LENGTHS, Columns, make_columns, write_d4rl
 
 from bench.datasets.d4rl import read_d4rl, split
 from bench.datasets.trajectories import Trajectories

@@ -16,7 +16,7 @@ from bench.spec.sources import VARIABLE
 
 # Every command of the run reads it from its environment: see docs/data.md.
 if "data" in config:
-    os.environ[VARIABLE] = str(config["data"])
+    os.environ[VARIABLE] = str(config["data"] or "")
 TIER = config.get("tier", "quick")
 PYTHON = shlex.quote(sys.executable)
 # `snakemake retry`: results whose status is not ok count as out of date.

@@ -1,11 +1,13 @@
-"""Files in D4RL's layout, made up."""
+"""Real data made up: files in D4RL's layout, and episodes for Minari to write."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import gymnasium
 import h5py
 import numpy as np
+from minari.data_collector import EpisodeBuffer
 from numpy.typing import NDArray
 
 Columns = dict[str, NDArray]
@@ -40,3 +42,25 @@ def write_d4rl(path: Path, columns: Columns) -> Path:
         file["infos/qpos"] = np.zeros((3, 2))
         file["metadata/algorithm"] = "SAC"
     return path
+
+
+def play_hopper(steps: int, seed: int) -> EpisodeBuffer:
+    """A short episode of Hopper, cut after `steps` steps, as Minari's writer wants it."""
+    environment = gymnasium.make("Hopper-v5")
+    random = np.random.default_rng(seed)
+    seen, actions, rewards, ends = [environment.reset(seed=seed)[0]], [], [], []
+    while not (ends and ends[-1]) and len(ends) < steps:
+        actions.append(random.uniform(-1, 1, 3).astype(np.float32))
+        observation, reward, terminated, _, _ = environment.step(actions[-1])
+        seen.append(observation)
+        rewards.append(reward)
+        ends.append(terminated)
+    cut = np.zeros(len(ends), bool)
+    cut[-1] = not ends[-1]
+    return EpisodeBuffer(
+        observations=np.stack(seen),
+        actions=np.stack(actions),
+        rewards=np.array(rewards),
+        terminations=np.array(ends),
+        truncations=cut,
+    )
