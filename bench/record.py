@@ -29,6 +29,7 @@ from bench.spec.errors import UnavailableError, UserError, exit_with_message
 from bench.spec.jobs import Job, dataset_job
 from bench.spec.load import ROOT, load_catalogue
 from bench.spec.models import StageName
+from bench.spec.sources import VARIABLE, assignment
 
 COLUMNS = ("metric", "step", "index", "value")
 Rows = list[tuple[str, int, float, float]]
@@ -56,6 +57,7 @@ def run(job: Job, work: Work) -> None:
 
     Raises UserError, before anything is written, for what the user has to mend.
     """
+    _check_data(job)
     started, clock, cpu = datetime.now(UTC), time.perf_counter(), time.process_time()
     rows: Rows = []
     facts: dict[str, Any] = {}
@@ -93,6 +95,19 @@ def run(job: Job, work: Work) -> None:
     print(f"{job.stage} {job.cell.key} seed {job.seed}: {status} in {sidecar['seconds']} s")
 
 
+def _check_data(job: Job) -> None:
+    """Raise UserError where what the job reads was made from another kind of data than it is given now."""
+    now = load_catalogue().tasks[job.cell.task].data_source
+    for before in job.upstream:
+        used = (before.recorded() or {}).get("data_source", now)
+        if used != now:
+            raise UserError(
+                f"{before.record}: key data_source: it rests on {used} data, but this command was given "
+                f"{now} data (environment variable {VARIABLE}: {os.environ.get(VARIABLE) or 'not set'}). Set "
+                "the variable as it was, or let Snakemake make anew what is out of date."
+            )
+
+
 def _is_out_of_memory(error: Exception) -> bool:
     """Whether torch ran out of memory: a type of its own on a GPU, a plain RuntimeError on a CPU."""
     return type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
@@ -106,6 +121,7 @@ def _identity(job: Job) -> dict[str, Any]:
         "method": job.cell.method,
         "settings": job.cell.slug,
         "seed": job.seed,
+        "data_source": load_catalogue().tasks[job.cell.task].data_source,
         "fingerprint": job.fingerprint,
         "command": command(job),
     }
@@ -116,7 +132,8 @@ def command(job: Job) -> str:
     words = ["python", "-m", f"bench.{job.stage}", "--tier", job.tier, "--task", job.cell.task]
     if job.cell.method:
         words += ["--method", job.cell.method, "--seed", str(job.seed)]
-    return " ".join([*words, "--settings", f"'{job.cell.slug}'"])
+    data = assignment() if load_catalogue().tasks[job.cell.task].given else ""
+    return data + " ".join([*words, "--settings", f"'{job.cell.slug}'"])
 
 
 def _provenance() -> dict[str, Any]:

@@ -32,6 +32,7 @@ class Reading:
     value: Any = None
     seconds: float = 0.0
     fingerprints: tuple[str, ...] = ()
+    data_source: str = ""
 
 
 def read_record(path: Path) -> dict[str, Any]:
@@ -55,7 +56,9 @@ def job_rows(job: Job) -> pd.DataFrame:
     task = catalogue.tasks[job.cell.task]
     facts = {
         "task": job.cell.task, "method": job.cell.method, "settings": job.cell.slug, "seed": job.seed,
-        "protocol": task.protocol, "data_source": task.data_source, "budget": catalogue.tier(job.tier).budget,
+        "protocol": task.protocol, "budget": catalogue.tier(job.tier).budget,
+        # What the numbers rest on is what was used when they were made.
+        "data_source": record.get("data_source", task.data_source),
         "status": record["status"], "fingerprint": record.get("fingerprint", ""),
         "seconds": record.get("seconds", 0.0), "peak_memory_mib": record.get("peak_memory_mib", 0.0),
         "device": record.get("facts", {}).get("device", ""),
@@ -114,6 +117,7 @@ def read_entry(entry: Entry, tier: str) -> Reading:
         curve=curve,
         seconds=seconds,
         fingerprints=tuple(sorted({frame["fingerprint"].iloc[0] for frame in frames})),
+        data_source=" and ".join(sorted({frame["data_source"].iloc[0] for frame in frames})),
     )
 
 
@@ -132,6 +136,7 @@ def _derived(entry: Entry, tier: str) -> Reading:
         summary=summarise(pd.Series([ratio])),
         seconds=own.seconds + baseline.seconds,
         fingerprints=(*own.fingerprints, *baseline.fingerprints),
+        data_source=own.data_source,
     )
 
 

@@ -10,6 +10,7 @@ from bench.spec.errors import SpecError
 from bench.spec.jobs import Job
 from bench.spec.load import PAPERS, load_catalogue
 from bench.spec.renderings import Rendering
+from bench.spec.sources import assignment
 
 
 def open_rendering(tier: str, artifact: str, kind: str) -> Rendering:
@@ -31,9 +32,7 @@ def heading(rendering: Rendering, readings: list[Reading]) -> str:
     ran = [r for r in readings if r.summary is not None]
     if not ran:
         return f"{said}\n{rendering.tier} tier"
-    sources = sorted(
-        {catalogue.tasks[r.entry.cell.task].data_source for r in ran if r.entry.stage != "probe"}
-    )
+    sources = sorted({r.data_source for r in ran if r.entry.stage != "probe"})
     seeds = sorted({r.summary.n for r in ran if r.summary})
     count = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     parts = [f"{rendering.tier} tier", f"{catalogue.tier(rendering.tier).budget} budget"]
@@ -53,9 +52,10 @@ def changed_tasks(readings: list[Reading], tier: str) -> str:
         task = catalogue.tasks[cell.task]
         resolved = Job(reading.entry.stage, tier, cell, 0).resolved  # type: ignore[arg-type]
         usual = defaults(cell.task, cell.method) | dict(cell.settings)
-        names = [*task.environment_options, *task.data_options]
         different = [
-            f"{n.replace('_', ' ')} {resolved.options[n]}" for n in names if resolved.options[n] != usual[n]
+            f"{n.replace('_', ' ')} {resolved.options[n]}"
+            for n in task.data_names
+            if resolved.options[n] != usual[n]
         ]
         if different:
             said[task.title] = f"{task.title} with {', '.join(different)}"
@@ -70,6 +70,6 @@ def write_sidecar(rendering: Rendering, readings: list[Reading]) -> None:
         "fingerprint": rendering.fingerprint,
         "entries": len(readings),
         "filled": filled,
-        "command": f"snakemake {rendering.name} --config tier={rendering.tier}",
+        "command": f"{assignment()}snakemake {rendering.name} --config tier={rendering.tier}",
     }
     rendering.outputs[-1].write_text(json.dumps(sidecar, indent=1) + "\n")

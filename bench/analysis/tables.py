@@ -49,7 +49,7 @@ def _row(
         "ours": summary.mean if summary else reading.value,
         "low": summary.low if summary else math.nan, "high": summary.high if summary else math.nan,
         "n": summary.n if summary else 0, "status": reading.status,
-        "data_source": task.data_source if entry.stage not in ("", "probe") else "",
+        "data_source": (reading.data_source or task.data_source) if entry.stage not in ("", "probe") else "",
         "budget": catalogue.tier(rendering.tier).budget if entry.stage else "paper",
         "seconds": reading.seconds, "fingerprints": " ".join(reading.fingerprints),
     }  # fmt: skip

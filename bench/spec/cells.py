@@ -159,11 +159,10 @@ def resolve(tier_name: str, cell: Cell, stage: StageName) -> Resolved | None:
 def data_options(cell: Cell, options: dict[str, Any]) -> dict[str, Any]:
     """The part of a cell's options that its dataset depends on."""
     task = load_catalogue().tasks[cell.task]
-    return {key: options[key] for key in (*task.environment_options, *task.data_options)}
+    return {key: options[key] for key in task.data_names}
 
 
 def data_slug(catalogue: Catalogue, cell: Cell) -> str:
     """Folder name of a cell's dataset: those of its settings that the dataset depends on."""
     task = catalogue.tasks[cell.task]
-    names = {*task.environment_options, *task.data_options}
-    return slug_of({key: value for key, value in cell.settings if key in names})
+    return slug_of({key: value for key, value in cell.settings if key in task.data_names})

@@ -131,13 +131,20 @@ def _shipped_files(modules: Iterable[str], options: dict[str, Any]) -> dict[str,
 
 
 def fingerprint_parts(
-    entries: Iterable[str], options: dict[str, Any], seed: int, upstream: Iterable[str]
+    entries: Iterable[str],
+    options: dict[str, Any],
+    seed: int,
+    upstream: Iterable[str],
+    files: dict[str, str] | None = None,
 ) -> dict[str, Any]:
-    """The parts of a fingerprint, as kept in the sidecar so that a change can be named."""
+    """The parts of a fingerprint, as kept in the sidecar so that a change can be named.
+
+    `files` are further data files that the work reads, as name -> hash of the content.
+    """
     modules, packages = import_closure(entries)
     return {
         "modules": dict(sorted(modules.items())),
-        "files": _shipped_files(modules, options),
+        "files": _shipped_files(modules, options) | (files or {}),
         "options": dict(sorted(options.items())),
         "seed": seed,
         "upstream": list(upstream),

@@ -15,6 +15,7 @@ from bench.spec.errors import SpecError
 from bench.spec.fingerprint import fingerprint, fingerprint_parts
 from bench.spec.load import load_catalogue
 from bench.spec.models import StageName
+from bench.spec.sources import content
 
 RESULTS = Path("results")
 # Where a budget does not say what its dataset costs.
@@ -68,7 +69,7 @@ class Job:
         task = catalogue.tasks[self.cell.task]
         if self.stage == "dataset":
             return self.resolved.options
-        names = {*task.environment_options, *task.data_options, *catalogue.method_options[self.cell.method]}
+        names = {*task.data_names, *catalogue.method_options[self.cell.method]}
         if self.stage != "train":
             names |= set(catalogue.protocols[task.protocol].options)
         if self.stage == "probe":
@@ -93,8 +94,9 @@ class Job:
     @cached_property
     def parts(self) -> dict[str, Any]:
         """What its fingerprint is made of."""
+        files = content(load_catalogue().tasks[self.cell.task]) if self.stage == "dataset" else {}
         return fingerprint_parts(
-            self.entries, self.options, self.seed, [j.fingerprint for j in self.upstream]
+            self.entries, self.options, self.seed, [j.fingerprint for j in self.upstream], files
         )
 
     @cached_property
@@ -148,8 +150,7 @@ def dataset_job(tier: str, cell: Cell) -> Job:
     """The job that makes the dataset of a cell."""
     catalogue = load_catalogue()
     task = catalogue.tasks[cell.task]
-    names = {*task.environment_options, *task.data_options}
-    settings = tuple((key, value) for key, value in cell.settings if key in names)
+    settings = tuple((key, value) for key, value in cell.settings if key in task.data_names)
     job = Job("dataset", tier, Cell(cell.task, "", settings), 0)
     assert job.cell.slug == data_slug(catalogue, cell)
     return job

@@ -15,7 +15,8 @@ import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from bench.spec.errors import SpecError, unknown
-from bench.spec.models import Artifact, Method, Metric, Option, Options, Protocol, TaskFamily, Tier
+from bench.spec.models import Artifact, Method, Metric, Option, Options, Protocol, TaskEntry, TaskFamily, Tier
+from bench.spec.sources import DATA_SOURCES, DatasetRow, Given, given_data, read_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKFLOW = ROOT / "workflow"
@@ -89,7 +90,11 @@ def read_mapping(path: Path, value: type[Model]) -> dict[str, Model]:
 
 @dataclass(frozen=True)
 class Task:
-    """A task: its family, and the values in which it differs from the family's defaults."""
+    """A task: its family, and the values in which it differs from the family's defaults.
+
+    Collector and data source are those of this run: where it was given real data that the family has a reader
+    for, `given` is that data, and `rows` are the task's datasets in it.
+    """
 
     name: str
     title: str
@@ -102,6 +107,13 @@ class Task:
     data_options: Options
     values: dict[str, Any]
     built: bool
+    given: Given | None
+    rows: tuple[DatasetRow, ...]
+
+    @property
+    def data_names(self) -> tuple[str, ...]:
+        """The options its dataset depends on: real data is read whole, whatever a stand-in is asked for."""
+        return (*self.environment_options, *(() if self.given else self.data_options))
 
 
 @dataclass(frozen=True)
@@ -116,6 +128,7 @@ class Catalogue:
     metrics: dict[str, Metric]
     tiers: dict[str, Tier]
     artifacts: dict[str, Artifact]
+    datasets: dict[str, DatasetRow]
 
     def method(self, name: str, where: str = "request") -> Method:
         """The method of that name; SpecError if none."""
@@ -158,10 +171,23 @@ def _files(folder: str) -> Iterator[tuple[str, Path]]:
         yield path.stem, path
 
 
-def _tasks() -> dict[str, Task]:
+def _rows(
+    entry: TaskEntry, given: Given, datasets: dict[str, DatasetRow], where: str
+) -> tuple[DatasetRow, ...]:
+    """The datasets of a task in the real data a run was given."""
+    names = entry.minari if given.reader == "minari-sets" else (entry.dataset,) if entry.dataset else ()
+    for name in names:
+        if name not in datasets:
+            raise unknown("dataset", name, datasets, f"{where} (workflow/datasets.csv)")
+    return tuple(datasets[name] for name in names)
+
+
+def _tasks(datasets: dict[str, DatasetRow]) -> dict[str, Task]:
     tasks: dict[str, Task] = {}
+    run_data = given_data()
     for family_name, path in _files("tasks"):
         family = read_model(path, TaskFamily)
+        given = run_data if run_data and run_data.reader in family.readers else None
         for name, entry in family.tasks.items():
             if name in tasks:
                 raise SpecError(
@@ -173,13 +199,15 @@ def _tasks() -> dict[str, Task]:
                 entry.title,
                 family_name,
                 family.environment,
-                family.collector,
+                given.reader if given else family.collector,
                 family.protocol,
-                family.data_source,
+                DATA_SOURCES[given.reader] if given else family.data_source,
                 family.environment_options,
                 family.data_options,
                 dict(entry.values),
                 entry.built,
+                given,
+                _rows(entry, given, datasets, f"{shown(path)}: key tasks.{name}") if given else (),
             )
     return tasks
 
@@ -204,11 +232,12 @@ def load_catalogue() -> Catalogue:
     from bench.spec.check import check  # the checks need Catalogue
 
     methods = {name: read_model(path, Method) for name, path in _files("methods")}
+    datasets = read_rows(WORKFLOW / "datasets.csv")
     catalogue = Catalogue(
         methods=methods,
         method_options=_method_options(methods),
         probe_options=read_mapping(WORKFLOW / "options" / "probe.yaml", Option),
-        tasks=_tasks(),
+        tasks=_tasks(datasets),
         protocols={name: read_model(path, Protocol) for name, path in _files("protocols")},
         metrics=read_mapping(WORKFLOW / "metrics.yaml", Metric),
         tiers={name: read_model(path, Tier) for name, path in _files("tiers")},
@@ -217,6 +246,7 @@ def load_catalogue() -> Catalogue:
             for paper in PAPERS
             for name, path in _files(f"papers/{paper}")
         },
+        datasets=datasets,
     )
     check(catalogue)
     return catalogue

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Value = bool | int | float | str
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
 OptionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Reader = Literal["d4rl", "minari-sets"]
 StageName = Literal["dataset", "train", "evaluate", "probe", "attend", "intervene"]
 
 
@@ -87,7 +88,8 @@ class TaskEntry(Strict):
     """One task of a family: the values in which it differs from the family's defaults."""
 
     title: str
-    dataset: str = ""
+    dataset: str = ""  # row of workflow/datasets.csv
+    minari: tuple[Name, ...] = ()  # rows of workflow/datasets.csv, joined: Minari's nearest to it
     built: bool = True  # whether the environment's code plays it already
     values: Values = {}
 
@@ -100,6 +102,9 @@ class TaskFamily(Strict):
     collector: Name
     protocol: Name
     data_source: Literal["real", "local", "stand-in"]
+    readers: tuple[
+        Reader, ...
+    ] = ()  # collectors of real data, which take the place of `collector` in a run that has it
     environment_options: Options = {}
     data_options: Options = {}
     tasks: dict[Name, TaskEntry]

@@ -1,5 +1,7 @@
 """How a score is read off the records of a cell, and what is said where there is none."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -142,6 +144,17 @@ def test_every_row_says_what_it_is_of(write_record):
     assert len(bare) == 1, "a record that is not ok keeps one row, without a number"
     assert bare["value"].isna().all()
     assert bare["status"].tolist() == ["failed: ValueError: planted"]
+
+
+def test_a_row_rests_on_the_data_that_was_used_whatever_is_given_now(write_record):
+    entry = next(e for e in Rendering("quick", "dema_table06").entries if not e.missing and e.metric)
+    jobs = entry.jobs("quick")
+    for job in jobs:
+        write_record(job, [(entry.metric, 1, 0.0, 7.5)])
+        assert job_rows(job)["data_source"].tolist() == ["stand-in"]
+        job.record.write_text(json.dumps(json.loads(job.record.read_text()) | {"data_source": "real"}))
+        assert job_rows(job)["data_source"].tolist() == ["real"]
+    assert read_entry(entry, "quick").data_source == "real"
 
 
 def test_a_hyper_parameter_is_read_from_the_paper_tier():

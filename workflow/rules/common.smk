@@ -12,7 +12,11 @@ from bench.spec.jobs import RESULTS, Job, all_jobs, dataset_job
 from bench.spec.load import PAPERS, load_catalogue
 from bench.spec.regression import regressed_jobs
 from bench.spec.renderings import FIGURES, Rendering
+from bench.spec.sources import VARIABLE
 
+# Every command of the run reads it from its environment: see docs/data.md.
+if "data" in config:
+    os.environ[VARIABLE] = str(config["data"] or "")
 TIER = config.get("tier", "quick")
 PYTHON = shlex.quote(sys.executable)
 # `snakemake retry`: results whose status is not ok count as out of date.
@@ -72,11 +76,12 @@ def marker_if(out_of_date, tier, fingerprint, sidecar):
 
     The sidecar is the truth, also without `.snakemake`: file times and Snakemake's own notes do
     not survive a copy, and do not see edits of imported modules. The marker's content differs
-    each time, since Snakemake passes over a newer input whose checksum it knows.
+    each time, since Snakemake passes over a newer input whose checksum it knows. Each lies in a
+    folder of its own: Snakemake lists a folder once, and takes for missing what is put there later.
     """
     if not (out_of_date and sidecar.exists()):
         return []
-    marker = RESULTS / tier / ".stale" / fingerprint
+    marker = RESULTS / tier / ".markers" / fingerprint / "stale"
     marker.parent.mkdir(parents=True, exist_ok=True)
     marker.write_text(str(time.time_ns()))
     return [str(marker)]
