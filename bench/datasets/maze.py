@@ -1,17 +1,19 @@
 """Maze datasets: a waypoint controller walks from one random cell to the next, as in D4RL's maze2d.
 
-The controller's goals have nothing to do with the task's: rewards are those of the task's fixed goal, which the
-ball passes by chance, and when the controller has arrived a new goal is drawn. A walk lasts as long as an
-episode and is one trajectory (`trajectory_end=time-limit`), or is cut wherever the controller arrived (`goal`).
+The controller's goals have nothing to do with the task's. Rewards are those of the task's fixed goal, which
+the ball passes by chance; when the controller has arrived, a new goal is drawn for it. A walk lasts as long
+as an episode and is one trajectory (`trajectory_end=time-limit`), or is also cut wherever the controller
+arrived (`goal`).
 
 Random streams are derived from (seed, walk number): each walk has one for its start and one for its goals and
-waypoints, each round of sixteen, which run side by side, one for the noise on the actions. Walks are stored in
-the order of their numbers, so a longer collection begins with the shorter one's. The same arguments give the
-same bytes on the same machine.
+waypoints; each round of sixteen, which run side by side, has one for the noise on the actions. Walks are
+stored in the order of their numbers, so a longer collection begins with the shorter one's. The same arguments
+give the same bytes on the same machine.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -98,13 +100,12 @@ def walk_round(batch: MazeBatch, seed: int, first: int, options: dict[str, Any])
     ways = [np.random.default_rng(_stream(seed, number, WAY)) for number in numbers]
     noise = np.random.default_rng(_stream(seed, first, NOISE))
     controller = WaypointController(batch.layout, states[:, :2], ways, options["waypoint_spread"])
+    cells = len(batch.layout.cells)
     seen, done, earned, arrivals = [states], [], [], []
     while batch.alive.any():
         arrivals.append(controller.arrived(states[:, :2]))
         for index in np.flatnonzero(arrivals[-1]):
-            controller.send(
-                int(index), _other_cell(controller.cells[index], len(batch.layout.cells), ways[index])
-            )
+            controller.send(int(index), _other_cell(controller.cells[index], cells, ways[index]))
         disturbed = controller.act(states) + options["action_noise"] * noise.standard_normal((batch.count, 2))
         done.append(batch.clip(disturbed))
         states, rewards, _, _ = batch.step(done[-1])
@@ -142,11 +143,11 @@ def _split(
     rewards: NDArray[np.float64],
     cuts: NDArray[np.bool_],
 ) -> list[Trajectory]:
-    """A walk of `steps` transitions, observations (steps + 1, 4), cut before each step that `cuts` (steps,) marks."""
+    """A walk (observations have one row more) cut before each step that is marked in `cuts` (steps,)."""
     bounds = [0, *np.flatnonzero(cuts[1:]) + 1, len(rewards)]
     return [
         Trajectory.whole(observations[a : b + 1], actions[a:b], rewards[a:b], terminated=False)
-        for a, b in zip(bounds, bounds[1:], strict=False)
+        for a, b in pairwise(bounds)
     ]
 
 

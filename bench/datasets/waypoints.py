@@ -20,7 +20,7 @@ GAIN, DAMPING, THERE = 10.0, -1.0, 0.1
 
 
 def next_cells(layout: Layout) -> NDArray[np.int64]:
-    """(cells, cells): the first cell on a shortest way from the row's cell to the column's; itself at the goal.
+    """(cells, cells): the cell after the row's on a shortest way to the column's; itself at the goal.
 
     Raises ValueError where a cell cannot be reached from another.
     """
