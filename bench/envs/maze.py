@@ -1,8 +1,8 @@
 """The point mazes of gymnasium-robotics by the rules of D4RL's maze2d, many balls stepped together.
 
-A ball is pushed along x and y; maze, ball and physics (100 steps a second) are those of gymnasium-robotics. The
-rules are D4RL's:
-- What is seen is position and velocity; the goal is not shown and does not move: it is the centre of one cell.
+A ball is pushed along x and y; maze, ball and physics (100 steps a second) are those of gymnasium-robotics.
+The rules are D4RL's:
+- What is seen is position and velocity. The goal, the centre of one cell, is not shown and does not move.
 - Each step that ends at most `goal_radius` from the goal pays 1, any other 0.
 - An episode does not end at the goal but at the time limit.
 - It begins in a free cell drawn evenly, up to START_SPREAD from its centre along each axis, at a small random
@@ -143,8 +143,8 @@ class MazeBatch(EpisodeBatch):
 
     Attributes beyond those of every batch: `layout`, and `goal_cell`, a number into `layout.cells`.
 
-    Raises SpecError for an unknown environment, one that is no point maze with sparse reward, or a goal inside
-    a wall, and ValueError for a count below one.
+    Raises SpecError for an unknown environment, one that is no point maze with sparse reward, or a goal
+    inside a wall, and ValueError for a count below one.
     """
 
     def __init__(self, env_id: str, count: int, goal: tuple[int, int], goal_radius: float) -> None:
@@ -174,8 +174,8 @@ def _load(env_id: str) -> tuple[Any, Layout, Box, int]:
     limit = registered.max_episode_steps
     if "PointMazeEnv" not in str(registered.entry_point) or registered.kwargs["reward_type"] != "sparse":
         raise SpecError(
-            f"environment_id: {env_id} is no point maze with sparse reward, which is all that bench.envs.maze "
-            "plays. Name one of gymnasium-robotics, such as 'PointMaze_UMaze-v3'."
+            f"environment_id: {env_id} is no point maze with sparse reward, which is all that "
+            "bench.envs.maze plays. Name one of gymnasium-robotics, such as 'PointMaze_UMaze-v3'."
         )
     assert limit is not None
     with no_file_left():
