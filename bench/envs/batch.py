@@ -104,7 +104,7 @@ class EpisodeBatch:
         terminated = np.zeros(self.count, bool)
         truncated = np.zeros(self.count, bool)
         for index in np.flatnonzero(self._alive):
-            observation, reward, ended, out_of_time, _ = self._environments[index].step(clipped[index])
+            observation, reward, ended, out_of_time, _ = self._environments[int(index)].step(clipped[index])
             self._observations[index] = observation
             rewards[index] = float(reward)
             terminated[index], truncated[index] = ended, out_of_time
