@@ -35,6 +35,9 @@ MAX_SPEED = 5.0  # metres a second along each axis
 WALL = 1
 CELL = 1.0  # metres
 
+# Its functions are compiled, and no stub declares them.
+physics: Any = mujoco
+
 gymnasium.register_envs(gymnasium_robotics)
 
 
@@ -102,18 +105,18 @@ class PointMaze:
         goal_radius: float,
         max_episode_steps: int,
     ) -> None:
-        self.model, self.data = model, mujoco.MjData(model)
+        self.model, self.data = model, physics.MjData(model)
         self.starts, self.goal, self.goal_radius = starts, goal, goal_radius
         self.max_episode_steps, self.time = max_episode_steps, 0
 
     def reset(self, *, seed: int) -> tuple[NDArray[np.float64], dict[str, Any]]:
         """Put the ball somewhere; returns x, y and their velocities (4,)."""
         generator = np.random.default_rng(seed)
-        mujoco.mj_resetData(self.model, self.data)
+        physics.mj_resetData(self.model, self.data)
         centre = self.starts[generator.integers(len(self.starts))]
         self.data.qpos[:] = centre + generator.uniform(-START_SPREAD, START_SPREAD, 2)
         self.data.qvel[:] = START_SPEED * generator.standard_normal(2)
-        mujoco.mj_forward(self.model, self.data)
+        physics.mj_forward(self.model, self.data)
         self.time = 0
         return self._observation(), {}
 
@@ -123,9 +126,9 @@ class PointMaze:
         """Push the ball by `action` (2,), each -1 ... 1, for a hundredth of a second."""
         # As gymnasium-robotics does it: what the solver of contacts starts from is then the same too.
         np.clip(self.data.qvel, -MAX_SPEED, MAX_SPEED, out=self.data.qvel)
-        mujoco.mj_forward(self.model, self.data)
+        physics.mj_forward(self.model, self.data)
         self.data.ctrl[:] = action
-        mujoco.mj_step(self.model, self.data)
+        physics.mj_step(self.model, self.data)
         self.time += 1
         observation = self._observation()
         at_goal = np.hypot(*(observation[:2] - self.goal)) <= self.goal_radius
