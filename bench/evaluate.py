@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from bench.methods.base import make_learner
-from bench.record import Rows, SkippedError, stage_command
+from bench.record import Rows, require_ok, stage_command
 from bench.runtime import described, one_thread
 from bench.spec.built import evaluator_module
 from bench.spec.errors import DatasetError, UserError
@@ -20,9 +20,7 @@ def evaluate(job: Job) -> tuple[Rows, dict[str, Any]]:
     """Scores of every checkpoint, in the order of training; nothing is selected here."""
     one_thread()
     trained = job.upstream[0]
-    status = (trained.recorded() or {}).get("status", "not made")
-    if status != "ok":
-        raise SkippedError(f"its training is {status}")
+    require_ok("its training", (trained.recorded() or {}).get("status", "not made"))
     evaluator = importlib.import_module(evaluator_module(job.cell))
     source = dataset_job(job.tier, job.cell)
     facts = (source.recorded() or {}).get("facts")

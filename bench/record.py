@@ -40,6 +40,18 @@ class SkippedError(Exception):
     """Work that has no point because what it builds on did not succeed."""
 
 
+def require_ok(what: str, status: str) -> None:
+    """Pass where the record of `what` says `ok`.
+
+    Raises UnavailableError where that is not to be had on this machine, so that the reason stands by every
+    number that rests on it, and SkippedError for any other status.
+    """
+    if status.startswith("unavailable: "):
+        raise UnavailableError(status.removeprefix("unavailable: "))
+    if status != "ok":
+        raise SkippedError(f"{what} is {status}")
+
+
 class DivergedError(Exception):
     """A loss that is no longer a finite number."""
 

@@ -17,7 +17,7 @@ import torch
 
 from bench.datasets.integrity import verified
 from bench.methods.base import Learner, make_learner
-from bench.record import DivergedError, Rows, SkippedError, stage_command
+from bench.record import DivergedError, Rows, require_ok, stage_command
 from bench.runtime import described, one_thread, training_device
 from bench.spec.jobs import Job
 from bench.spec.load import load_catalogue
@@ -135,9 +135,7 @@ def train(job: Job) -> tuple[Rows, dict[str, Any]]:
     """Train to the end; returns the loss curve and facts about the model."""
     one_thread()
     source = job.upstream[0]
-    status = (source.recorded() or {}).get("status", "not made")
-    if status != "ok":
-        raise SkippedError(f"its dataset is {status}")
+    require_ok("its dataset", (source.recorded() or {}).get("status", "not made"))
     collector = load_catalogue().tasks[job.cell.task].collector.replace("-", "_")
     dataset = importlib.import_module(f"bench.datasets.{collector}").load(verified(source.record))
     run = Run(job)

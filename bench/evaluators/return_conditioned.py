@@ -7,26 +7,34 @@ Initial states depend on the task and the seed alone, not on the method.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bench.envs.batch import EpisodeBatch
 from bench.envs.mujoco import MujocoBatch
 from bench.spec.seeds import stream
 
 Rows = list[tuple[str, float, float]]
+Played = tuple[NDArray[np.float64], NDArray[np.float64]]  # returns and lengths (episodes,)
 
 
 def evaluate(learner: Any, options: dict[str, Any], task: str, seed: int, facts: dict[str, Any]) -> Rows:
-    """Rows (metric, index, value): mean return at each target, and what the protocol's own target gives.
+    """Rows (metric, index, value): mean return at each target, and what the protocol's own target gives."""
+    return scores(options, lambda target: roll_out(learner, options, target, seed))
+
+
+def scores(options: dict[str, Any], play_at: Callable[[float], Played]) -> Rows:
+    """Rows of the episodes that `play_at` gives for each target.
 
     `second_target_return` of 0 leaves the second target out. `target_selection=best` reads the
     score at the better target, as several codes do; `first` at the first, whatever comes of it.
     """
     targets = [target for target in (options["target_return"], options["second_target_return"]) if target]
-    played = [roll_out(learner, options, target, seed) for target in targets]
+    played = [play_at(target) for target in targets]
     means = [float(returns.mean()) for returns, _ in played]
     chosen = int(np.argmax(means)) if options["target_selection"] == "best" else 0
     returns, lengths = played[chosen]
@@ -40,25 +48,27 @@ def evaluate(learner: Any, options: dict[str, Any], task: str, seed: int, facts:
     ]
 
 
-@torch.no_grad()
-def roll_out(
-    learner: Any, options: dict[str, Any], target: float, seed: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def roll_out(learner: Any, options: dict[str, Any], target: float, seed: int) -> Played:
     """Returns and lengths (episodes,) of one episode in each environment, asked for `target`."""
-    count = options["evaluation_episodes"]
-    batch = MujocoBatch(options["environment_id"], count)
+    batch = MujocoBatch(options["environment_id"], options["evaluation_episodes"])
+    return play(learner, batch, target, seed, told=not options["delayed_reward"])
+
+
+@torch.no_grad()
+def play(learner: Any, batch: EpisodeBatch, target: float, seed: int, told: bool) -> Played:
+    """The same in the environments of `batch`, which are closed at the end; `told` of rewards or not."""
     # Seeded by the environment's name, so that dense and delayed tasks meet the same starts.
-    seeds = stream("eval", "starts", options["environment_id"], seed).integers(2**31, size=count)
+    seeds = stream("eval", "starts", batch.env_id, seed).integers(2**31, size=batch.count)
     states = batch.reset([int(number) for number in seeds])
-    policy = learner.policy(count)
-    wanted = np.full(count, target, dtype=np.float32)
-    returns, lengths = np.zeros(count), np.zeros(count)
+    policy = learner.policy(batch.count)
+    wanted = np.full(batch.count, target, dtype=np.float32)
+    returns, lengths = np.zeros(batch.count), np.zeros(batch.count)
     while batch.alive.any():
         alive = batch.alive
         states, rewards, _, _ = batch.step(policy.act(states, wanted, alive))
         returns += rewards
         lengths += alive
-        if not options["delayed_reward"]:
+        if told:
             wanted -= rewards.astype(np.float32)
     batch.close()
     return returns, lengths

@@ -1,0 +1,20 @@
+"""Rollouts of a return-conditioned policy in a maze, all episodes side by side, asked for a sum of rewards.
+
+Starts depend on the maze and the seed alone, not on the method.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.envs.maze import make_batch
+from bench.evaluators.return_conditioned import Played, Rows, play, scores
+
+
+def evaluate(learner: Any, options: dict[str, Any], task: str, seed: int, facts: dict[str, Any]) -> Rows:
+    """Rows (metric, index, value): mean return at each target, and what the protocol's own target gives."""
+
+    def play_at(target: float) -> Played:
+        return play(learner, make_batch(options, options["evaluation_episodes"]), target, seed, told=True)
+
+    return scores(options, play_at)

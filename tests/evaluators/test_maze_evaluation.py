@@ -1,0 +1,79 @@
+"""Evaluation in a maze: what a policy is told, and what its score is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bench.datasets.waypoints import WaypointController
+from bench.envs.maze import make_batch
+from bench.evaluators.maze import evaluate
+from bench.spec.cells import defaults
+
+OPTIONS = defaults("maze2d-umaze", "dt") | {"evaluation_episodes": 12}
+
+
+class Driven:
+    """A learner whose policy is the waypoint controller; it remembers what it is told."""
+
+    def __init__(self):
+        self.told, self.starts = [], []
+
+    def policy(self, episodes):
+        self.controller = None
+        self.told.append([])
+        return self
+
+    def act(self, states, returns, alive):
+        self.told[-1].append(returns.copy())
+        if self.controller is None:
+            self.starts.append(states.copy())
+            maze = make_batch(OPTIONS, 1)
+            ways = [np.random.default_rng(0)] * len(states)
+            self.controller = WaypointController(maze.layout, states[:, :2], ways, spread=0.0)
+            for ball in range(len(states)):
+                self.controller.send(ball, maze.goal_cell)
+        self.controller.arrived(states[:, :2])
+        return self.controller.act(states)
+
+
+class Still(Driven):
+    """One that never pushes."""
+
+    def act(self, states, returns, alive):
+        self.starts.append(states.copy())
+        return np.zeros((len(states), 2))
+
+
+def test_the_return_still_wanted_falls_by_each_reward_and_targets_share_their_starts():
+    learner = Driven()
+    rows = {
+        (metric, index): value for metric, index, value in evaluate(learner, OPTIONS, "maze2d-umaze", 0, {})
+    }
+    assert set(rows) >= {("return_at_target", 300.0), ("return_at_target", 20.0)}
+    np.testing.assert_array_equal(*learner.starts)
+    for target, told in zip((300.0, 20.0), learner.told, strict=True):
+        wanted = np.stack(told)
+        assert (wanted[0] == target).all()
+        falls = -np.diff(wanted, axis=0)
+        assert set(falls.ravel()) == {0.0, 1.0}
+        assert target - wanted[-1].mean() == pytest.approx(rows["return_at_target", target], abs=1.0)
+    assert len(learner.told[0]) == 300, "episodes go on at the goal"
+
+
+def test_the_score_is_read_between_d4rls_references():
+    rows = {metric: value for metric, _, value in evaluate(Driven(), OPTIONS, "maze2d-umaze", 0, {})}
+    assert rows["episode_length"] == 300
+    assert rows["normalised_score"] == pytest.approx(100 * (rows["return"] - 23.85) / (161.86 - 23.85))
+    assert rows["normalised_score"] > 90
+    still = {metric: value for metric, _, value in evaluate(Still(), OPTIONS, "maze2d-umaze", 0, {})}
+    assert still["return"] < 0.5 * rows["return"]
+
+
+def test_starts_depend_on_the_seed_and_not_on_the_method():
+    first, other, later = Still(), Driven(), Still()
+    evaluate(first, OPTIONS | {"second_target_return": 0.0}, "maze2d-umaze", 0, {})
+    evaluate(other, OPTIONS | {"second_target_return": 0.0}, "maze2d-umaze", 0, {})
+    evaluate(later, OPTIONS | {"second_target_return": 0.0}, "maze2d-umaze", 1, {})
+    np.testing.assert_array_equal(first.starts[0], other.starts[0])
+    assert (first.starts[0] != later.starts[0]).any()
