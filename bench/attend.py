@@ -15,7 +15,7 @@ fused. The maps themselves lie beside the table in `attend.npz`:
     matrices (1 + layers, T, T)   outputs x inputs at the last step looked at, the oldest token first
     channels (layers, T, T)       the same of channel `attention_channel` of each layer alone
     half_lives (1 + layers,)      the rows' half-lives
-    tokens_per_step ()            3 or 1
+    channel (), tokens_per_step ()    which channel that is, from 1; 3 or 1 tokens
 """
 
 from __future__ import annotations
@@ -68,9 +68,8 @@ def attend(job: Job) -> tuple[Rows, dict[str, Any]]:
     decays = [fit_exponential(profile) for profile in profiles]
     job.folder.mkdir(parents=True, exist_ok=True)
     temporary = job.arrays.with_name(f"building-{job.arrays.name}")
-    np.savez_compressed(
-        temporary, steps=steps, half_lives=np.array([decay.half_life for decay in decays]), **maps._asdict()
-    )
+    half_lives = np.array([decay.half_life for decay in decays])
+    np.savez_compressed(temporary, steps=steps, half_lives=half_lives, channel=channel, **maps._asdict())
     temporary.replace(job.arrays)
     rows: Rows = [("hidden_attention", updates, float(d), float(w)) for d, w in enumerate(profiles[0])]
     for layer, decay in enumerate(decays):
