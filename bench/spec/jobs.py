@@ -135,7 +135,14 @@ class Job:
 @cache
 def _resolved(job: Job) -> Resolved:
     if job.stage == "dataset":
-        return _dataset_users(job.tier)[job.cell]
+        users = _dataset_users(job.tier)
+        if job.cell not in users:
+            raise SpecError(
+                f"workflow/tiers/{job.tier}.yaml: nothing that an artifact shows is trained on "
+                f"{job.cell.task} with settings {job.cell.slug!r}. Name such a cell in an artifact, and give it "
+                f"a budget."
+            )
+        return users[job.cell]
     resolved = resolve(job.tier, job.cell, job.stage)
     if resolved is None:
         raise SpecError(
