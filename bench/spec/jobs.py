@@ -139,8 +139,8 @@ def _resolved(job: Job) -> Resolved:
         if job.cell not in users:
             raise SpecError(
                 f"workflow/tiers/{job.tier}.yaml: nothing that an artifact shows is trained on "
-                f"{job.cell.task} with settings {job.cell.slug!r}. Name such a cell in an artifact, and give it "
-                f"a budget."
+                f"{job.cell.task} with settings {job.cell.slug!r}. Name such a cell in an artifact, and give "
+                "it a budget."
             )
         return users[job.cell]
     resolved = resolve(job.tier, job.cell, job.stage)
