@@ -37,18 +37,17 @@ def draw_attention(layout: AttentionLayout, readings: list[Reading], heading: st
     filled = {key: maps for key, row in cells.items() if (maps := _maps(row))}
     if not filled:
         figure, ax = plt.subplots(figsize=(7, 3), layout="constrained")
-        say_why(ax, readings)
+        say_why(ax, _without_number(readings))
         figure.suptitle(heading, fontsize=9)
         return figure
     layers = max(len(maps["matrices"]) for maps in filled.values())
     rows = -(-layers // 2) if layout.view == "surface" else 2
     figure = plt.figure(figsize=(10, (2.6 * rows + 0.5) * len(cells) + 0.7), layout="constrained")
     norm = _norm(list(filled.values()), layout.view)
-    for part, (key, row) in zip(
-        np.atleast_1d(np.asarray(figure.subfigures(len(cells), 1))), cells.items(), strict=True
-    ):
+    parts = figure.subfigures(len(cells), 1, squeeze=False)[:, 0]
+    for part, (key, row) in zip(parts, cells.items(), strict=True):
         if key not in filled:
-            say_why(part.subplots(), row)
+            say_why(part.subplots(), _without_number(row))
             continue
         if len(cells) > 1:
             part.suptitle(row[0].entry.label or axis_value(row[0].entry, "task"), fontsize=9)
@@ -58,6 +57,10 @@ def draw_attention(layout: AttentionLayout, readings: list[Reading], heading: st
         bar.set_label("hidden attention: magnitude of the weight", fontsize=8)
     figure.suptitle(heading, fontsize=9)
     return figure
+
+
+def _without_number(row: Row) -> Row:
+    return [reading for reading in row if reading.summary is None]
 
 
 def _maps(row: Row) -> dict[str, NDArray[Any]]:
@@ -118,8 +121,8 @@ def _surfaces(
         _profile(beside, weights, int(maps["tokens_per_step"]), float(maps["half_lives"][number]))
         beside.sharey(ax)
         beside.tick_params(labelleft=False)
-    handles, labels = grid[0, 1].get_legend_handles_labels()
-    part.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=8, frameon=False)
+    handles = {line.get_label(): line for ax in grid.flat if ax.get_visible() for line in ax.lines}
+    part.legend(handles=[*handles.values()], loc="outside lower center", ncols=4, fontsize=8, frameon=False)
     return [ax for ax in grid.flat if ax.get_visible()], image
 
 

@@ -120,6 +120,14 @@ def test_several_seeds_give_half_lives_an_interval_and_no_decay_is_said():
     assert "layer 1, channels fused\nno decay with distance, R² 0.80" in titles
 
 
+def test_a_cell_without_maps_says_why_beside_one_that_has_them():
+    filled = made_up("dema_fig04", made_up_maps())
+    empty = [Reading(entry, "not-run: cpu tier") for entry in entries("dema_fig07", "cpu")]
+    panels = drawn("dema_fig04", filled + empty)
+    assert sum("half-life" in ax.get_title() for ax in panels) == 4
+    assert [text.get_text() for ax in panels for text in ax.texts] == ["not-run: cpu tier"]
+
+
 def test_matrices_are_lower_triangular_single_channels_first():
     maps = made_up_maps()
     panels = [ax for ax in drawn("dema_fig06", made_up("dema_fig06", maps)) if ax.images]
