@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from bench.analysis.statistics import Summary, summarise
 from bench.spec.cells import defaults, resolve
@@ -33,6 +35,8 @@ class Reading:
     seconds: float = 0.0
     fingerprints: tuple[str, ...] = ()
     data_source: str = ""
+    # What lies beside the table of the first seed that has it: attention maps.
+    arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
 
 
 def read_record(path: Path) -> dict[str, Any]:
@@ -107,6 +111,14 @@ def read_entry(entry: Entry, tier: str) -> Reading:
     protocol = catalogue.protocols[catalogue.tasks[entry.cell.task].protocol]
     chosen = selected(rows, protocol.selection)
     failed = sum(status != "ok" for status in statuses)
+    arrays: dict[str, NDArray[Any]] = {}
+    if entry.metric == "hidden_attention":
+        first = jobs[statuses.index("ok")]
+        if not first.arrays.exists():
+            return Reading(
+                entry, f"failed: {first.arrays} is missing; delete the records beside it and run again"
+            )
+        arrays = {**np.load(first.arrays), "seed": np.array(first.seed)}
     curve = pd.DataFrame(
         [{"index": index, **summarise(group["value"]).as_row()} for index, group in chosen.groupby("index")]
     )
@@ -118,6 +130,7 @@ def read_entry(entry: Entry, tier: str) -> Reading:
         seconds=seconds,
         fingerprints=tuple(sorted({frame["fingerprint"].iloc[0] for frame in frames})),
         data_source=" and ".join(sorted({frame["data_source"].iloc[0] for frame in frames})),
+        arrays=arrays,
     )
 
 

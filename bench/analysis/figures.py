@@ -21,39 +21,22 @@ from matplotlib import ticker
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bench.analysis.attention_maps import draw_attention
+from bench.analysis.bars import bar
 from bench.analysis.collect import Reading
 from bench.analysis.labels import axis_value, metric_label
-from bench.spec.load import load_catalogue
-from bench.spec.models import Artifact, BarLayout, CurveLayout, ScalingLayout
-
-COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999"]
-STYLES: list[Any] = [
-    "-",
-    "--",
-    "-.",
-    ":",
-    (0, (5, 1, 1, 1, 1, 1)),
-    (0, (8, 2)),
-    (0, (1, 3)),
-    (0, (3, 3, 1, 3)),
-]
-MARKERS = ["o", "s", "^", "D", "v", "P", "X", "*"]
-PANEL = (3.4, 2.7)
-LOOK = {
-    "pdf.fonttype": 42,
-    "axes.labelsize": 8,
-    "axes.titlesize": 9,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-}
+from bench.analysis.look import COLOURS, LOOK, MARKERS, PANEL, STYLES, label_values, line_name, say_why
+from bench.spec.models import Artifact, AttentionLayout, CurveLayout, ScalingLayout
 
 
 def draw(artifact: Artifact, readings: list[Reading], heading: str) -> Figure:
     """Draw an artifact from its readings; panels without any number say why."""
     matplotlib.use("Agg")
     sns.set_theme(context="paper", style="ticks", rc=LOOK)
-    painters: dict[str, Callable[..., None]] = {"curve": _curve, "scaling": _scaling, "bar": _bar}
-    painter = painters.get(artifact.layout.kind, _curve_less)
+    if isinstance(artifact.layout, AttentionLayout):
+        return draw_attention(artifact.layout, readings, _said(heading, artifact.note, 3))
+    painters: dict[str, Callable[..., None]] = {"curve": _curve, "scaling": _scaling, "bar": bar}
+    painter = painters[artifact.layout.kind]
     panel_field = getattr(artifact.layout, "panel", None)
     panels: dict[str, list[Reading]] = {}
     for reading in readings:
@@ -72,31 +55,26 @@ def draw(artifact: Artifact, readings: list[Reading], heading: str) -> Figure:
         ax.set_visible(False)
     for ax, (name, shown) in zip(axes.flat, panels.items(), strict=False):
         ax.set_title(textwrap.fill(name, 40))
-        if any(reading.summary for reading in shown) and painter is not _curve_less:
+        if any(reading.summary for reading in shown):
             painter(ax, artifact.layout, shown, colours)
             _name_missing(ax, artifact.layout, shown)
         else:
-            _say_why(ax, shown)
+            say_why(ax, shown)
     _legend(figure, axes)
-    note = textwrap.fill(" ".join(artifact.note.split()), 52 * columns)
-    figure.suptitle(f"{heading}\n{note}" if note else heading, fontsize=9)
+    figure.suptitle(_said(heading, artifact.note, columns), fontsize=9)
     return figure
+
+
+def _said(heading: str, note: str, columns: int) -> str:
+    """The heading, and the artifact's note under it, as wide as some columns of panels."""
+    note = textwrap.fill(" ".join(note.split()), 46 * columns)
+    return f"{heading}\n{note}" if note else heading
 
 
 def _order(readings: list[Reading], artifact: Artifact) -> dict[str, int]:
     """Line -> its place in the palettes, the same in every panel."""
-    names = dict.fromkeys(_line(reading, artifact.layout) for reading in readings)
+    names = dict.fromkeys(line_name(reading, artifact.layout) for reading in readings)
     return {name: number % len(COLOURS) for number, name in enumerate(names)}
-
-
-def _line(reading: Reading, layout: Any) -> str:
-    """What a reading's line, or bar, is called."""
-    if isinstance(layout, ScalingLayout):
-        settings = {k: v for k, v in reading.entry.cell.settings if k != layout.x}
-        title = reading.entry.label or load_catalogue().methods[reading.entry.cell.method].title
-        extra = ", ".join(f"{key.replace('_', ' ')}={value}" for key, value in settings.items())
-        return title if reading.entry.label or not extra else f"{title} ({extra})"
-    return axis_value(reading.entry, getattr(layout, "line", getattr(layout, "bar", "method")))
 
 
 def _style(place: int) -> dict[str, Any]:
@@ -113,7 +91,7 @@ def _curve(ax: Axes, layout: CurveLayout, readings: list[Reading], colours: dict
     for reading in readings:
         if reading.summary is None:
             continue
-        name, data = _line(reading, layout), reading.curve
+        name, data = line_name(reading, layout), reading.curve
         style = _style(colours[name])
         ax.plot(data["index"], data["mean"], label=name, **style)
         ax.fill_between(
@@ -137,7 +115,7 @@ def _scaling(ax: Axes, layout: ScalingLayout, readings: list[Reading], colours: 
     for reading in readings:
         if reading.summary is not None:
             x = float(axis_value(reading.entry, layout.x))
-            lines.setdefault(_line(reading, layout), []).append((x, reading))
+            lines.setdefault(line_name(reading, layout), []).append((x, reading))
     for name, points in lines.items():
         points.sort(key=lambda point: point[0])
         ax.plot(
@@ -147,7 +125,7 @@ def _scaling(ax: Axes, layout: ScalingLayout, readings: list[Reading], colours: 
             **_style(colours[name]),
         )
     ax.set_xlabel(layout.x.replace("_", " ") + " [steps]")
-    _label_values(ax, layout.panel, readings)
+    label_values(ax, layout.panel, readings)
     if layout.log_x:
         ax.set_xscale("log", base=2)
         ticks = sorted({x for points in lines.values() for x, _ in points})
@@ -159,65 +137,13 @@ def _scaling(ax: Axes, layout: ScalingLayout, readings: list[Reading], colours: 
     sns.despine(ax=ax)
 
 
-def _bar(ax: Axes, layout: BarLayout, readings: list[Reading], colours: dict[str, int]) -> None:
-    groups = list(dict.fromkeys(axis_value(reading.entry, layout.group) for reading in readings))
-    width = 0.8 / max(len(colours), 1)
-    for reading in readings:
-        if reading.summary is None:
-            continue
-        name = _line(reading, layout)
-        place = (
-            groups.index(axis_value(reading.entry, layout.group))
-            + (colours[name] - len(colours) / 2 + 0.5) * width
-        )
-        half = reading.summary.high - reading.summary.mean
-        ax.bar(
-            place,
-            reading.summary.mean,
-            width,
-            color=COLOURS[colours[name]],
-            label=name,
-            yerr=None if np.isnan(half) else half,
-            capsize=2,
-        )
-    shown = {axis_value(reading.entry, layout.group) for reading in readings if reading.summary is not None}
-    names = [name if name in shown else f"{name} (not-run)" for name in groups]
-    ax.set_xticks(range(len(groups)), names, rotation=30, ha="right")
-    ax.set_xlim(-0.6, len(groups) - 0.4)
-    _label_values(ax, layout.panel, readings)
-    sns.despine(ax=ax)
-
-
-def _label_values(ax: Axes, panel: str, readings: list[Reading]) -> None:
-    """Name the metric on the axis, or its unit alone where the panel's title names it."""
-    metric = readings[0].entry.metric
-    unit = load_catalogue().metrics[metric].unit
-    ax.set_ylabel(unit if panel == "metric" else metric_label(metric))
-
-
-def _curve_less(*_: Any) -> None:
-    """Stands for layouts that only their own stage can fill."""
-
-
 def _name_missing(ax: Axes, layout: Any, readings: list[Reading]) -> None:
     """Name in the panel the lines that have no number in it."""
-    present = {_line(reading, layout) for reading in readings if reading.summary is not None}
-    absent = [name for name in dict.fromkeys(_line(r, layout) for r in readings) if name not in present]
+    present = {line_name(reading, layout) for reading in readings if reading.summary is not None}
+    absent = [name for name in dict.fromkeys(line_name(r, layout) for r in readings) if name not in present]
     if absent:
         text = textwrap.fill("not-run: " + ", ".join(absent), 34)
         ax.text(0.02, 0.98, text, va="top", fontsize=6.5, color="0.35", transform=ax.transAxes)
-
-
-def _say_why(ax: Axes, readings: list[Reading]) -> None:
-    reasons = sorted({reading.status for reading in readings})
-    lines = [textwrap.fill(reason, 38) for reason in reasons[:4]]
-    ax.text(
-        0.5, 0.5, "\n".join(lines), ha="center", va="center", fontsize=8, color="0.35", transform=ax.transAxes
-    )
-    ax.set_xticks([])
-    ax.set_yticks([])
-    for spine in ax.spines.values():
-        spine.set_color("0.85")
 
 
 def _legend(figure: Figure, axes: Any) -> None:

@@ -19,6 +19,13 @@ class Summary:
     high: float
     n: int
 
+    @property
+    def standard_error(self) -> float:
+        """Of the mean, as the interval implies it; NaN for n = 1."""
+        if self.n == 1:
+            return math.nan
+        return (self.high - self.mean) / float(stdtrit(self.n - 1, 0.975))
+
     def as_row(self) -> dict[str, float]:
         """Its fields, as columns of a table."""
         return asdict(self)

@@ -33,19 +33,40 @@ def scores(options: dict[str, Any], play_at: Callable[[float], Played]) -> Rows:
     `second_target_return` of 0 leaves the second target out. `target_selection=best` reads the
     score at the better target, as several codes do; `first` at the first, whatever comes of it.
     """
-    targets = [target for target in (options["target_return"], options["second_target_return"]) if target]
-    played = [play_at(target) for target in targets]
-    means = [float(returns.mean()) for returns, _ in played]
-    chosen = int(np.argmax(means)) if options["target_selection"] == "best" else 0
-    returns, lengths = played[chosen]
-    low, high = options["reference_low"], options["reference_high"]
+    played = _at_targets(options, play_at)
+    returns, lengths = _chosen(played, options)
     return [
-        *(("return_at_target", float(target), mean) for target, mean in zip(targets, means, strict=True)),
-        ("return", 0.0, means[chosen]),
+        *(("return_at_target", target, float(earned.mean())) for target, (earned, _) in played.items()),
+        ("return", 0.0, float(returns.mean())),
         ("return_deviation", 0.0, float(returns.std(ddof=1)) if len(returns) > 1 else 0.0),
         ("episode_length", 0.0, float(lengths.mean())),
-        ("normalised_score", 0.0, 100.0 * (means[chosen] - low) / (high - low)),
+        ("normalised_score", 0.0, float(_normalised(returns.mean(), options))),
     ]
+
+
+def episode_scores(learner: Any, options: dict[str, Any], seed: int) -> NDArray[np.float64]:
+    """(episodes,) normalised score of each of the episodes whose mean `evaluate` calls the score."""
+    played = _at_targets(options, lambda target: roll_out(learner, options, target, seed))
+    normalised: NDArray[np.float64] = _normalised(_chosen(played, options)[0], options)
+    return normalised
+
+
+def _at_targets(options: dict[str, Any], play_at: Callable[[float], Played]) -> dict[float, Played]:
+    """Target return -> returns and lengths of the episodes that were asked for it."""
+    targets = [target for target in (options["target_return"], options["second_target_return"]) if target]
+    return {float(target): play_at(target) for target in targets}
+
+
+def _chosen(played: dict[float, Played], options: dict[str, Any]) -> Played:
+    """The episodes that the score is read off."""
+    if options["target_selection"] == "first":
+        return next(iter(played.values()))
+    return max(played.values(), key=lambda one: float(one[0].mean()))
+
+
+def _normalised(returns: Any, options: dict[str, Any]) -> Any:
+    low, high = options["reference_low"], options["reference_high"]
+    return 100.0 * (returns - low) / (high - low)
 
 
 def roll_out(learner: Any, options: dict[str, Any], target: float, seed: int) -> Played:

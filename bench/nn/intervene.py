@@ -3,7 +3,8 @@
 DeMa replaces "the parameters of the hidden attention" of one layer or of all, and does not list them. Here
 they are the tensors that the matrices of `bench.nn.hidden_attention` are made of, and D, without which a
 zeroed mixer would still pass its input on: with all of them zero a mixer outputs exactly zero and only the
-residual connection is left, which is what DeMa says zeroing does. in_proj, the convolution and out_proj stay.
+residual connection is left, which is what DeMa says zeroing does. in_proj, the convolution and out_proj stay,
+unless the other reading is asked for, in which they go too.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ from bench.nn.mixer import MambaMixer
 
 # x_proj makes the low-rank step, B and C; dt_proj the step; A_log the decay; D the skip connection.
 HIDDEN_ATTENTION = ("x_proj.weight", "dt_proj.weight", "dt_proj.bias", "A_log", "D")
+# What is replaced: those tensors, or every one of the mixer.
+TENSORS = ("scan", "mixer")
 OPERATIONS = ("swap", "random", "zero")
+RANDOM_VALUES = ("initialisation", "normal")
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -31,16 +35,24 @@ def intervene(
     layers: Iterable[int] | None = None,
     donor: nn.Module | None = None,
     seed: int = 0,
+    replaced: str = "scan",
+    random_values: str = "initialisation",
 ) -> Model:
     """Return a copy of `model` with the hidden attention of some layers replaced; `model` stays as it is.
 
-    "swap" takes the tensors of `donor`'s same layers (a model trained on another task), "random" draws them
-    anew as Mamba's initialisation does, by `seed`, "zero" clears them. `layers` counts a model's Mamba mixers
-    from 1, as the paper does; none means all. Raises ValueError for an unknown operation, a layer that is
-    none, a donor that is missing, or one whose tensors have other shapes.
+    "swap" takes the tensors of `donor`'s same layers (a model trained on another task), "zero" clears them,
+    "random" draws them by `seed`: as Mamba's initialisation does, in which A_log and D are no random numbers,
+    or each from a unit Gaussian (`random_values="normal"`). `replaced` is one of TENSORS. `layers` counts a
+    model's Mamba mixers from 1, as the paper does; none means all. Raises ValueError for an unknown operation
+    or choice, a layer that is none, a donor that is missing, or one whose tensors have other shapes.
     """
-    if operation not in OPERATIONS:
-        raise ValueError(f"operation: expected one of {', '.join(OPERATIONS)}, got {operation!r}")
+    for name, value, known in (
+        ("operation", operation, OPERATIONS),
+        ("replaced", replaced, TENSORS),
+        ("random_values", random_values, RANDOM_VALUES),
+    ):
+        if value not in known:
+            raise ValueError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
     if (donor is None) == (operation == "swap"):
         raise ValueError("donor: expected a model for 'swap', and none otherwise")
     changed = copy.deepcopy(model)
@@ -52,13 +64,14 @@ def intervene(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for layer in chosen:
+            target = targets[layer - 1]
             if operation == "zero":
-                for parameter in tensors(targets[layer - 1]).values():
+                for parameter in tensors(target, replaced).values():
                     parameter.zero_()
             elif operation == "random":
-                targets[layer - 1].reset_scan_parameters()
+                _randomise(target, replaced, random_values)
             elif donor is not None:
-                _copy(donor, targets[layer - 1], layer)
+                _copy(donor, target, layer, replaced)
     return changed
 
 
@@ -67,17 +80,30 @@ def mixers(model: nn.Module) -> list[MambaMixer]:
     return [module for module in model.modules() if isinstance(module, MambaMixer)]
 
 
-def tensors(mixer: MambaMixer) -> dict[str, nn.Parameter]:
-    """Return the parameters of a mixer's hidden attention by name."""
+def tensors(mixer: MambaMixer, replaced: str = "scan") -> dict[str, nn.Parameter]:
+    """Return the parameters of a mixer's hidden attention, or all of them ("mixer"), by name."""
+    if replaced == "mixer":
+        return dict(mixer.named_parameters())
     return {name: mixer.get_parameter(name) for name in HIDDEN_ATTENTION}
 
 
-def _copy(donor: nn.Module, target: MambaMixer, layer: int) -> None:
+def _randomise(target: MambaMixer, replaced: str, random_values: str) -> None:
+    if random_values == "normal":
+        for parameter in tensors(target, replaced).values():
+            parameter.normal_()
+        return
+    if replaced == "mixer":
+        for module in (target.in_proj, target.conv1d, target.out_proj):
+            module.reset_parameters()
+    target.reset_scan_parameters()
+
+
+def _copy(donor: nn.Module, target: MambaMixer, layer: int, replaced: str) -> None:
     sources = mixers(donor)
     if layer > len(sources):
         raise ValueError(f"donor: expected at least {layer} Mamba layers, got {len(sources)}")
-    source = tensors(sources[layer - 1])
-    for name, parameter in tensors(target).items():
+    source = tensors(sources[layer - 1], replaced)
+    for name, parameter in tensors(target, replaced).items():
         if parameter.shape != source[name].shape:
             raise ValueError(
                 f"donor: expected {name} of shape {tuple(parameter.shape)} in layer {layer}, "

@@ -6,6 +6,9 @@ from bench.spec.cells import Cell
 from bench.spec.fingerprint import module_path
 from bench.spec.load import Catalogue, load_catalogue
 
+# Stages that ask a protocol for options of their own, by one of these.
+ASKED = {"attend": "attend_from", "intervene": "intervention"}
+
 
 def method_module(method: str) -> str:
     """Module that holds a method: its name with underscores, under `bench.methods`."""
@@ -33,4 +36,6 @@ def is_built(stage: str, cell: Cell, catalogue: Catalogue) -> str:
         return f"method {cell.method} is not built yet"
     if task.environment not in catalogue.methods[cell.method].built_for:
         return f"method {cell.method} is not built for {task.environment} tasks yet"
+    if stage in ASKED and ASKED[stage] not in catalogue.protocols[task.protocol].options:
+        return f"protocol {task.protocol} has no options for stage {stage}"
     return ""

@@ -48,6 +48,11 @@ class Job:
         """Its tidy numbers."""
         return self.folder / f"{self.stage}.csv"
 
+    @property
+    def arrays(self) -> Path:
+        """What is too large for its table, such as attention maps; only some stages have it."""
+        return self.folder / f"{self.stage}.npz"
+
     @cached_property
     def resolved(self) -> Resolved:
         """Its options in its tier."""
@@ -60,7 +65,10 @@ class Job:
             return []
         if self.stage == "train":
             return [dataset_job(self.tier, self.cell)]
-        return [Job("train", self.tier, trained_cell(self.cell), self.seed)]
+        cells = [trained_cell(self.cell)]
+        if self.stage == "intervene" and self.resolved.options.get("intervention") == "swap":
+            cells.append(donor_cell(self.cell, self.resolved.options["donor"]))
+        return [Job("train", self.tier, cell, self.seed) for cell in cells]
 
     @cached_property
     def options(self) -> dict[str, Any]:
@@ -129,7 +137,14 @@ class Job:
 @cache
 def _resolved(job: Job) -> Resolved:
     if job.stage == "dataset":
-        return _dataset_users(job.tier)[job.cell]
+        users = _dataset_users(job.tier)
+        if job.cell not in users:
+            raise SpecError(
+                f"workflow/tiers/{job.tier}.yaml: nothing that an artifact shows is trained on "
+                f"{job.cell.task} with settings {job.cell.slug!r}. Name such a cell in an artifact, and give "
+                "it a budget."
+            )
+        return users[job.cell]
     resolved = resolve(job.tier, job.cell, job.stage)
     if resolved is None:
         raise SpecError(
@@ -144,6 +159,17 @@ def trained_cell(cell: Cell) -> Cell:
     catalogue = load_catalogue()
     protocol = catalogue.protocols[catalogue.tasks[cell.task].protocol].options
     return Cell(cell.task, cell.method, tuple(pair for pair in cell.settings if pair[0] not in protocol))
+
+
+def donor_cell(cell: Cell, donor: str) -> Cell:
+    """The cell of another task whose trained model gives its hidden attention: the same method and variant.
+
+    Raises SpecError where no task is called so.
+    """
+    catalogue = load_catalogue()
+    catalogue.task(donor, f"option donor of {cell.key}")
+    own = catalogue.method_options[cell.method]
+    return make_cell(donor, cell.method, {key: value for key, value in cell.settings if key in own})
 
 
 def dataset_job(tier: str, cell: Cell) -> Job:
@@ -179,13 +205,14 @@ def _dataset_users(tier: str) -> dict[Cell, Resolved]:
 
 @cache
 def trained_cells(tier: str) -> frozenset[Cell]:
-    """Every cell that some artifact wants trained and that the tier has a budget for."""
-    catalogue = load_catalogue()
+    """Every cell that some artifact wants trained, or swapped from, and that the tier has a budget for."""
     return frozenset(
-        entry.cell
-        for name in catalogue.artifacts
+        before.cell
+        for name in load_catalogue().artifacts
         for entry in entries(name, tier)
-        if not entry.missing and entry.stage not in ("", "probe")
+        for job in entry.jobs(tier)
+        for before in (job, *job.upstream)
+        if before.stage == "train"
     )
 
 
@@ -257,7 +284,15 @@ def _missing(tier: str, cell: Cell, stage: StageName) -> str:
         everywhere = left.tasks == "any" or cell.task in left.tasks
         if cell.method in left.methods and everywhere and stage in left.stages:
             return left.reason
-    return "" if resolve(tier, cell, stage) is not None else _where_run(cell, stage)
+    if resolve(tier, cell, stage) is None:
+        return _where_run(cell, stage)
+    if stage != "intervene":
+        return ""
+    for donor in Job(stage, tier, cell, 0).upstream[1:]:
+        why = _missing(tier, donor.cell, "train")
+        if why:
+            return f"its donor {donor.cell.task}: {why}"
+    return ""
 
 
 def _where_run(cell: Cell, stage: StageName) -> str:

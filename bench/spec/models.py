@@ -203,12 +203,18 @@ class ScalingLayout(Strict):
 
 
 class BarLayout(Strict):
-    """Groups of bars: groups along x, one bar for each value of `bar`, one panel for each of `panel`."""
+    """Groups of bars: groups along x, one bar for each value of `bar`, one panel for each of `panel`.
+
+    `baseline` is the value of `bar` that stands for the unchanged model, shown as a line across the bars;
+    `floor` the score of a random policy, which that model has to exceed for the panel to mean anything.
+    """
 
     kind: Literal["bar"]
     group: str = "task"
     bar: str = "method"
     panel: str = ""
+    baseline: str = ""
+    floor: float | None = None
 
 
 class AttentionLayout(Strict):

@@ -7,10 +7,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.container import ErrorbarContainer
 
 from bench.analysis.collect import Reading
 from bench.analysis.figures import draw, figure_data, save
 from bench.analysis.labels import axis_value, metric_label
+from bench.analysis.look import UNCHANGED, line_name
 from bench.analysis.statistics import summarise
 from bench.spec.load import load_catalogue
 from bench.spec.renderings import Rendering
@@ -53,14 +55,15 @@ def panels_of(name, readings):
     return panels
 
 
-def drawn_panels(name, readings):
+def drawn_panels(name, readings, titles=True):
     """(axes, readings) of each panel that is shown; as many panels as there should be."""
     figure = draw(load_catalogue().artifacts[name], readings, f"heading of {name}")
     said = f"heading of {name} {load_catalogue().artifacts[name].note}"
     assert figure.get_suptitle().split() == said.split(), "the heading, and the note under it"
     shown = [ax for ax in figure.axes if ax.get_visible()]
     panels = panels_of(name, readings)
-    assert [" ".join(ax.get_title().split()) for ax in shown] == list(panels)
+    if titles:
+        assert [" ".join(ax.get_title().split()) for ax in shown] == list(panels)
     return list(zip(shown, panels.values(), strict=True))
 
 
@@ -87,9 +90,16 @@ def test_scaling_shows_every_mean_over_the_setting(name):
         assert ax.get_yscale() == ("log" if layout.log_y else "linear")
 
 
+def bars_of(name, readings):
+    """The readings that are shown as bars: all but the unchanged model's."""
+    layout = load_catalogue().artifacts[name].layout
+    return [reading for reading in readings if line_name(reading, layout) != UNCHANGED]
+
+
 @pytest.mark.parametrize("name", [name for name in DRAWN if KINDS[name] == "bar"])
 def test_bars_stand_side_by_side_and_show_every_mean(name):
-    for ax, readings in drawn_panels(name, made_up(name)):
+    for ax, every in drawn_panels(name, made_up(name)):
+        readings = bars_of(name, every)
         assert [bar.get_height() for bar in ax.patches] == [r.summary.mean for r in readings]
         places = sorted((bar.get_x(), bar.get_x() + bar.get_width()) for bar in ax.patches)
         for (_, end), (start, _) in pairwise(places):
@@ -128,14 +138,73 @@ def test_a_panel_without_numbers_says_why(name):
 def test_an_entry_without_a_number_is_left_out_of_its_panel(kind):
     name = next(name for name in DRAWN if KINDS[name] == kind)
     for ax, readings in drawn_panels(name, made_up(name, filled=lambda number: number % 3 != 1)):
-        filled = [r for r in readings if r.summary]
+        filled = [r for r in bars_of(name, readings) if r.summary]
         shown = {"curve": len(ax.lines), "bar": len(ax.patches)}
         shown["scaling"] = sum(len(line.get_xdata()) for line in ax.lines)
         assert shown[kind] == len(filled)
 
 
+def scored(reading, *seeds, episodes=()):
+    """A reading of scores: of several seeds, or of the episodes of one."""
+    curve = pd.DataFrame([{"index": float(n), **summarise([s]).as_row()} for n, s in enumerate(episodes)])
+    return replace(reading, summary=summarise(seeds or [np.mean(episodes)]), curve=curve)
+
+
+def unchanged_panels(unchanged):
+    """Panels of Figure 5 in which the unchanged model's reading is what `unchanged` makes of it."""
+    readings = made_up("dema_fig05")
+    bars = bars_of("dema_fig05", readings)
+    return drawn_panels("dema_fig05", [r if r in bars else unchanged(r) for r in readings], titles=False)
+
+
+def test_the_unchanged_model_is_a_line_across_the_bars_and_a_random_policy_another():
+    for ax, readings in unchanged_panels(lambda reading: scored(reading, 20.0, 22.0, 24.0)):
+        lines = {line.get_label(): set(line.get_ydata()) for line in ax.lines if "_" not in line.get_label()}
+        assert lines == {UNCHANGED: {22.0}, "random policy": {0.0}}
+        assert [tick.get_text() for tick in ax.get_xticklabels()] == ["1", "2", "3", "all"]
+        assert len(ax.patches) == len(readings) - 1 == 12
+        assert "inconclusive" not in ax.get_title()
+
+
+@pytest.mark.parametrize(
+    ("unchanged", "conclusive"),
+    [
+        # Three seeds around 10 whose mean has an error of 4.9, then of 5.1; then episodes of one seed.
+        (lambda reading: scored(reading, 10.0 - 8.49, 10.0, 10.0 + 8.49), True),
+        (lambda reading: scored(reading, 10.0 - 8.84, 10.0, 10.0 + 8.84), False),
+        (lambda reading: scored(reading, episodes=[9.0, 10.0, 11.0]), True),
+        (lambda reading: scored(reading, episodes=[-9.0, 10.0, 11.0]), False),
+        (lambda reading: scored(reading, episodes=[50.0]), False),
+    ],
+)
+def test_a_panel_whose_model_is_not_above_random_by_two_standard_errors_says_inconclusive(
+    unchanged, conclusive
+):
+    for ax, _ in unchanged_panels(unchanged):
+        assert ("inconclusive" not in ax.get_title()) == conclusive
+
+
+def test_with_one_seed_the_intervals_of_interventions_are_over_its_episodes():
+    readings = [scored(reading, episodes=[8.0, 10.0, 12.0]) for reading in made_up("dema_fig05")]
+    for ax, shown in drawn_panels("dema_fig05", readings):
+        low, high = summarise([8.0, 10.0, 12.0]).low, summarise([8.0, 10.0, 12.0]).high
+        whiskers = [
+            container.lines[2][0].get_segments()[0]
+            for container in ax.containers
+            if isinstance(container, ErrorbarContainer)
+        ]
+        assert len(whiskers) == len(shown) - 1
+        for whisker in whiskers:
+            np.testing.assert_allclose(whisker[:, 1], [low, high])
+        assert "over the episodes of one seed" in ax.get_xlabel()
+
+
 def test_one_seed_draws_without_an_interval():
-    name = next(name for name in DRAWN if KINDS[name] == "bar")
+    name = next(
+        name
+        for name in DRAWN
+        if KINDS[name] == "bar" and not load_catalogue().artifacts[name].layout.baseline
+    )
     readings = [replace(r, summary=summarise([2.0])) for r in made_up(name)]
     for ax, shown in drawn_panels(name, readings):
         assert len(ax.patches) == len(shown)

@@ -85,8 +85,41 @@ def test_swapping_takes_the_donors_tensors_and_only_those():
         assert torch.equal(found.out_proj.weight, ours.out_proj.weight)
 
 
+@pytest.mark.parametrize("values", ["initialisation", "normal"])
+def test_the_whole_mixer_can_be_randomised_and_nothing_else(values):
+    torch.manual_seed(0)
+    net = Backbone(2, 16)
+    changed = intervene(net, "random", layers=[1], seed=3, replaced="mixer", random_values=values)
+    fixed = {"A_log", "D"} if values == "initialisation" else set()
+    before, after = net.state_dict(), changed.state_dict()
+    differing = {name for name in before if not torch.equal(before[name], after[name])}
+    names = {f"blocks.0.mixer.{name}" for name, _ in mixers(net)[0].named_parameters() if name not in fixed}
+    assert differing == names
+
+
+def test_unit_gaussian_values_are_those():
+    net = Backbone(1, 64)
+    changed = mixers(intervene(net, "random", seed=1, random_values="normal"))[0]
+    drawn = torch.cat([value.flatten() for value in tensors(changed).values()])
+    assert abs(drawn.mean()) < 0.05
+    assert abs(drawn.std() - 1) < 0.05
+
+
+def test_swapping_the_whole_mixer_takes_all_of_it_and_zeroing_it_leaves_the_residual():
+    torch.manual_seed(0)
+    net, donor, x = Backbone(2, 16), Backbone(2, 16), torch.randn(2, 8, 16)
+    swapped = intervene(net, "swap", donor=donor, replaced="mixer")
+    for theirs, found in zip(mixers(donor), mixers(swapped), strict=True):
+        assert torch.equal(theirs(x), found(x))
+    torch.testing.assert_close(intervene(net, "zero", replaced="mixer")(x), net.norm(x))
+
+
 def test_wrong_interventions_are_named():
     net = Backbone(2, 16)
+    with pytest.raises(ValueError, match="replaced: expected one of scan, mixer, got 'gate'"):
+        intervene(net, "zero", replaced="gate")
+    with pytest.raises(ValueError, match="random_values: expected one of initialisation, normal, got 'ones'"):
+        intervene(net, "random", random_values="ones")
     with pytest.raises(ValueError, match="operation: expected one of swap, random, zero, got 'blur'"):
         intervene(net, "blur")
     with pytest.raises(ValueError, match="layers: expected numbers from 1 to 2, got 3"):

@@ -1,4 +1,4 @@
-# The work: datasets, training, evaluation and probes.
+# The work: datasets, training, evaluation, hidden attention, interventions and probes.
 DATASET = str(RESULTS / "{tier}/datasets/{task}/{settings}/dataset")
 CELL = str(RESULTS / "{tier}/cells/{task}/{method}/{settings}/seed-{seed}")
 NAMED = "--tier {wildcards.tier} --task {wildcards.task}"
@@ -56,6 +56,38 @@ rule evaluate:
         fingerprint=print_of("evaluate"),
     shell:
         PYTHON + " -m bench.evaluate " + SEEDED + " > {log} 2>&1"
+
+
+rule attend:
+    """Look at a trained cell's hidden attention along an episode."""
+    input:
+        stale("attend"),
+        upstream=before("attend"),
+    output:
+        record=CELL + "/attend.json",
+        table=CELL + "/attend.csv",
+    log:
+        CELL + "/attend.log",
+    params:
+        fingerprint=print_of("attend"),
+    shell:
+        PYTHON + " -m bench.attend " + SEEDED + " > {log} 2>&1"
+
+
+rule intervene:
+    """Play a trained cell with its hidden attention replaced, or as it is."""
+    input:
+        stale("intervene"),
+        upstream=before("intervene"),
+    output:
+        record=CELL + "/intervene.json",
+        table=CELL + "/intervene.csv",
+    log:
+        CELL + "/intervene.log",
+    params:
+        fingerprint=print_of("intervene"),
+    shell:
+        PYTHON + " -m bench.intervene " + SEEDED + " > {log} 2>&1"
 
 
 rule probe:

@@ -1,0 +1,55 @@
+"""The trained model of a cell as it lies on disk, for the stages that look at it or play it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from bench.methods.base import Learner, make_learner
+from bench.record import require_ok
+from bench.spec.errors import DatasetError, UserError
+from bench.spec.jobs import Job, dataset_job
+from bench.train import checkpoint_path, checkpoint_steps
+
+
+def require(trained: Job, what: str = "its training") -> None:
+    """Stop, with the status and its reason, where a training that a job builds on did not succeed.
+
+    Raises UnavailableError where the training's data are unavailable, SkippedError otherwise.
+    """
+    require_ok(what, (trained.recorded() or {}).get("status", "not made"))
+
+
+def dataset_facts(job: Job) -> dict[str, Any]:
+    """What the dataset of a job's cell says of itself; DatasetError where its record cannot be read."""
+    source = dataset_job(job.tier, job.cell)
+    facts: dict[str, Any] | None = (source.recorded() or {}).get("facts")
+    if facts is None:
+        raise DatasetError(f"{source.record}: missing or damaged. Delete {source.folder} and run again.")
+    return facts
+
+
+def load_checkpoint(learner: Learner, trained: Job, step: int) -> None:
+    """Give a learner the weights and normalisers after `step` updates, and put it in evaluation mode.
+
+    Raises UserError where the checkpoint is gone.
+    """
+    path = checkpoint_path(trained.folder, step)
+    if not path.exists():
+        raise UserError(
+            f"{path}: missing, although {trained.record} says the cell is trained. "
+            f"Delete {trained.folder} and run again: the cell is then trained anew."
+        )
+    saved = torch.load(path, map_location="cpu", weights_only=False)
+    learner.model.load_state_dict(saved["model"])
+    learner.restore(saved["learner"])
+    learner.model.eval()
+
+
+def last_learner(trained: Job) -> tuple[Learner, int]:
+    """The learner of a training's last checkpoint, and the updates it had."""
+    learner = make_learner(trained.cell.method, trained.options)
+    step = checkpoint_steps(trained.options)[-1]
+    load_checkpoint(learner, trained, step)
+    return learner, step
