@@ -72,14 +72,21 @@ class WindowPolicy:
         length, rows = self.states.shape[1], torch.from_numpy(alive)
         timesteps = torch.arange(self.time - length + 1, self.time + 1).clamp(max=self.last)
         count = int(rows.sum())
-        predicted = self.learner.model(
-            returns=self.returns[rows], states=self.states[rows], actions=self.actions[rows],
-            timesteps=timesteps.expand(count, length), mask=torch.ones(count, length, dtype=torch.bool),
-        )[:, -1]  # fmt: skip
-        self.actions[rows, -1] = choose_actions(predicted, self.learner.options, self.generator)
+        window = {
+            "returns": self.returns[rows], "states": self.states[rows], "actions": self.actions[rows],
+            "timesteps": timesteps.expand(count, length), "mask": torch.ones(count, length, dtype=torch.bool),
+        }  # fmt: skip
+        self.actions[rows, -1] = choose_actions(
+            self.predict(window, rows), self.learner.options, self.generator
+        )
         self.time += 1
         chosen: Floats = self.actions[:, -1].numpy().copy()
         return chosen
+
+    def predict(self, window: dict[str, Tensor], rows: Tensor) -> Tensor:
+        """(count, A) what the model predicts at the end of `count` windows, those of the episodes `rows`."""
+        predicted: Tensor = self.learner.model(**window)[:, -1]
+        return predicted
 
 
 class StepPolicy:
