@@ -9,10 +9,13 @@ Shapes as in `bench.methods.return_conditioned`: B windows of K steps, S numbers
    `slow_policy_every`-th from `slow_policy_from` on.
 4. Decoding: see `bench.methods.candidates`.
 
-One optimiser updates everything and clips all gradients together. Those of the policy's loss do not reach the
-critics, nor the critics' the policy. Other than in QT's code the policy climbs the critics as they are before
-the update that both take part in; critics have ReLU and not Mish; next states are not predicted besides; and
-the reward of a step that ends in a termination counts, which the code drops.
+One optimiser updates everything. The gradients of the policy's loss do not reach the critics, nor theirs the
+policy. QT clips each of the two by itself; here the critics', which are long while values are far off, are
+clipped before all together are, and so leave the policy's its direction and most of its length.
+
+Other than in QT's code the policy climbs the critics as they are before the update that both take part in;
+critics have ReLU and not Mish; next states are not predicted besides; and the reward of a step that ends in a
+termination counts, which the code drops.
 
 What is counted: `parameters` are all that is trained, policy and critics, or the policy's without
 `count_critics`; `macs` are those of one pass of the policy over a window, without candidates and critics.
@@ -44,8 +47,8 @@ def backed_up(
 
     Takes rewards (B, K), values of the states (B, K), and whether the last step terminates (B,). One step:
     r_t + discount v_{t+1}. To the end: r_t + discount r_{t+1} + ... + discount^n v_K, v_K being the last
-    state's value. Nothing comes after a termination: the target of that step is its reward, and then so is v_K. Where
-    the last step does not terminate it has no target; what stands there is its reward.
+    state's value. Nothing comes after a termination: the target of that step is its reward, and then so is
+    v_K. Where the last step does not terminate it has no target; what stands there is its reward.
     """
     last = rewards[:, -1]
     if not to_the_end:
@@ -204,8 +207,13 @@ class ValueGuidedLearner(ReturnConditionedLearner):
         return errors.sum() / learnt.sum().clamp(min=1)
 
     def loss(self, batch: Batch) -> Tensor:
-        """The policy's loss and the critics'."""
-        return self.policy_loss(batch) + self.critic_loss(batch)
+        """The policy's loss and the critics', whose gradient alone is no longer than `gradient_clip`."""
+        critic_loss = self.critic_loss(batch)
+        gradients = torch.autograd.grad(critic_loss, list(self.model.critics.parameters()), retain_graph=True)
+        norm = torch.nn.utils.get_total_norm(gradients)
+        share = (self.options["gradient_clip"] / norm).clamp(max=1.0)
+        clipped = critic_loss.detach() + share * (critic_loss - critic_loss.detach())
+        return self.policy_loss(batch) + clipped
 
     def policy(
         self, episodes: int, cached: bool = True, generator: torch.Generator | None = None

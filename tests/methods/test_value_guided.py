@@ -158,7 +158,7 @@ def test_either_critic_is_climbed_about_half_of_the_time():
 
 @pytest.mark.parametrize("method", METHODS)
 def test_each_loss_reaches_its_own_networks_alone_and_the_joint_gradient_is_both(method):
-    learner = make(method)
+    learner = make(method, gradient_clip=1e6)
     batch = learner.batch(some_trajectories(), np.random.default_rng(0))
     model, found = learner.model, {}
     for name, loss in (("policy", learner.policy_loss), ("critics", learner.critic_loss)):
@@ -173,6 +173,28 @@ def test_each_loss_reaches_its_own_networks_alone_and_the_joint_gradient_is_both
         if parameter.grad is not None:
             torch.testing.assert_close(parameter.grad, found.pop(key), rtol=0, atol=0)
     assert not found
+
+
+@pytest.mark.parametrize("clip", [0.5, 1e6])
+def test_critics_far_off_are_clipped_before_they_shorten_the_policys_gradient(clip):
+    learner = make(gradient_clip=clip, reward_scale=0.001)
+    batch = learner.batch(some_trajectories(), np.random.default_rng(0))
+    model, lengths = learner.model, {}
+
+    def length(module):
+        return torch.nn.utils.get_total_norm([p.grad for p in module.parameters()]).item()
+
+    for name, loss in (("policy", learner.policy_loss), ("critics", learner.critic_loss)):
+        model.zero_grad(set_to_none=True)
+        loss(batch).backward()
+        lengths[name] = length(getattr(model, name))
+    assert 100 < lengths["critics"] < 1e6
+    model.zero_grad(set_to_none=True)
+    loss = learner.loss(batch)
+    loss.backward()
+    assert length(model.critics) == pytest.approx(min(clip, lengths["critics"]), rel=1e-4)
+    assert length(model.policy) == pytest.approx(lengths["policy"])
+    assert loss.item() == pytest.approx((learner.policy_loss(batch) + learner.critic_loss(batch)).item())
 
 
 # Slow copies
