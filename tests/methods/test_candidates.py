@@ -28,6 +28,21 @@ def test_candidates_are_what_reading_each_window_anew_predicts(method, changes, 
     assert got.std(dim=1).min() > 1e-4, "predictions that are all alike would be equal by chance"
 
 
+@pytest.mark.parametrize(("method", "changes"), POLICIES)
+def test_a_guided_model_reads_a_window_and_steps_as_its_policy_does(method, changes):
+    model = make(method, **changes).model.eval()
+    window = make(method, **changes).random_windows(3, 2, np.random.default_rng(1))
+    with torch.no_grad():
+        wanted = model.policy(**window)
+        torch.testing.assert_close(model(**window, rewards=torch.zeros(3, 2)), wanted, rtol=0, atol=0)
+        memory, before = model.allocate_state(3, 2), torch.zeros(3, 1)
+        for step in range(2):
+            returns, states = window["returns"][:, step], window["states"][:, step]
+            predicted, memory = model.step(returns, states, before, step, memory)
+            torch.testing.assert_close(predicted, wanted[:, step], **NEAR)
+            before = window["actions"][:, step]
+
+
 def played(learner, steps=7, alive=None, generator=None, critics=None):
     """States, returns asked for and actions (2, steps, .) of two episodes, the critics being given."""
     learner.model.eval()
