@@ -59,7 +59,7 @@ def probe(job: Job) -> tuple[Rows, dict[str, Any]]:
     with torch.no_grad():
         forward_seconds = median_seconds(learner.decision(generator), options["probe_repeats"])
     single = learner.synthetic_batch(1, generator)
-    counted = {"parameters": parameters(learner.model), "macs": macs(learner.model, single)}
+    counted = {"parameters": parameters(learner.counted()), "macs": macs(learner.model, single)}
     # The time of a full batch follows from the timed one in proportion to its size.
     scale = options["batch_size"] / sequences
     measured = {
@@ -71,7 +71,7 @@ def probe(job: Job) -> tuple[Rows, dict[str, Any]]:
         **_online(learner),
     }
     facts = {
-        "parameters_by_fvcore": parameters_by_fvcore(learner.model),
+        "parameters_by_fvcore": parameters_by_fvcore(learner.counted()),
         "macs_by_torch": macs_by_torch(learner.model, single),
         **described(torch.device("cpu")),
         "timed_batch_size": sequences,

@@ -41,6 +41,14 @@ budgets:
     options: {transitions: 2000, hidden_dim: 16, batch_size: 4, updates: 6, warmup_updates: 2, checkpoints: 2,
       evaluation_episodes: 2}
     core_seconds: {train: 1, evaluate: 1}
+  - label: hopper, guided by critics
+    tasks: [hopper-medium]
+    methods: [qt, q-dema]
+    stages: [train, evaluate]
+    options: {transitions: 2000, embedding_dim: 16, layers: 1, hidden_dim: 16, batch_size: 4, updates: 6,
+      slow_policy_from: 2, slow_policy_every: 2, candidates_per_target: 3, checkpoints: 2,
+      evaluation_episodes: 2}
+    core_seconds: {train: 1, evaluate: 1}
   - label: T-maze
     tasks: [tmaze-passive-10]
     methods: [dt, dm, lstm]
@@ -62,6 +70,8 @@ METHODS = [
     ("hopper-medium", "bc-10"),
     ("hopper-medium", "td3"),
     ("hopper-medium", "td3-bc"),
+    ("hopper-medium", "qt"),
+    ("hopper-medium", "q-dema"),
 ]
 
 

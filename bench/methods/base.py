@@ -64,6 +64,10 @@ class Learner(ABC):
     def synthetic_batch(self, sequences: int, generator: np.random.Generator) -> Batch:
         """A batch of the true shapes with random content, on the CPU, for the probes."""
 
+    def counted(self) -> nn.Module:
+        """The module whose trainable parameters the probes count; by default the whole model."""
+        return self.model
+
     def decision(self, generator: np.random.Generator) -> Callable[[], Any]:
         """One decision with a full context; by default a pass over the whole context."""
         batch = self.on_device(self.synthetic_batch(1, generator))

@@ -70,16 +70,22 @@ class WindowPolicy:
         self.actions = torch.cat([self.actions, unknown], dim=1)[:, keep]
         length, count, rows = self.states.shape[1], int(alive.sum()), torch.from_numpy(alive).to(self.device)
         timesteps = torch.arange(self.time - length + 1, self.time + 1, device=self.device)
-        timesteps = timesteps.clamp(max=self.last)
-        predicted = self.learner.model(
-            returns=self.returns[rows], states=self.states[rows], actions=self.actions[rows],
-            timesteps=timesteps.expand(count, length),
-            mask=torch.ones(count, length, dtype=torch.bool, device=self.device),
-        )[:, -1]  # fmt: skip
-        self.actions[rows, -1] = choose_actions(predicted, self.learner.options, self.generator)
+        window = {
+            "returns": self.returns[rows], "states": self.states[rows], "actions": self.actions[rows],
+            "timesteps": timesteps.clamp(max=self.last).expand(count, length),
+            "mask": torch.ones(count, length, dtype=torch.bool, device=self.device),
+        }  # fmt: skip
+        self.actions[rows, -1] = choose_actions(
+            self.predict(window, rows), self.learner.options, self.generator
+        )
         self.time += 1
         chosen: Floats = self.actions[:, -1].cpu().numpy().copy()
         return chosen
+
+    def predict(self, window: dict[str, Tensor], rows: Tensor) -> Tensor:
+        """(count, A) what the model predicts at the end of `count` windows, those of the episodes `rows`."""
+        predicted: Tensor = self.learner.model(**window)[:, -1]
+        return predicted
 
 
 class StepPolicy:

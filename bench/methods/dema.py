@@ -18,77 +18,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
 from bench.datasets.trajectories import Trajectories
 from bench.methods.base import Batch
 from bench.methods.decoding import ReturnConditionedPolicy, StepPolicy
-from bench.methods.return_conditioned import (
-    ReturnConditionedLearner,
-    ReturnConditionedModel,
-    StepEmbeddings,
-    action_head,
-    interleave,
-)
-from bench.nn.backbone import Backbone
-
-
-class DeMaModel(ReturnConditionedModel):
-    """Mamba blocks over the tokens of a window or of a whole trajectory."""
-
-    def __init__(self, options: dict[str, Any]) -> None:
-        super().__init__()
-        width, inner = options["embedding_dim"], options["d_model"]
-        self.temporal = options["tokens"] == "b3ld"
-        self.embed = StepEmbeddings(options)
-        self.project_in = nn.Linear(width if self.temporal else 3 * width, inner)
-        self.dropout = nn.Dropout(options["dropout"])
-        self.backbone = Backbone(
-            options["layers"], inner, mixer="mamba", arrangement=options["block"], d_state=options["d_state"],
-            d_conv=options["d_conv"], expand=options["expand"], dropout=options["dropout"],
-            activation=options["activation"],
-        )  # fmt: skip
-        self.project_out = nn.Linear(inner, width)
-        self.predict_action = action_head(options)
-
-    def forward(
-        self, returns: Tensor, states: Tensor, actions: Tensor, timesteps: Tensor, mask: Tensor
-    ) -> Tensor:
-        """Predicted actions (B, K, A)."""
-        if not self.temporal:
-            actions = torch.cat([torch.zeros_like(actions[:, :1]), actions[:, :-1]], dim=1)
-        embedded = self.embed(returns, states, actions, timesteps)
-        if self.temporal:
-            hidden = self.backbone(self._enter(interleave(embedded)), mask.repeat_interleave(3, dim=1))[
-                :, 1::3
-            ]
-        else:
-            hidden = self.backbone(self._enter(torch.cat(embedded, dim=-1)), mask)
-        return self._leave(hidden)
-
-    def step(
-        self, returns: Tensor, states: Tensor, before: Tensor, timestep: int, memory: list[Any]
-    ) -> tuple[Tensor, list[Any]]:
-        """Predicted action (B, A) from returns (B, 1), states (B, S), the last action (B, A), and memory."""
-        if self.temporal:
-            tokens = self.embed.decision(returns, states, before, timestep)
-        else:
-            tokens = [torch.cat(self.embed.at(returns, states, before, timestep), dim=-1)]
-        for token in tokens:
-            hidden, memory = self.backbone.step(self._enter(token), memory)
-        return self._leave(hidden), memory
-
-    def allocate_state(self, episodes: int, steps: int) -> list[Any]:
-        """The memory before any step; it has one size whatever the number of steps."""
-        return self.backbone.allocate_state(episodes, steps)
-
-    def _enter(self, tokens: Tensor) -> Tensor:
-        entered: Tensor = self.dropout(self.project_in(tokens))
-        return entered
-
-    def _leave(self, hidden: Tensor) -> Tensor:
-        predicted: Tensor = self.predict_action(self.project_out(hidden))
-        return predicted
+from bench.methods.dema_model import DeMaModel
+from bench.methods.return_conditioned import ReturnConditionedLearner
 
 
 class Learner(ReturnConditionedLearner):
