@@ -4,11 +4,11 @@ Beside the squared error each critic descends `conservative_weight` times
 
     log mean_j exp(Q(s, a_j) - log density of a_j)  -  Q(s, a of the dataset)
 
-over `sampled_actions` actions drawn evenly and as many of the actor's, each with the density that it was drawn
-from (equation 4 and Appendix F). As in the authors' code for MuJoCo: targets hold no entropy, the coefficient
-of entropy is tuned to an entropy of minus the number of an action's numbers, and the actor begins by cloning,
-for `cloning_updates`. The code also draws the actor's actions of the next state, which estimates the same
-integral and is left out; its actor has a smaller learning rate of its own.
+over `sampled_actions` actions drawn evenly and as many of the actor's, each with the density that it was
+drawn from (equation 4 and Appendix F). As in the authors' code for MuJoCo: targets hold no entropy, the
+coefficient of entropy is tuned to an entropy of minus the number of an action's numbers, and the actor begins
+by cloning, for `cloning_updates`. The code also draws the actor's actions of the next state, which estimates
+the same integral and is left out; its actor has a smaller learning rate of its own.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """IQL (Kostrikov et al. 2022): values learnt without asking for an action that is not in the dataset.
 
 A state's value is an expectile of the values of the dataset's actions in it (equation 5), the critics are
-drawn to reward and value ahead (equation 6), and the actor clones the dataset's actions with weights that grow
-with their advantage (equation 7). As in the authors' code for MuJoCo: the actor is a Gaussian around tanh of
-its network with one learnt deviation for each number of an action, and rewards are scaled so that the best and
-the worst trajectory differ by 1,000. Its cosine decay of the actor's learning rate is `decay=cosine`, off by
-default, and acts on every network.
+drawn to reward and value ahead (equation 6), and the actor clones the dataset's actions with weights that
+grow with their advantage (equation 7). As in the authors' code for MuJoCo: the actor is a Gaussian around
+tanh of its network with one learnt deviation for each number of an action, and rewards are scaled so that the
+best and the worst trajectory differ by 1,000. Its cosine decay of the actor's learning rate is
+`decay=cosine`, off by default, and acts on every network.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ def scaled_rewards(dataset: Trajectories) -> Floats:
     difference = float(dataset.returns.max() - dataset.returns.min())
     if difference == 0.0:
         raise DatasetError(
-            f"All {len(dataset)} trajectories of this dataset have the same return, {dataset.returns[0]:g}, so IQL "
-            f"cannot scale rewards by how much returns differ. Set the option normalise_rewards to false "
-            f"(workflow/methods/iql.yaml) or take another dataset."
+            f"The {len(dataset)} trajectories of this dataset all have the return {dataset.returns[0]:g}, so "
+            f"that IQL cannot scale rewards by how much returns differ. Set its option normalise_rewards "
+            f"(workflow/methods/iql.yaml) to false, or take another dataset."
         )
     return dataset.rewards * np.float32(RETURN_RANGE / difference)
 
@@ -89,7 +89,7 @@ class Learner(ActorCriticLearner):
         return (weights * advantages.square()).mean()
 
     def actor_loss(self, batch: Batch) -> Tensor:
-        """Mean of -w log pi(a | s), w = exp(`advantage_temperature` u) up to `weight_ceiling` (equation 7)."""
+        """Mean of -w log pi(a | s), w = min(exp(`advantage_temperature` u), ceiling) (equation 7)."""
         with torch.no_grad():
             exponents = self.options["advantage_temperature"] * self.advantages(batch)
             weights = exponents.exp().clamp(max=self.options["weight_ceiling"])

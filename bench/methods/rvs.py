@@ -3,8 +3,8 @@
 Beside the state the network reads the mean reward to come: the return-to-go over the steps left until
 `max_episode_steps`, also where the episode ended before (Section 3). While acting it is told the return asked
 for over `max_episode_steps`, all through the episode (`asked_for=mean`), as in the authors' code, or what is
-still wanted over the steps left (`left`). The loss is the squared error of an action bounded by tanh; theirs is
-the likelihood of a Gaussian with one learnt deviation.
+still wanted over the steps left (`left`). The loss is the squared error of an action bounded by tanh; theirs
+is the likelihood of a Gaussian with one learnt deviation.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Behaviour cloning, TD3 and TD3+BC: what they learn from, whom each loss reaches, and when."""
+"""Feed-forward methods: what they learn from, whom each loss of TD3 and TD3+BC reaches, and when."""
 
 from __future__ import annotations
 
@@ -8,56 +8,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
+from transitions import Said, copy_of, episode, make, same, some_trajectories, update
 
 from bench.counting import macs, macs_by_torch, parameters
 from bench.datasets.trajectories import Trajectories, Trajectory
 from bench.methods.actor_critic import successors
 from bench.methods.base import make_learner
 from bench.methods.bc_10 import best_trajectories
-from bench.spec.cells import defaults
 
-FEED_FORWARD = ["bc", "bc-10", "td3", "td3-bc"]
-TINY = {"observation_dim": 2, "action_dim": 1, "hidden_dim": 8, "batch_size": 16}
+FEED_FORWARD = ["bc", "bc-10", "td3", "td3-bc", "iql", "cql"]
 NEAR = {"rtol": 1e-5, "atol": 1e-6}
-
-
-def make(method, **changes):
-    """A small learner of two numbers a state and one an action, with the dataset laid out."""
-    torch.manual_seed(0)
-    learner = make_learner(method, defaults("hopper-medium", method) | TINY | changes)
-    learner.prepare(some_trajectories())
-    return learner
-
-
-def episode(length, reward, first=0.0, terminated=True):
-    """An episode whose observations count up from `first`, with the same reward at each step."""
-    seen = first + np.arange(length + 1)
-    observations = np.stack([seen, -seen], axis=1)
-    actions = np.sin(seen[:-1])[:, None]
-    return Trajectory.whole(observations, actions, np.full(length, reward), terminated)
-
-
-def some_trajectories():
-    """Four episodes with returns 6, 20, 5 and 12; the last one was cut."""
-    return Trajectories.from_episodes(
-        [episode(3, 2.0), episode(4, 5.0, 10), episode(5, 1.0, 20), episode(4, 3.0, 30, terminated=False)]
-    )
-
-
-def update(learner, optimiser, generator):
-    """One update as `bench.train` makes it."""
-    loss = learner.loss(learner.batch(some_trajectories(), generator))
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    optimiser.step()
-
-
-def copy_of(module):
-    return [parameter.detach().clone() for parameter in module.parameters()]
-
-
-def same(first, second):
-    return all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
 
 
 # Best trajectories
@@ -174,17 +134,6 @@ def test_batches_pair_each_transition_with_its_own_successor_and_end():
     assert (rewards[0.0], rewards[10.0], rewards[24.0]) == (2.0, 5.0, 1.0), "rewards are not scaled"
 
 
-class Said(nn.Module):
-    """A network that answers by a function of its input."""
-
-    def __init__(self, answer):
-        super().__init__()
-        self.answer = answer
-
-    def forward(self, x):
-        return self.answer(x)
-
-
 def test_targets_of_a_hand_made_batch():
     learner = make("td3", value_discount=0.5)
     # The slow actor says 0.9, 0.9, 0.9 and -0.5; critics see (state, state, action).
@@ -298,6 +247,30 @@ def test_slow_copies_move_by_their_share_of_the_way(share):
     assert same(fast, copy_of(model.actor) + copy_of(model.critics))
 
 
+@pytest.mark.parametrize("method", [*FEED_FORWARD, "rvs"])
+def test_a_run_that_is_taken_up_again_ends_with_the_same_bytes(method):
+    def begun():
+        learner = make(method)
+        return learner, torch.optim.AdamW(learner.model.parameters(), lr=1e-2), np.random.default_rng(0)
+
+    def updated(learner, optimiser, generator, count):
+        for _ in range(count):
+            update(learner, optimiser, generator)
+        return learner, optimiser, generator
+
+    whole = updated(*begun(), 7)[0]
+    learner, optimiser, generator = updated(*begun(), 3)
+    again, fresh, other = begun()
+    again.model.load_state_dict(learner.model.state_dict())
+    again.restore(learner.state())
+    fresh.load_state_dict(optimiser.state_dict())
+    other.bit_generator.state = generator.bit_generator.state
+    updated(again, fresh, other, 4)
+    states = whole.model.state_dict(), again.model.state_dict(), learner.model.state_dict()
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    assert not all(torch.equal(states[0][name], states[2][name]) for name in states[0])
+
+
 # The actors
 
 
@@ -334,15 +307,23 @@ def test_no_gradient_passes_through_the_weight_of_the_value():
 # What is counted
 
 
-@pytest.mark.parametrize("method", FEED_FORWARD)
+@pytest.mark.parametrize("method", [*FEED_FORWARD, "rvs"])
 def test_a_forward_pass_is_counted_as_that_of_the_actor(method):
     learner = make(method, hidden_dim=32, hidden_layers=3)
     batch = learner.synthetic_batch(5, np.random.default_rng(0))
-    wanted = 5 * (2 * 32 + 2 * 32 * 32 + 32 * 1)
+    more = {"cql": 32, "rvs": 32}  # the deviation of the action, the outcome
+    wanted = 5 * (2 * 32 + 2 * 32 * 32 + 32 * 1 + more.get(method, 0))
     assert macs(learner.model, batch) == macs_by_torch(learner.model, batch) == wanted
     assert learner.loss(batch).isfinite()
     actor, critic = (inputs * 32 + 32 + 2 * (32 * 32 + 32) + 32 + 1 for inputs in (2, 3))
-    assert parameters(learner.model) == (actor + 2 * critic if method.startswith("td3") else actor)
+    others = {
+        "td3": 2 * critic,
+        "td3-bc": 2 * critic,
+        "iql": 2 * critic + 1 + actor,  # a deviation, and the value of a state
+        "cql": 2 * critic + 33 + 1,  # the deviation of an action, and the coefficient of entropy
+        "rvs": 32,  # the outcome
+    }
+    assert parameters(learner.model) == actor + others.get(method, 0)
 
 
 def test_dropout_thins_no_slow_copy():
