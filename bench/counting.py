@@ -7,7 +7,8 @@ counted in full, also above the diagonal, as it is computed by most kernels.
 
 fvcore walks a trace, in which a scan written as one operator or as a loop counts nothing; so the
 mixer is traced here with the scan as one named operator, for which both fvcore and torch's own
-counter have a handle.
+counter have a handle. A convolution by kind of token, a sum over taps where it runs, is traced as the
+convolutions that give its result: window x features products for each token.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ import torch
 from fvcore.nn.flop_count import FlopCountAnalysis
 from fvcore.nn.parameter_count import parameter_count
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.methods.base import Batch
+from bench.nn.convolution import TOKEN_KINDS, ConvolutionMixer
 from bench.nn.mixer import MambaMixer
 
 SCAN_PRODUCTS = 4
@@ -52,14 +55,37 @@ def _counted_forward(self: MambaMixer, x: Tensor, resets: Tensor | None = None) 
     return mixed
 
 
+def _counted_convolution(
+    self: ConvolutionMixer, x: Tensor, mask: Tensor | None = None, resets: Tensor | None = None
+) -> Tensor:
+    """One strided convolution for each kind of token; x (batch, 3 steps, d_model) and no padding."""
+    tokens = functional.pad(x.transpose(1, 2), (self.window - 1, 0))
+    mixed = [
+        functional.conv1d(
+            tokens[:, :, kind:], self.weight[:, kind].T.unsqueeze(1), self.bias[kind], TOKEN_KINDS,
+            groups=self.d_model,
+        )
+        for kind in range(TOKEN_KINDS)
+    ]  # fmt: skip
+    return torch.stack(mixed, dim=-1).flatten(2).transpose(1, 2)
+
+
+COUNTED: list[tuple[type[nn.Module], Any]] = [
+    (MambaMixer, _counted_forward),
+    (ConvolutionMixer, _counted_convolution),
+]
+
+
 @contextmanager
 def _counted_mixers() -> Iterator[None]:
-    original = MambaMixer.forward
-    MambaMixer.forward = _counted_forward  # type: ignore[method-assign]
+    originals = [(mixer, mixer.forward) for mixer, _ in COUNTED]
+    for mixer, counted in COUNTED:
+        mixer.forward = counted  # type: ignore[method-assign]
     try:
         yield
     finally:
-        MambaMixer.forward = original  # type: ignore[method-assign]
+        for mixer, original in originals:
+            mixer.forward = original  # type: ignore[method-assign]
 
 
 class _Positional(nn.Module):

@@ -41,7 +41,11 @@ class FeedForwardModel(nn.Module):
 
     def __init__(self, options: dict[str, Any]) -> None:
         super().__init__()
-        self.actor = make_actor(options)
+        self.actor = self.make_actor(options)
+
+    def make_actor(self, options: dict[str, Any]) -> nn.Module:
+        """From states (..., S) to actions in -1 ... 1 (..., A)."""
+        return make_actor(options)
 
     def forward(self, states: Tensor, **others: Tensor) -> Tensor:
         """Actions (B, A) of states (B, S); what else a batch holds is for the loss and is not looked at."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from bench.methods.actor_critic import ActorCriticLearner
 from bench.methods.base import Batch
+from bench.methods.twin_delayed import TwinDelayedLearner
 
 
-class Learner(ActorCriticLearner):
+class Learner(TwinDelayedLearner):
     """The deterministic policy gradient on transitions of the dataset."""
 
     def actor_loss(self, batch: Batch) -> Tensor:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from bench.methods.actor_critic import ActorCriticLearner
 from bench.methods.base import Batch
+from bench.methods.twin_delayed import TwinDelayedLearner
 
 
-class Learner(ActorCriticLearner):
+class Learner(TwinDelayedLearner):
     """TD3 with a cloning term, weighed against the value in units of the batch's mean absolute value."""
 
     def actor_loss(self, batch: Batch) -> Tensor:

@@ -16,8 +16,8 @@ class Backbone(nn.Module):
     """`layers` blocks of `bench.nn.block.Block` and a LayerNorm; (batch, length, d_model) to the same.
 
     Linear layers of attention and MLP start as GPT-2's (normal with deviation 0.02, zero bias), Mamba's as
-    Mamba's, with step sizes from `step_size_minimum` up. Raises ValueError for fewer than one layer and as
-    `Block` does.
+    Mamba's, with step sizes from `step_size_minimum` up. A convolution sees `convolution_window` tokens.
+    Raises ValueError for fewer than one layer and as `Block` does.
     """
 
     def __init__(
@@ -33,6 +33,7 @@ class Backbone(nn.Module):
         dropout: float = 0.0,
         activation: str = "relu",
         step_size_minimum: float = STEP_MIN,
+        convolution_window: int = 6,
     ) -> None:
         super().__init__()
         if layers < 1:
@@ -50,6 +51,7 @@ class Backbone(nn.Module):
                 dropout,
                 activation,
                 step_size_minimum,
+                convolution_window,
             )
             for _ in range(layers)
         )

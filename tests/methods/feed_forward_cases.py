@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import nn
 
 from bench.datasets.trajectories import Trajectories, Trajectory
 from bench.methods.base import make_learner
@@ -33,3 +34,14 @@ def some_trajectories():
     return Trajectories.from_episodes(
         [episode(3, 2.0), episode(4, 5.0, 10), episode(5, 1.0, 20), episode(4, 3.0, 30, terminated=False)]
     )
+
+
+class Said(nn.Module):
+    """A network that answers by a function of its input."""
+
+    def __init__(self, answer):
+        super().__init__()
+        self.answer = answer
+
+    def forward(self, x):
+        return self.answer(x)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from feed_forward_cases import make, some_trajectories
+from feed_forward_cases import Said, make, some_trajectories
 from hypothesis import given
 from hypothesis import strategies as st
 from method_cases import update
@@ -14,17 +14,6 @@ from torch import nn
 from bench.methods.actor_critic import successors
 
 NEAR = {"rtol": 1e-5, "atol": 1e-6}
-
-
-class Said(nn.Module):
-    """A network that answers by a function of its input."""
-
-    def __init__(self, answer):
-        super().__init__()
-        self.answer = answer
-
-    def forward(self, x):
-        return self.answer(x)
 
 
 def copy_of(module):

@@ -15,7 +15,7 @@ from bench.datasets.trajectories import Trajectories, Trajectory
 from bench.methods.base import make_learner
 from bench.methods.bc_10 import best_trajectories
 
-FEED_FORWARD = ["bc", "bc-10", "td3", "td3-bc"]
+FEED_FORWARD = ["bc", "bc-10", "td3", "td3-bc", "iql", "cql"]
 
 
 # Best trajectories
@@ -112,3 +112,27 @@ def test_a_forward_pass_is_counted_as_that_of_the_actor(method):
     assert learner.loss(batch).isfinite()
     actor, critic = (inputs * 32 + 32 + 2 * (32 * 32 + 32) + 32 + 1 for inputs in (2, 3))
     assert parameters(learner.model) == (actor + 2 * critic if method.startswith("td3") else actor)
+
+
+@pytest.mark.parametrize("method", [*FEED_FORWARD, "rvs"])
+def test_a_run_that_is_taken_up_again_ends_with_the_same_bytes(method):
+    def begun():
+        learner = make(method)
+        return learner, torch.optim.AdamW(learner.model.parameters(), lr=1e-2), np.random.default_rng(0)
+
+    def updated(learner, optimiser, generator, count):
+        for _ in range(count):
+            update(learner, some_trajectories(), optimiser, generator)
+        return learner, optimiser, generator
+
+    whole = updated(*begun(), 7)[0]
+    learner, optimiser, generator = updated(*begun(), 3)
+    again, fresh, other = begun()
+    again.model.load_state_dict(learner.model.state_dict())
+    again.restore(learner.state())
+    fresh.load_state_dict(optimiser.state_dict())
+    other.bit_generator.state = generator.bit_generator.state
+    updated(again, fresh, other, 4)
+    states = whole.model.state_dict(), again.model.state_dict(), learner.model.state_dict()
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    assert not all(torch.equal(states[0][name], states[2][name]) for name in states[0])

@@ -1,4 +1,4 @@
-"""DT, DM, LSTM and DeMa: what windows hold, what a prediction may see, and that decoding equals training."""
+"""DT, DM, DC, LSTM and DeMa: what windows hold, what a prediction sees, and that decoding equals training."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ MODELS = [
     ("dt", {}),
     ("dt", {"position_embedding": False}),
     ("dm", {}),
+    # A window too long for the context to hold what a prediction depends on: see tests/methods/test_dc.py.
+    ("dc", {"convolution_window": 8}),
+    ("dc", {"convolution_window": 8, "position_embedding": False}),
     ("lstm", {}),
     ("lstm", {"position_embedding": True, "layers": 1}),
     *(

@@ -120,7 +120,7 @@ def test_dropout_acts_in_training_only():
 def test_wrong_options_are_named():
     with pytest.raises(ValueError, match="heads: expected a divisor of d_model = 128, got 3"):
         CausalSelfAttention(128, 3)
-    with pytest.raises(ValueError, match="mixer: expected one of mamba, attention, got 'lstm'"):
+    with pytest.raises(ValueError, match="mixer: expected one of mamba, attention, convolution, got 'lstm'"):
         Block(16, mixer="lstm")
     with pytest.raises(ValueError, match="arrangement: expected one of pre, post, got 'up'"):
         Block(16, arrangement="up")
