@@ -10,7 +10,7 @@ one. It writes where the shipped policies lie; committing what it wrote ships it
 from __future__ import annotations
 
 import shlex
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -99,8 +99,8 @@ def snapshot_name(robot: str, steps: int) -> str:
 
 def read_settings(changes: list[str]) -> PPOSettings:
     """PPO's settings with `changes`, each `name=value`; raises SpecError for an unknown name or no number."""
-    kinds = {field.name: type(field.default) for field in fields(PPOSettings)}
     values = asdict(PPOSettings())
+    kinds = {name: type(value) for name, value in values.items()}
     for change in changes:
         name, _, value = change.partition("=")
         try:

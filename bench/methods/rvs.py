@@ -58,9 +58,9 @@ class RvSPolicy(FeedForwardPolicy):
             self.asked = returns.copy() if self.asked is None else self.asked
             outcomes = self.asked / options["max_episode_steps"]
         self.time += 1
-        normalised = torch.from_numpy(self.learner.normalise(states))
-        told = torch.from_numpy(outcomes.astype(np.float32)).unsqueeze(-1)
-        actions: Floats = self.learner.model(states=normalised, outcomes=told).numpy()
+        normalised = torch.from_numpy(self.learner.normalise(states)).to(self.learner.device)
+        told = torch.from_numpy(outcomes.astype(np.float32)).unsqueeze(-1).to(self.learner.device)
+        actions: Floats = self.learner.model(states=normalised, outcomes=told).cpu().numpy()
         return actions
 
 

@@ -26,7 +26,8 @@ SMALL = {
 }  # fmt: skip
 SHORT = {"context_episodes": 2, "max_episode_steps": 200}  # an untrained agent falls before that
 CASES = [
-    *(("hopper-medium", method, {}) for method in ("bc", "td3", "td3-bc", "dt", "dema")),
+    *(("hopper-medium", method, {}) for method in ("bc", "td3", "td3-bc", "iql", "cql", "rvs", "dt", "dema")),
+    *(("hopper-medium", method, {}) for method in ("dc", "qt", "q-dema")),
     ("hopper-medium", "dema", {"mode": "recurrent", "max_episode_steps": 200}),
     *(("hopper-medium", method, SHORT) for method in ("ad-transformer", "dmh")),
     *(("tmaze-passive-10", method, {"context_length": 11}) for method in ("dt", "dm", "lstm")),
