@@ -103,15 +103,23 @@ def test_policies_normalise_as_in_training_stay_in_bounds_and_ignore_returns(met
 # What is counted
 
 
-@pytest.mark.parametrize("method", FEED_FORWARD)
+@pytest.mark.parametrize("method", [*FEED_FORWARD, "rvs"])
 def test_a_forward_pass_is_counted_as_that_of_the_actor(method):
     learner = make(method, hidden_dim=32, hidden_layers=3)
     batch = learner.synthetic_batch(5, np.random.default_rng(0))
-    wanted = 5 * (2 * 32 + 2 * 32 * 32 + 32 * 1)
+    more = {"cql": 32, "rvs": 32}  # the deviation of the action, the outcome
+    wanted = 5 * (2 * 32 + 2 * 32 * 32 + 32 * 1 + more.get(method, 0))
     assert macs(learner.model, batch) == macs_by_torch(learner.model, batch) == wanted
     assert learner.loss(batch).isfinite()
     actor, critic = (inputs * 32 + 32 + 2 * (32 * 32 + 32) + 32 + 1 for inputs in (2, 3))
-    assert parameters(learner.model) == (actor + 2 * critic if method.startswith("td3") else actor)
+    others = {
+        "td3": 2 * critic,
+        "td3-bc": 2 * critic,
+        "iql": 2 * critic + 1 + actor,  # a deviation, and the value of a state
+        "cql": 2 * critic + 33 + 1,  # the deviation of an action, and the coefficient of entropy
+        "rvs": 32,  # the outcome
+    }
+    assert parameters(learner.model) == actor + others.get(method, 0)
 
 
 @pytest.mark.parametrize("method", [*FEED_FORWARD, "rvs"])

@@ -8,6 +8,7 @@ import torch
 from feed_forward_cases import Said, episode, make, some_trajectories
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 from bench.datasets.trajectories import Trajectories, Trajectory
 from bench.methods.rvs import mean_rewards_to_go
@@ -42,6 +43,7 @@ def test_batches_pair_each_transition_with_what_followed_it():
 def test_the_policy_is_told_the_mean_asked_for_or_what_is_left_of_it(asked_for, wanted):
     learner = make("rvs", asked_for=asked_for, max_episode_steps=10)
     learner.model.actor = Said(lambda pairs: pairs[:, 2:])
+    learner.model.actor.register_parameter("place", nn.Parameter(torch.zeros(())))  # where the model is
     policy = learner.policy(2)
     told = []
     with torch.no_grad():
