@@ -33,17 +33,17 @@ from bench.spec.built import evaluator_module, is_built
 from bench.spec.errors import SpecError
 from bench.spec.jobs import Job
 from bench.spec.load import load_catalogue
-from bench.trained import dataset_facts, last_learner, require
+from bench.trained import dataset_facts, last_learner, options_of_test, require
 
 
 def attend(job: Job) -> tuple[Rows, dict[str, Any]]:
     """Rows as above; the maps are written beside their place and moved in."""
     one_thread()
-    options = job.options
     missing = is_built(job.stage, job.cell, load_catalogue())
     if missing:
         raise SpecError(f"{job.cell.key}: {missing}. Choose a cell whose protocol declares `attend_from`.")
     require(job.upstream[0])
+    options = options_of_test(job)
     learner, updates = last_learner(job.upstream[0])
     recorder = Recorder(learner)
     evaluator = importlib.import_module(evaluator_module(job.cell))

@@ -13,7 +13,7 @@ from bench.runtime import described, one_thread
 from bench.spec.built import evaluator_module
 from bench.spec.jobs import Job
 from bench.train import checkpoint_steps
-from bench.trained import dataset_facts, load_checkpoint, require
+from bench.trained import dataset_facts, load_checkpoint, options_of_test, require
 
 
 def evaluate(job: Job) -> tuple[Rows, dict[str, Any]]:
@@ -23,14 +23,15 @@ def evaluate(job: Job) -> tuple[Rows, dict[str, Any]]:
     require(trained)
     evaluator = importlib.import_module(evaluator_module(job.cell))
     facts = dataset_facts(job)
-    learner = make_learner(job.cell.method, job.options)
+    options = options_of_test(job)
+    learner = make_learner(job.cell.method, options)
     rows: Rows = []
     for step in checkpoint_steps(trained.options):
         load_checkpoint(learner, trained, step)
         rows += [
             (metric, step, index, value)
             for metric, index, value in evaluator.evaluate(
-                learner, job.options, job.cell.task, job.seed, facts
+                learner, options, job.cell.task, job.seed, facts
             )
         ]
     return rows, {"checkpoints": checkpoint_steps(trained.options), **described(torch.device("cpu"))}

@@ -22,7 +22,7 @@ from bench.spec.errors import SpecError
 from bench.spec.jobs import Job, trained_cell
 from bench.spec.load import load_catalogue
 from bench.spec.seeds import stream_seed
-from bench.trained import last_learner, require
+from bench.trained import last_learner, options_of_test, require
 
 
 def change(learner: Learner, job: Job, donor: Learner | None) -> None:
@@ -70,7 +70,7 @@ def intervene(job: Job) -> tuple[Rows, dict[str, Any]]:
     if job.options["intervention"] != "none":
         change(learner, job, donor)
     evaluator = importlib.import_module(evaluator_module(job.cell))
-    scores = evaluator.episode_scores(learner, job.options, job.seed)
+    scores = evaluator.episode_scores(learner, options_of_test(job), job.seed)
     rows: Rows = [("intervened_score", step, float(number), float(s)) for number, s in enumerate(scores)]
     return rows, {"donor": others[0].cell.key if others else "", **described(torch.device("cpu"))}
 

@@ -30,6 +30,14 @@ def dataset_facts(job: Job) -> dict[str, Any]:
     return facts
 
 
+def options_of_test(job: Job) -> dict[str, Any]:
+    """A job's options, its target being the largest return of the dataset where `target_source` says so."""
+    if job.options.get("target_source", "printed") == "printed":
+        return job.options
+    largest = dataset_facts(job)["largest_return"]
+    return job.options | {"target_return": largest, "second_target_return": 0.0}
+
+
 def load_checkpoint(learner: Learner, trained: Job, step: int) -> None:
     """Give a learner the weights and normalisers after `step` updates, and put it in evaluation mode.
 

@@ -35,6 +35,7 @@ def store(
     facts = {f"return_quantile_{level:g}": float(np.quantile(returns, level)) for level in QUANTILES} | {
         "mean_return": float(returns.mean()),
         "standard_deviation_of_return": float(returns.std()),
+        "largest_return": float(returns.max()),
     }
     if options["delayed_reward"]:
         trajectories = delay_rewards(trajectories)
