@@ -13,6 +13,7 @@ from bench.analysis.statistics import Summary, summarise
 from bench.spec.cells import defaults, resolve
 from bench.spec.jobs import Entry, Job
 from bench.spec.load import load_catalogue
+from bench.spec.models import SELECTIONS, Selection
 
 RECORD_COLUMNS = [
     "task", "method", "settings", "seed", "step", "metric", "index", "value", "unit", "protocol",
@@ -29,6 +30,8 @@ class Reading:
     status: str
     summary: Summary | None = None
     curve: pd.DataFrame = field(default_factory=pd.DataFrame)
+    # What each selection of checkpoints would have printed, the protocol's own included.
+    selections: dict[str, float] = field(default_factory=dict)
     value: Any = None
     seconds: float = 0.0
     fingerprints: tuple[str, ...] = ()
@@ -66,7 +69,7 @@ def job_rows(job: Job) -> pd.DataFrame:
     return rows.assign(**facts)[RECORD_COLUMNS]
 
 
-def selected(rows: pd.DataFrame, selection: str) -> pd.DataFrame:
+def selected(rows: pd.DataFrame, selection: Selection) -> pd.DataFrame:
     """One row a seed and index: the checkpoint the protocol selects.
 
     `last` takes the last checkpoint, `best` the one with the highest mean over its indices,
@@ -102,7 +105,8 @@ def read_entry(entry: Entry, tier: str) -> Reading:
         return Reading(entry, bad[0] if bad else f"not-run: no {entry.metric} in the record", seconds=seconds)
     catalogue = load_catalogue()
     protocol = catalogue.protocols[catalogue.tasks[entry.cell.task].protocol]
-    chosen = selected(rows, protocol.selection)
+    by_selection = {name: selected(rows, name) for name in SELECTIONS}
+    chosen = by_selection[protocol.selection]
     failed = sum(status != "ok" for status in statuses)
     curve = pd.DataFrame(
         [{"index": index, **summarise(group["value"]).as_row()} for index, group in chosen.groupby("index")]
@@ -112,6 +116,9 @@ def read_entry(entry: Entry, tier: str) -> Reading:
         f"ok, {failed} of {len(jobs)} seeds not" if failed else "ok",
         summary=summarise(chosen.groupby("seed")["value"].mean()),
         curve=curve,
+        selections={
+            name: float(rows.groupby("seed")["value"].mean().mean()) for name, rows in by_selection.items()
+        },
         seconds=seconds,
         fingerprints=tuple(sorted({frame["fingerprint"].iloc[0] for frame in frames})),
     )
