@@ -30,6 +30,8 @@ class Reading:
     status: str
     summary: Summary | None = None
     curve: pd.DataFrame = field(default_factory=pd.DataFrame)
+    # Of each seed, as summarised.
+    scores: tuple[float, ...] = ()
     # What each selection of checkpoints would have printed, the protocol's own included.
     selections: dict[str, float] = field(default_factory=dict)
     value: Any = None
@@ -107,6 +109,7 @@ def read_entry(entry: Entry, tier: str) -> Reading:
     protocol = catalogue.protocols[catalogue.tasks[entry.cell.task].protocol]
     by_selection = {name: selected(rows, name) for name in SELECTIONS}
     chosen = by_selection[protocol.selection]
+    scores = tuple(chosen.groupby("seed")["value"].mean())
     failed = sum(status != "ok" for status in statuses)
     curve = pd.DataFrame(
         [{"index": index, **summarise(group["value"]).as_row()} for index, group in chosen.groupby("index")]
@@ -114,7 +117,8 @@ def read_entry(entry: Entry, tier: str) -> Reading:
     return Reading(
         entry,
         f"ok, {failed} of {len(jobs)} seeds not" if failed else "ok",
-        summary=summarise(chosen.groupby("seed")["value"].mean()),
+        summary=summarise(scores),
+        scores=scores,
         curve=curve,
         selections={
             name: float(rows.groupby("seed")["value"].mean().mean()) for name, rows in by_selection.items()

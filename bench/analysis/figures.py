@@ -23,8 +23,9 @@ from matplotlib.figure import Figure
 
 from bench.analysis.collect import Reading
 from bench.analysis.labels import axis_value, metric_label
+from bench.analysis.verdicts import Verdict
 from bench.spec.load import load_catalogue
-from bench.spec.models import Artifact, BarLayout, CurveLayout, ScalingLayout
+from bench.spec.models import SELECTIONS, Artifact, BarLayout, CurveLayout, ScalingLayout
 
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999"]
 STYLES: list[Any] = [
@@ -236,10 +237,10 @@ def _legend(figure: Figure, axes: Any) -> None:
         )
 
 
-def figure_data(readings: list[Reading]) -> pd.DataFrame:
+def figure_data(readings: list[Reading], verdicts: list[Verdict]) -> pd.DataFrame:
     """The numbers behind a figure, one row a point, with what identifies and qualifies them."""
     frames = []
-    for reading in readings:
+    for reading, verdict in zip(readings, verdicts, strict=True):
         cell = reading.entry.cell
         points = reading.curve if reading.summary is not None else pd.DataFrame([{"index": np.nan}])
         frames.append(
@@ -250,6 +251,8 @@ def figure_data(readings: list[Reading]) -> pd.DataFrame:
                 metric=reading.entry.metric,
                 label=reading.entry.label,
                 status=reading.status,
+                verdict=verdict.text,
+                **reading.selections,
                 fingerprints=" ".join(reading.fingerprints),
             )
         )
@@ -265,6 +268,8 @@ def figure_data(readings: list[Reading]) -> pd.DataFrame:
         "high",
         "n",
         "status",
+        "verdict",
+        *SELECTIONS,
         "fingerprints",
     ]
     return pd.concat(frames, ignore_index=True).reindex(columns=columns)

@@ -12,8 +12,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from bench.analysis.collect import Reading
+from bench.analysis.reported import Printed, find_printed
 from bench.analysis.statistics import Summary, half_width
 from bench.spec.load import load_catalogue
 
@@ -40,13 +43,19 @@ class Verdict:
         return f"{self.word} (n = {self.seeds_needed} needed)" if self.seeds_needed else self.word
 
 
-@dataclass(frozen=True)
-class Printed:
-    """A number of a paper as printed; `error` is its standard error over `seeds`, 0 where none is known."""
-
-    value: str
-    error: float = 0.0
-    seeds: int = 0
+def verdict_of(reading: Reading, tier: str, reported: pd.DataFrame) -> Verdict:
+    """The verdict on one entry of an artifact."""
+    catalogue, entry, cell = load_catalogue(), reading.entry, reading.entry.cell
+    return judge(
+        reading.summary,
+        reading.value,
+        reading.status,
+        find_printed(reported, entry.artifact, cell.task, cell.method, cell.slug, entry.metric),
+        margin_of(cell.task, entry.metric),
+        # What is counted or timed does not depend on the data.
+        "" if entry.stage in ("", "probe") else catalogue.tasks[cell.task].data_source,
+        catalogue.tier(tier).budget,
+    )
 
 
 def judge(
@@ -83,7 +92,7 @@ def judge(
 
 def same_value(ours: Any, printed: str) -> bool:
     """Whether a value of ours reads as printed: to the printed decimals, or as the same word."""
-    if isinstance(ours, bool) or isinstance(ours, str):
+    if isinstance(ours, bool | str):
         return str(ours).lower() == printed.lower()
     try:
         number = float(printed)

@@ -64,7 +64,9 @@ def test_the_bootstrap_is_the_percentile_interval_of_draws_made_one_by_one():
         again = [generator.choice(task, size=5) for task in scores]
         one_by_one.append(interquartile_mean(np.array(again)))
     # Percentiles of two sets of 1,500 draws; their noise here is some hundredths.
-    np.testing.assert_allclose([interval.low, interval.high], np.percentile(one_by_one, [2.5, 97.5]), atol=0.08)
+    np.testing.assert_allclose(
+        [interval.low, interval.high], np.percentile(one_by_one, [2.5, 97.5]), atol=0.08
+    )
     assert interval.low < interval.value < interval.high
 
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from bench.analysis.reported import Printed
 from bench.analysis.statistics import summarise
-from bench.analysis.verdicts import Printed, Verdict, equivalence, judge, margin_of, same_value, seeds_needed
+from bench.analysis.verdicts import Verdict, equivalence, judge, margin_of, same_value, seeds_needed
 from bench.spec.load import load_catalogue
 
 MARGIN = 5.0
@@ -17,7 +18,9 @@ def words(miss, spread, seeds, printed_error=0.0, cells=1000):
     printed = 50.0 + printed_error * np.random.default_rng(9).normal(size=cells)
     runs = 50.0 + miss + spread * NORMAL[:cells, :seeds]
     return [
-        equivalence(summarise(row), Printed(f"{value:.6f}", printed_error, 10 if printed_error else 0), MARGIN)
+        equivalence(
+            summarise(row), Printed(f"{value:.6f}", printed_error, 10 if printed_error else 0), MARGIN
+        )
         for row, value in zip(runs, printed, strict=True)
     ]
 
