@@ -6,6 +6,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from bench.spec.cells import parse_slug
+from bench.spec.claims import load_claims
 from bench.spec.errors import UserError
 from bench.spec.fingerprint import fingerprint, fingerprint_parts
 from bench.spec.jobs import RESULTS, Job, all_jobs, dataset_job
@@ -22,6 +23,7 @@ try:
     CATALOGUE = load_catalogue()
     CATALOGUE.tier(TIER)
     JOBS = all_jobs(TIER)
+    CLAIMS = load_claims()
 except UserError as error:
     raise WorkflowError(f"error: {error}")
 
@@ -135,6 +137,12 @@ def records_of(wildcards):
     return [
         str(job.record) for job in Rendering(wildcards.tier, wildcards.artifact).jobs
     ]
+
+
+def stale_claims(wildcards):
+    """Input function: the marker of claims that stand although cells behind them have to run."""
+    behind = any(waits(job) for job in JOBS)
+    return marker_if(behind, TIER, "claims", Path(results("claims.csv")))
 
 
 def regressed_records():

@@ -37,6 +37,25 @@ rule health:
         PYTHON + " -m bench.health --tier {params.tier} > {log} 2>&1"
 
 
+rule claims:
+    """Every claim of both papers, tested on the tier's cells: supported, contradicted, or left open."""
+    input:
+        stale_claims,
+        cells=results("cells.csv"),
+    output:
+        results("claims.csv"),
+        results("claims.md"),
+    log:
+        results("logs/claims.log"),
+    params:
+        tier=TIER,
+        fingerprint=fingerprint(
+            fingerprint_parts(["bench.claims"], {"claims": repr(CLAIMS)}, 0, [GATHERED])
+        ),
+    shell:
+        PYTHON + " -m bench.claims --tier {params.tier} > {log} 2>&1"
+
+
 rule plan:
     """What would be run, and what it costs, for each artifact; runs nothing."""
     params:
