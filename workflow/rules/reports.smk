@@ -50,7 +50,9 @@ rule claims:
     params:
         tier=TIER,
         fingerprint=fingerprint(
-            fingerprint_parts(["bench.claims"], {"claims": repr(CLAIMS)}, 0, [GATHERED])
+            fingerprint_parts(
+                ["bench.claims"], {"claims": repr(CLAIMS)}, 0, [GATHERED]
+            )
         ),
     shell:
         PYTHON + " -m bench.claims --tier {params.tier} > {log} 2>&1"
