@@ -24,7 +24,7 @@ class Side(Strict):
     """
 
     method: Name
-    settings: dict[OptionName, Value] = {}
+    settings: dict[OptionName, Value] = Field(default={})
     tasks: tuple[Name, ...] = ()
     times: float = Field(default=1.0, gt=0)
     against: Side | None = None

@@ -12,7 +12,7 @@ from bench.spec.fingerprint import fingerprint, fingerprint_parts
 from bench.spec.jobs import RESULTS, Job, all_jobs, dataset_job
 from bench.spec.load import PAPERS, load_catalogue
 from bench.spec.regression import regressed_jobs
-from bench.spec.renderings import FIGURES, Rendering
+from bench.spec.renderings import FIGURES, REPORTED, Rendering
 
 TIER = config.get("tier", "quick")
 PYTHON = shlex.quote(sys.executable)

@@ -58,6 +58,21 @@ rule claims:
         PYTHON + " -m bench.claims --tier {params.tier} > {log} 2>&1"
 
 
+rule audit:
+    """The papers' own numbers against each other: averages, ratios, sizes, what text and tables say."""
+    input:
+        sorted(str(path) for path in REPORTED.glob("*.csv")),
+    output:
+        str(RESULTS / "audit/audit.csv"),
+        str(RESULTS / "audit/audit.md"),
+    log:
+        str(RESULTS / "audit/audit.log"),
+    params:
+        fingerprint=fingerprint(fingerprint_parts(["bench.audit"], {}, 0, [])),
+    shell:
+        PYTHON + " -m bench.audit > {log} 2>&1"
+
+
 rule plan:
     """What would be run, and what it costs, for each artifact; runs nothing."""
     params:
