@@ -90,11 +90,11 @@ def _section(name: str, claim: Claim, rows: pd.DataFrame) -> str:
     lines = [f"\n### {claim.title}\n", f"`{name}`, {claim.section}. {claim.says}\n"]
     lines += [f"**{first['claim_verdict']}**{why}.\n"]
     lines += ["| comparison | effect | counts from | pairs | tasks | verdict |", "|---|---|---|---|---|---|"]
-    lines += [_comparison(row) for row in rows.to_dict("records")]
+    lines += [_comparison(row) for _, row in rows.iterrows()]
     return "\n".join([*lines, f"\n{claim.note}" if claim.note else ""])
 
 
-def _comparison(row: dict[str, Any]) -> str:
+def _comparison(row: pd.Series) -> str:
     effect = "" if math.isnan(row["effect"]) else f"{row['effect']:.4g}{' times' * (row['scale'] == 'ratio')}"
     if not math.isnan(row["low"]) and row["low"] != row["high"]:
         effect += f" [{row['low']:.4g}, {row['high']:.4g}]"

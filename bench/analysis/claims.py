@@ -15,6 +15,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from bench.analysis.collect import selected
 from bench.analysis.over_tasks import probability_of_improvement
@@ -70,61 +71,65 @@ def examine(claim: Claim, cells: pd.DataFrame, tier: str) -> list[Finding]:
 
 def compare(comparison: Comparison, cells: pd.DataFrame, tier: str) -> Finding:
     """One comparison, on those of its tasks for which every side has a number for one seed at least."""
-    pairs, used = [], []
+    pairs: list[NDArray[np.float64]] = []
+    used: list[pd.DataFrame] = []
     for number in range(len(comparison.tasks)):
-        first = _values(comparison, comparison.first, number, cells, used)
+        read: list[pd.DataFrame] = []
+        first = _values(comparison, comparison.first, number, cells, read)
         if isinstance(comparison.second, float):
             second = dict.fromkeys(first, comparison.second)
         else:
-            second = _values(comparison, comparison.second, number, cells, used)
+            second = _values(comparison, comparison.second, number, cells, read)
         seeds = sorted(first.keys() & second.keys())
         if seeds:
+            used += read
             pairs.append(np.array([[first[seed] for seed in seeds], [second[seed] for seed in seeds]]))
     if not pairs:
         return Finding(comparison, "not-run", _why_not(comparison, cells, tier))
     summary = _ratio(comparison, pairs) if comparison.is_ratio else _difference(pairs)
     word, why = _judge(comparison, summary)
     rows = pd.concat(used)
-    sources = rows["data_source"] if load_catalogue().metrics[comparison.metric].stage != "probe" else []
+    sources: set[str] = set() if comparison.is_ratio else set(rows["data_source"])
     equal = len({pair.shape[1] for pair in pairs}) == 1
     chance = probability_of_improvement(*np.stack(pairs, axis=1)) if equal else math.nan
     return Finding(
         comparison, word, why, summary.mean, summary.low, summary.high,
         sum(pair.shape[1] for pair in pairs), len(pairs), float(chance),
-        " and ".join(sorted(set(sources))), " and ".join(sorted(set(rows["budget"]))),
+        " and ".join(sorted(sources)), " and ".join(sorted(set(rows["budget"]))),
     )  # fmt: skip
 
 
 def _values(
-    comparison: Comparison, side: Side, number: int, cells: pd.DataFrame, used: list[pd.DataFrame]
+    comparison: Comparison, side: Side, number: int, cells: pd.DataFrame, read: list[pd.DataFrame]
 ) -> dict[int, float]:
-    """A side's number for each seed on one task; the rows it was read from are added to `used`."""
+    """A side's number for each seed on one task; the rows it comes from are added to `read`."""
     cell = side.cells(comparison.tasks)[number]
     rows = cells[_of(cells, cell) & (cells["metric"] == comparison.metric)].dropna(subset="value")
     if rows.empty:
         return {}
     catalogue = load_catalogue()
     chosen = selected(rows, catalogue.protocols[catalogue.tasks[cell.task].protocol].selection)
-    values = (chosen.groupby("seed")["value"].mean() * side.times).to_dict()
+    means = chosen.groupby("seed")["value"].mean()
+    values = {int(seed): side.times * mean for seed, mean in zip(means.index, means, strict=True)}
     if side.against:
-        base = _values(comparison, side.against, number, cells, used)
+        base = _values(comparison, side.against, number, cells, read)
         values = {
             seed: value / base[seed] if comparison.is_ratio else value - base[seed]
             for seed, value in values.items()
             if seed in base
         }
     if values:
-        used.append(rows)
+        read.append(rows)
     return values
 
 
-def _difference(pairs: list[np.ndarray]) -> Summary:
+def _difference(pairs: list[NDArray[np.float64]]) -> Summary:
     """Mean over all pairs of first less second, with a t-interval; none for fewer than FEWEST_PAIRS."""
     found = summarise(np.concatenate([first - second for first, second in pairs]))
     return found if found.n >= FEWEST_PAIRS else Summary(found.mean, math.nan, math.nan, found.n)
 
 
-def _ratio(comparison: Comparison, pairs: list[np.ndarray]) -> Summary:
+def _ratio(comparison: Comparison, pairs: list[NDArray[np.float64]]) -> Summary:
     """Geometric mean over tasks of first over second; exact for counts, else within READING_FACTOR.
 
     A ratio of growths is made of two ratios, and trusted within the factor's square.
