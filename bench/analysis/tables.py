@@ -140,7 +140,7 @@ def _verdict_text(row: pd.Series) -> str:
     if row["verdict"] == "unreported":
         return ""
     needed = row["seeds_needed"]
-    return f", {row['verdict']}" + (f" (n = {needed:.0f} needed)" if needed and needed == needed else "")
+    return f", {row['verdict']}" + (f" (n = {needed:.0f} needed)" if pd.notna(needed) else "")
 
 
 def _reported_text(row: pd.Series) -> str:
@@ -181,7 +181,7 @@ def to_markdown(rendering: Rendering, table: pd.DataFrame, title: str) -> str:
 
 def _verdict_counts(table: pd.DataFrame) -> str:
     """How often each verdict fell, in one line."""
-    counts = table["verdict"].value_counts(sort=False)
+    counts = table.loc[table["task"] != "interquartile-mean", "verdict"].value_counts(sort=False)
     return "Verdicts: " + ", ".join(f"{count} {word}" for word, count in counts.items()) + "."
 
 

@@ -49,6 +49,13 @@ def test_a_number_stands_beside_the_printed_one_with_its_verdict():
     assert "stand-in" in to_latex(table, "DM-H Table 2\nquick tier")
 
 
+def test_an_inconclusive_number_says_how_many_seeds_would_settle_it():
+    table = table_of(SCORES, hopper_medium)
+    here = (table["method"] == "dt") & (table["task"] == "hopper-medium")
+    table.loc[here, ["verdict", "seeds_needed"]] = ["inconclusive", 12]
+    assert "n=3, inconclusive (n = 12 needed)" in to_markdown(SCORES, table, "title\n")
+
+
 def test_the_average_has_an_interval_and_a_verdict_where_every_task_has_a_number():
     assert row_of(table_of(SCORES, hopper_medium), "dmh", "average")["verdict"] == "not-run"
     whole = row_of(table_of(SCORES, filled), "dmh", "average")
