@@ -30,9 +30,7 @@ def evaluate(job: Job) -> tuple[Rows, dict[str, Any]]:
         load_checkpoint(learner, trained, step)
         rows += [
             (metric, step, index, value)
-            for metric, index, value in evaluator.evaluate(
-                learner, options, job.cell.task, job.seed, facts
-            )
+            for metric, index, value in evaluator.evaluate(learner, options, job.cell.task, job.seed, facts)
         ]
     return rows, {"checkpoints": checkpoint_steps(trained.options), **described(torch.device("cpu"))}
 

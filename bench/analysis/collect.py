@@ -15,6 +15,7 @@ from bench.analysis.statistics import Summary, summarise
 from bench.spec.cells import defaults, resolve
 from bench.spec.jobs import Entry, Job
 from bench.spec.load import load_catalogue
+from bench.spec.models import SELECTIONS, Selection
 
 RECORD_COLUMNS = [
     "task", "method", "settings", "seed", "step", "metric", "index", "value", "unit", "protocol",
@@ -31,6 +32,10 @@ class Reading:
     status: str
     summary: Summary | None = None
     curve: pd.DataFrame = field(default_factory=pd.DataFrame)
+    # Of each seed, as summarised.
+    scores: tuple[float, ...] = ()
+    # What each selection of checkpoints would have printed, the protocol's own included.
+    selections: dict[str, float] = field(default_factory=dict)
     value: Any = None
     seconds: float = 0.0
     fingerprints: tuple[str, ...] = ()
@@ -73,7 +78,7 @@ def job_rows(job: Job) -> pd.DataFrame:
     return rows.assign(**facts)[RECORD_COLUMNS]
 
 
-def selected(rows: pd.DataFrame, selection: str) -> pd.DataFrame:
+def selected(rows: pd.DataFrame, selection: Selection) -> pd.DataFrame:
     """One row a seed and index: the checkpoint the protocol selects.
 
     `last` takes the last checkpoint, `best` the one with the highest mean over its indices,
@@ -109,7 +114,9 @@ def read_entry(entry: Entry, tier: str) -> Reading:
         return Reading(entry, bad[0] if bad else f"not-run: no {entry.metric} in the record", seconds=seconds)
     catalogue = load_catalogue()
     protocol = catalogue.protocols[catalogue.tasks[entry.cell.task].protocol]
-    chosen = selected(rows, protocol.selection)
+    by_selection = {name: selected(rows, name) for name in SELECTIONS}
+    chosen = by_selection[protocol.selection]
+    scores = tuple(chosen.groupby("seed")["value"].mean())
     failed = sum(status != "ok" for status in statuses)
     arrays: dict[str, NDArray[Any]] = {}
     if entry.metric == "hidden_attention":
@@ -125,8 +132,12 @@ def read_entry(entry: Entry, tier: str) -> Reading:
     return Reading(
         entry,
         f"ok, {failed} of {len(jobs)} seeds not" if failed else "ok",
-        summary=summarise(chosen.groupby("seed")["value"].mean()),
+        summary=summarise(scores),
+        scores=scores,
         curve=curve,
+        selections={
+            name: float(rows.groupby("seed")["value"].mean().mean()) for name, rows in by_selection.items()
+        },
         seconds=seconds,
         fingerprints=tuple(sorted({frame["fingerprint"].iloc[0] for frame in frames})),
         data_source=" and ".join(sorted({frame["data_source"].iloc[0] for frame in frames})),

@@ -26,7 +26,8 @@ from bench.analysis.bars import bar
 from bench.analysis.collect import Reading
 from bench.analysis.labels import axis_value, metric_label
 from bench.analysis.look import COLOURS, LOOK, MARKERS, PANEL, STYLES, label_values, line_name, say_why
-from bench.spec.models import Artifact, AttentionLayout, CurveLayout, ScalingLayout
+from bench.analysis.verdicts import Verdict
+from bench.spec.models import SELECTIONS, Artifact, AttentionLayout, CurveLayout, ScalingLayout
 
 
 def draw(artifact: Artifact, readings: list[Reading], heading: str) -> Figure:
@@ -162,10 +163,10 @@ def _legend(figure: Figure, axes: Any) -> None:
         )
 
 
-def figure_data(readings: list[Reading]) -> pd.DataFrame:
+def figure_data(readings: list[Reading], verdicts: list[Verdict]) -> pd.DataFrame:
     """The numbers behind a figure, one row a point, with what identifies and qualifies them."""
     frames = []
-    for reading in readings:
+    for reading, verdict in zip(readings, verdicts, strict=True):
         cell = reading.entry.cell
         points = reading.curve if reading.summary is not None else pd.DataFrame([{"index": np.nan}])
         frames.append(
@@ -176,6 +177,8 @@ def figure_data(readings: list[Reading]) -> pd.DataFrame:
                 metric=reading.entry.metric,
                 label=reading.entry.label,
                 status=reading.status,
+                verdict=verdict.text,
+                **reading.selections,
                 fingerprints=" ".join(reading.fingerprints),
             )
         )
@@ -191,6 +194,8 @@ def figure_data(readings: list[Reading]) -> pd.DataFrame:
         "high",
         "n",
         "status",
+        "verdict",
+        *SELECTIONS,
         "fingerprints",
     ]
     return pd.concat(frames, ignore_index=True).reindex(columns=columns)

@@ -6,6 +6,8 @@ Values stay the strings that were printed, since 94.21 and 94.210 do not say the
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -20,6 +22,33 @@ COLUMNS = [
 ]  # fmt: skip
 NUMBER = r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?"
 NAME = r"[a-z][a-z0-9-]*"
+
+
+@dataclass(frozen=True)
+class Printed:
+    """A number as printed; `error` is its standard error over `seeds`, 0 where none is known."""
+
+    value: str
+    error: float = 0.0
+    seeds: int = 0
+    spread_text: str = ""
+
+
+def find_printed(
+    reported: pd.DataFrame, artifact: str, task: str, method: str, settings: str, metric: str
+) -> Printed | None:
+    """What an artifact prints for a cell; None where its value is not known."""
+    wanted = {"artifact": artifact, "task": task, "method": method, "settings": settings, "metric": metric}
+    rows = reported[(reported[list(wanted)] == list(wanted.values())).all(axis=1)]
+    if rows.empty:
+        return None
+    value, spread, kind = rows.iloc[0][["value", "spread", "spread_kind"]]
+    if not spread:
+        return Printed(value)
+    seeds = re.search(r"standard error over (\d+) seeds", kind)
+    if seeds is None:
+        return Printed(value, spread_text=f"{spread} (kind not stated)")
+    return Printed(value, float(spread), int(seeds[1]), f"{spread} (s.e., {seeds[1]} seeds)")
 
 
 def _matches(pattern: str, meaning: str) -> pa.Check:

@@ -1,23 +1,31 @@
-"""Intervals of a cell over its seeds."""
+"""Intervals of a cell over its seeds, and of an average over cells."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import stdtrit
 
+CONFIDENCE = 0.95
+
 
 @dataclass(frozen=True)
 class Summary:
-    """A mean over n seeds with its 95 % t-interval; the bounds are NaN for n = 1."""
+    """A mean over n seeds with its 95 % t-interval; all but mean and n are NaN where n = 1.
+
+    `error` is the standard error of the mean, `degrees` the degrees of freedom it is known with.
+    """
 
     mean: float
     low: float
     high: float
     n: int
+    error: float = math.nan
+    degrees: float = math.nan
 
     @property
     def standard_error(self) -> float:
@@ -27,11 +35,16 @@ class Summary:
         return (self.high - self.mean) / float(stdtrit(self.n - 1, 0.975))
 
     def as_row(self) -> dict[str, float]:
-        """Its fields, as columns of a table."""
-        return asdict(self)
+        """Mean, interval and n, as columns of a table."""
+        return {"mean": self.mean, "low": self.low, "high": self.high, "n": self.n}
 
 
-def summarise(values: Iterable[float], confidence: float = 0.95) -> Summary:
+def half_width(error: Any, degrees: Any, confidence: float = CONFIDENCE) -> Any:
+    """Half of a two-sided t-interval, in the unit of the standard error; numbers or arrays."""
+    return stdtrit(degrees, 0.5 + confidence / 2) * error
+
+
+def summarise(values: Iterable[float], confidence: float = CONFIDENCE) -> Summary:
     """Mean and two-sided t-interval over seeds.
 
     A percentile bootstrap of three values covers 75 % in place of 95 %; the t-interval covers what
@@ -40,8 +53,29 @@ def summarise(values: Iterable[float], confidence: float = 0.95) -> Summary:
     array = np.asarray(list(values), dtype=float)
     if array.size == 0:
         raise ValueError("values must hold at least one number")
-    mean = float(array.mean())
-    if array.size == 1:
+    mean, n = float(array.mean()), int(array.size)
+    if n == 1:
         return Summary(mean, math.nan, math.nan, 1)
-    half = float(stdtrit(array.size - 1, 0.5 + confidence / 2) * array.std(ddof=1) / math.sqrt(array.size))
-    return Summary(mean, mean - half, mean + half, int(array.size))
+    error = float(array.std(ddof=1) / math.sqrt(n))
+    half = float(half_width(error, n - 1, confidence))
+    return Summary(mean, mean - half, mean + half, n, error, n - 1)
+
+
+def average(summaries: Iterable[Summary]) -> Summary:
+    """The mean of independent cells' means, these cells and no others: its noise is that of their seeds.
+
+    Degrees of freedom are Welch and Satterthwaite's; n is the smallest of the cells'. Without an
+    interval where a cell has one seed.
+    """
+    cells = list(summaries)
+    mean, n = float(np.mean([cell.mean for cell in cells])), min(cell.n for cell in cells)
+    if n == 1:
+        return Summary(mean, math.nan, math.nan, 1)
+    variances = np.array([cell.error for cell in cells]) ** 2
+    of_each = np.array([cell.degrees for cell in cells])
+    error = float(math.sqrt(variances.sum()) / len(cells))
+    # Cells without any spread say nothing of how well the others' is known.
+    known = float((variances**2 / of_each).sum())
+    degrees = float(variances.sum() ** 2 / known) if known > 0 else float(of_each.sum())
+    half = float(half_width(error, degrees))
+    return Summary(mean, mean - half, mean + half, n, error, degrees)

@@ -5,30 +5,42 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bench.analysis.collect import Reading
 from bench.analysis.labels import axis_label
+from bench.analysis.over_tasks import interquartile_mean, stratified_bootstrap
+from bench.analysis.reported import Printed, find_printed
+from bench.analysis.statistics import Summary, average
+from bench.analysis.verdicts import Verdict, judge, margin_of, verdict_of
 from bench.spec.cells import defaults, resolve
 from bench.spec.load import load_catalogue
-from bench.spec.models import TableLayout
+from bench.spec.models import SELECTIONS, TableLayout
 from bench.spec.renderings import Rendering
+from bench.spec.seeds import stream
 
 COLUMNS = [
     "artifact", "row", "column", "task", "method", "settings", "metric", "unit", "reported",
-    "reported_spread", "ours", "low", "high", "n", "status", "data_source", "budget", "seconds",
+    "reported_spread", "ours", "low", "high", "n", "status", "verdict", "why", "difference",
+    "difference_low", "difference_high", "seeds_needed", "data_source", "budget", "seconds", *SELECTIONS,
     "fingerprints",
 ]  # fmt: skip
+# What a row over tasks has in common with the rows it is over.
+SHARED = ("artifact", "column", "method", "settings", "metric", "unit", "data_source", "budget")
 
 
 def long_table(rendering: Rendering, readings: list[Reading], reported: pd.DataFrame) -> pd.DataFrame:
-    """One row an entry, reported and ours side by side, and one more a column for its average."""
+    """One row an entry, reported, ours and the verdict side by side, and more for what is over tasks."""
     layout = rendering.artifact.layout
     assert isinstance(layout, TableLayout)
-    known = reported[reported["artifact"] == rendering.name]
-    rows = [_row(rendering, layout, reading, known) for reading in readings]
+    rows = [_row(rendering, layout, reading, reported) for reading in readings]
     if layout.average:
-        rows += _averages(rendering, layout, readings, rows, known)
+        columns: dict[str, list[tuple[dict[str, Any], Reading]]] = {}
+        for row, reading in zip(rows, readings, strict=True):
+            columns.setdefault(row["column"], []).append((row, reading))
+        rows += [_average_row(layout, members, reported) for members in columns.values()]
+        rows += [row for members in columns.values() for row in _interquartile_rows(members)]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -38,71 +50,83 @@ def _row(
     catalogue = load_catalogue()
     entry, cell = reading.entry, reading.entry.cell
     metric = catalogue.metrics.get(entry.metric)
-    task = catalogue.tasks[cell.task]
-    summary = reading.summary
+    printed = find_printed(reported, rendering.name, cell.task, cell.method, cell.slug, entry.metric)
     return {
         "artifact": rendering.name,
         "row": axis_label(entry, layout.rows), "column": axis_label(entry, layout.columns),
         "task": cell.task, "method": cell.method, "settings": cell.slug, "metric": entry.metric,
         "unit": metric.unit if metric else "",
-        **_reported(reported, cell.task, cell.method, cell.slug, entry.metric),
-        "ours": summary.mean if summary else reading.value,
-        "low": summary.low if summary else math.nan, "high": summary.high if summary else math.nan,
-        "n": summary.n if summary else 0, "status": reading.status,
-        "data_source": (reading.data_source or task.data_source) if entry.stage not in ("", "probe") else "",
+        **_printed_columns(printed),
+        "ours": reading.value,
+        "n": 0, **(_summary_columns(reading.summary) if reading.summary else {}),
+        "status": reading.status, **_verdict_columns(verdict_of(reading, rendering.tier, reported)),
+        "data_source": _data_source(reading),
         "budget": catalogue.tier(rendering.tier).budget if entry.stage else "paper",
-        "seconds": reading.seconds, "fingerprints": " ".join(reading.fingerprints),
+        "seconds": reading.seconds, **reading.selections, "fingerprints": " ".join(reading.fingerprints),
     }  # fmt: skip
 
 
-def _reported(reported: pd.DataFrame, task: str, method: str, settings: str, metric: str) -> dict[str, str]:
-    """What the paper prints for a cell; empty where its value is not known."""
-    rows = reported[
-        (reported["task"] == task)
-        & (reported["method"] == method)
-        & (reported["settings"] == settings)
-        & (reported["metric"] == metric)
-    ]
-    if rows.empty:
-        return {"reported": "", "reported_spread": ""}
-    spread, kind = rows["spread"].iloc[0], rows["spread_kind"].iloc[0]
+def _data_source(reading: Reading) -> str:
+    """What the number rests on, by its record or else by its task; empty for what needs no data."""
+    entry = reading.entry
+    if entry.stage in ("", "probe"):
+        return ""
+    return reading.data_source or load_catalogue().tasks[entry.cell.task].data_source
+
+
+def _printed_columns(printed: Printed | None) -> dict[str, str]:
     return {
-        "reported": rows["value"].iloc[0],
-        "reported_spread": f"{spread} ({_short(kind)})" if spread else "",
+        "reported": printed.value if printed else "",
+        "reported_spread": printed.spread_text if printed else "",
     }
 
 
-def _short(kind: str) -> str:
-    """What kind of spread the paper prints, in a few letters."""
-    return "s.e., 10 seeds" if "standard error" in kind else "kind not stated"
+def _summary_columns(summary: Summary) -> dict[str, Any]:
+    return {"ours": summary.mean, "low": summary.low, "high": summary.high, "n": summary.n}
 
 
-def _averages(
-    rendering: Rendering,
-    layout: TableLayout,
-    readings: list[Reading],
-    rows: list[dict[str, Any]],
-    reported: pd.DataFrame,
-) -> list[dict[str, Any]]:
-    """The mean over tasks of each column, where every task has a number; the reported one beside it."""
-    averages = []
-    for column in dict.fromkeys(row["column"] for row in rows):
-        members = [
-            (row, reading) for row, reading in zip(rows, readings, strict=True) if row["column"] == column
-        ]
-        values = [row["ours"] for row, reading in members if reading.summary is not None]
-        first = members[0][0]
-        complete = len(values) == len(members)
-        lacking = f"not-run: {len(members) - len(values)} of {len(members)} tasks have no number"
-        averages.append(first | {
-            "row": layout.average, "task": "average",
-            **_reported(reported, "average", first["method"], first["settings"], first["metric"]),
-            "ours": sum(values) / len(values) if complete else None, "low": math.nan, "high": math.nan,
-            "n": min((row["n"] for row, _ in members), default=0),
-            "status": "ok" if complete else lacking,
-            "seconds": 0.0, "fingerprints": "",
-        })  # fmt: skip
-    return averages
+def _verdict_columns(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "verdict": verdict.word, "why": verdict.why, "difference": verdict.difference,
+        "difference_low": verdict.low, "difference_high": verdict.high,
+        "seeds_needed": verdict.seeds_needed or None,
+    }  # fmt: skip
+
+
+def _average_row(
+    layout: TableLayout, members: list[tuple[dict[str, Any], Reading]], reported: pd.DataFrame
+) -> dict[str, Any]:
+    """The mean over tasks of a column, where every task has a number; the reported one beside it."""
+    first = members[0][0]
+    summaries = [reading.summary for _, reading in members if reading.summary]
+    ours = average(summaries) if len(summaries) == len(members) else None
+    lacking = f"not-run: {len(members) - len(summaries)} of {len(members)} tasks have no number"
+    status = "ok" if ours else lacking
+    where = (first["artifact"], "average", first["method"], first["settings"], first["metric"])
+    printed = find_printed(reported, *where)
+    margin = margin_of(first["task"], first["metric"])
+    verdict = judge(ours, None, status, printed, margin, first["data_source"], first["budget"])
+    return {
+        **{key: first[key] for key in SHARED},
+        "row": layout.average, "task": "average", **_printed_columns(printed),
+        "ours": None, "n": min(row["n"] for row, _ in members), **(_summary_columns(ours) if ours else {}),
+        "status": status, **_verdict_columns(verdict), "seconds": 0.0, "fingerprints": "",
+    }  # fmt: skip
+
+
+def _interquartile_rows(members: list[tuple[dict[str, Any], Reading]]) -> list[dict[str, Any]]:
+    """The interquartile mean of a column's tasks and seeds; none unless each task has the same number."""
+    first, runs = members[0][0], {len(reading.scores) for _, reading in members}
+    if len(members) < 2 or len(runs) > 1 or not members[0][1].scores:
+        return []
+    scores = np.array([reading.scores for _, reading in members])
+    found = stratified_bootstrap(interquartile_mean, stream("bootstrap", first["artifact"]), scores)
+    return [{
+        **{key: first[key] for key in SHARED},
+        "row": "Interquartile mean", "task": "interquartile-mean", "reported": "", "reported_spread": "",
+        "ours": found.value, "low": found.low, "high": found.high, "n": scores.size, "status": "ok",
+        **_verdict_columns(Verdict("unreported", "no paper prints it")), "seconds": 0.0, "fingerprints": "",
+    }]  # fmt: skip
 
 
 def _ours_text(row: pd.Series) -> str:
@@ -110,12 +134,21 @@ def _ours_text(row: pd.Series) -> str:
     if row["ours"] is None or (isinstance(row["ours"], float) and math.isnan(row["ours"])):
         return str(row["status"])
     if isinstance(row["ours"], str | bool | int) or not row["n"]:
-        return str(row["ours"])
+        return f"{row['ours']}{_verdict_text(row)}"
     metric = load_catalogue().metrics.get(row["metric"])
     decimals = metric.decimals if metric else 3
     lost = "" if row["status"] == "ok" else f" ({row['status'].removeprefix('ok, ')} ok)"
+    lost += _verdict_text(row)
     interval = "" if math.isnan(row["low"]) else f" [{row['low']:,.{decimals}f}, {row['high']:,.{decimals}f}]"
     return f"{row['ours']:,.{decimals}f}{interval} n={row['n']}{lost}"
+
+
+def _verdict_text(row: pd.Series) -> str:
+    """The verdict after our number; the column beside it says `unreported` already."""
+    if row["verdict"] == "unreported":
+        return ""
+    needed = row["seeds_needed"]
+    return f", {row['verdict']}" + (f" (n = {needed:.0f} needed)" if pd.notna(needed) else "")
 
 
 def _reported_text(row: pd.Series) -> str:
@@ -148,9 +181,31 @@ def to_markdown(rendering: Rendering, table: pd.DataFrame, title: str) -> str:
         for item in rendering.artifact.unsaid
     )
     note = f"\n{rendering.artifact.note.strip()}\n" if rendering.artifact.note else ""
+    note = f"\n{_verdict_counts(table)}\n{_other_selections(table)}{note}"
     lines = title.splitlines()
     shown = f"# {lines[0]}\n\n{lines[-1]}\n\n{flat.to_markdown(disable_numparse=True)}\n{note}\n"
     return shown + (f"What the paper leaves unsaid:\n\n{unsaid}\n" if unsaid else "")
+
+
+def _verdict_counts(table: pd.DataFrame) -> str:
+    """How often each verdict fell, in one line."""
+    counts = table.loc[table["task"] != "interquartile-mean", "verdict"].value_counts(sort=False)
+    return "Verdicts: " + ", ".join(f"{count} {word}" for word, count in counts.items()) + "."
+
+
+def _other_selections(table: pd.DataFrame) -> str:
+    """A footnote on what other checkpoints of the same runs give; empty where they give the same."""
+    scores = table.dropna(subset=list(SELECTIONS))
+    said = []
+    for name in SELECTIONS:
+        changes = scores[name] - scores["ours"].astype(float)
+        if (changes.abs() > 1e-9).any():
+            said.append(
+                f"{name} {changes.mean():+.2f} on average, {changes[changes.abs().idxmax()]:+.2f} at most"
+            )
+    return (
+        f"\nRead at other checkpoints of the same runs (all in the CSV): {'; '.join(said)}.\n" if said else ""
+    )
 
 
 def _chosen(rendering: Rendering, option: str) -> str:

@@ -22,15 +22,15 @@ def check(catalogue: Catalogue) -> None:
     for name, method in catalogue.methods.items():
         where = f"workflow/methods/{name}.yaml: key per_task"
         for override in method.per_task:
-            _check_names(override.tasks, "task", catalogue.tasks, where)
+            check_names(override.tasks, "task", catalogue.tasks, where)
             check_values(override.values, catalogue.method_options[name], where)
         for each in catalogue.tasks:
             _check_no_overlap(catalogue, name, each)
     for name, metric in catalogue.metrics.items():
         if metric.derived:
             where = f"workflow/metrics.yaml: key {name}.derived"
-            _check_names([metric.derived.metric], "metric", catalogue.metrics, where)
-            _check_names([metric.derived.baseline], "method", catalogue.methods, where)
+            check_names([metric.derived.metric], "metric", catalogue.metrics, where)
+            check_names([metric.derived.baseline], "method", catalogue.methods, where)
     for name, tier in catalogue.tiers.items():
         for budget in tier.budgets:
             _check_budget(catalogue, budget, f"workflow/tiers/{name}.yaml: budget {budget.label!r}")
@@ -38,8 +38,8 @@ def check(catalogue: Catalogue) -> None:
                 raise unknown("ceiling", budget.ceiling, tier.ceilings, f"workflow/tiers/{name}.yaml")
         for number, left in enumerate(tier.left_out):
             where = f"workflow/tiers/{name}.yaml: key left_out.{number}"
-            _check_names(left.methods, "method", catalogue.methods, where)
-            _check_names(() if left.tasks == "any" else left.tasks, "task", catalogue.tasks, where)
+            check_names(left.methods, "method", catalogue.methods, where)
+            check_names(() if left.tasks == "any" else left.tasks, "task", catalogue.tasks, where)
     for name, artifact in catalogue.artifacts.items():
         paper, short = name.split("_", 1)
         _check_artifact(catalogue, artifact, f"workflow/papers/{paper}/{short}.yaml")
@@ -55,7 +55,8 @@ def check_values(values: dict[str, Any], options: Options, where: str) -> None:
             raise SpecError(f"{where}: option {key} {problem}. Correct the value and run again.")
 
 
-def _check_names(names: Iterable[str], kind: str, known: Iterable[str], where: str) -> None:
+def check_names(names: Iterable[str], kind: str, known: Iterable[str], where: str) -> None:
+    """Every name is a known one; SpecError, with the nearest, at the first that is not."""
     known = set(known)
     for name in names:
         if name not in known:
@@ -84,8 +85,8 @@ def _check_no_overlap(catalogue: Catalogue, method: str, task: str) -> None:
 def _check_budget(catalogue: Catalogue, budget: Budget, where: str) -> None:
     tasks = catalogue.tasks if budget.tasks == "any" else budget.tasks
     methods = catalogue.methods if budget.methods == "any" else budget.methods
-    _check_names(tasks, "task", catalogue.tasks, where)
-    _check_names(methods, "method", catalogue.methods, where)
+    check_names(tasks, "task", catalogue.tasks, where)
+    check_names(methods, "method", catalogue.methods, where)
     known: set[str] = set()
     for task in tasks:
         for method in methods:
@@ -93,17 +94,17 @@ def _check_budget(catalogue: Catalogue, budget: Budget, where: str) -> None:
             check_values(budget.options, options, where)
             known |= set(options)
     if isinstance(budget.settings, dict):
-        _check_names(budget.settings, "option", known, f"{where}: key settings")
+        check_names(budget.settings, "option", known, f"{where}: key settings")
 
 
 def _check_query(catalogue: Catalogue, query: CellQuery, where: str) -> None:
-    _check_names(query.tasks, "task", catalogue.tasks, f"{where}: key tasks")
-    _check_names(query.methods, "method", catalogue.methods, f"{where}: key methods")
-    _check_names(query.metrics, "metric", catalogue.metrics, f"{where}: key metrics")
+    check_names(query.tasks, "task", catalogue.tasks, f"{where}: key tasks")
+    check_names(query.methods, "method", catalogue.methods, f"{where}: key methods")
+    check_names(query.metrics, "metric", catalogue.metrics, f"{where}: key metrics")
     for task in query.tasks:
         for method in query.methods:
             options = catalogue.options(task, method)
-            _check_names(query.options, "option", options, f"{where}: key options ({method} on {task})")
+            check_names(query.options, "option", options, f"{where}: key options ({method} on {task})")
             for key, value in query.settings.items():
                 for single in value if isinstance(value, tuple) else (value,):
                     check_values({key: single}, options, f"{where}: key settings ({method} on {task})")
@@ -117,4 +118,4 @@ def _check_artifact(catalogue: Catalogue, artifact: Artifact, where: str) -> Non
             for method in query.methods:
                 options |= set(catalogue.options(task, method))
     for number, unsaid in enumerate(artifact.unsaid):
-        _check_names([unsaid.option], "option", options, f"{where}: key unsaid.{number}.option")
+        check_names([unsaid.option], "option", options, f"{where}: key unsaid.{number}.option")

@@ -269,13 +269,13 @@ def _entries(artifact: str, tier: str) -> Iterator[Entry]:
                 stage = catalogue.metrics[metric].stage
                 entry = Entry(artifact, number, cell, metric, query.label, stage, "")
                 asked = [part.cell for part in entry.parts] or [cell]
-                missing = next((why for each in asked if (why := _missing(tier, each, stage))), "")
+                missing = next((why for each in asked if (why := why_missing(tier, each, stage))), "")
                 if not missing:
                     _check_sweep(tier, cell, stage, set(query.settings), artifact)
                 yield replace(entry, missing=missing)
 
 
-def _missing(tier: str, cell: Cell, stage: StageName) -> str:
+def why_missing(tier: str, cell: Cell, stage: StageName) -> str:
     """Why a tier has no number of a cell's stage; empty where it runs it."""
     missing = is_built(stage, cell, load_catalogue())
     if missing:
@@ -289,7 +289,7 @@ def _missing(tier: str, cell: Cell, stage: StageName) -> str:
     if stage != "intervene":
         return ""
     for donor in Job(stage, tier, cell, 0).upstream[1:]:
-        why = _missing(tier, donor.cell, "train")
+        why = why_missing(tier, donor.cell, "train")
         if why:
             return f"its donor {donor.cell.task}: {why}"
     return ""

@@ -6,7 +6,7 @@ typo is an error and never a silent default.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -15,6 +15,8 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
 OptionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Reader = Literal["d4rl", "minari-sets"]
 StageName = Literal["dataset", "train", "evaluate", "probe", "attend", "intervene"]
+Selection = Literal["last", "best", "mean-of-last-3"]
+SELECTIONS: tuple[Selection, ...] = get_args(Selection)
 
 
 class Strict(BaseModel):
@@ -117,7 +119,7 @@ class Protocol(Strict):
     evaluator: Name
     in_context_evaluator: Name | None = None  # for methods that read their own past episodes, if it differs
     score: str
-    selection: Literal["last", "best", "mean-of-last-3"]
+    selection: Selection
     margin: float = Field(gt=0)
     options: Options = {}
 

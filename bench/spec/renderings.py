@@ -64,13 +64,13 @@ class Rendering:
         said = self.artifact.model_dump_json() + missing + self._spoken()
         options: dict[str, Any] = {
             "artifact": hashlib.sha256(said.encode()).hexdigest(),
-            "reported": _reported_hash() if self.kind == "table" else "",
+            "reported": _reported_hash(),
         }
         upstream = [job.fingerprint for job in self.jobs]
         return fingerprint(fingerprint_parts((f"bench.{self.kind}",), options, 0, upstream))
 
     def _spoken(self) -> str:
-        """What the catalogue says of its entries and the page repeats: titles, units, score selection."""
+        """What the catalogue says of its entries and the page rests on: titles, units, selection, margin."""
         catalogue = load_catalogue()
         said: set[tuple[str, ...]] = set()
         for entry in self.entries:
@@ -80,9 +80,10 @@ class Rendering:
             said.add((entry.cell.key, json.dumps(options, sort_keys=True)))
             task = catalogue.tasks[entry.cell.task]
             metric = catalogue.metrics.get(entry.metric)
+            protocol = catalogue.protocols[task.protocol]
             said |= {
                 (entry.metric, metric.model_dump_json() if metric else ""),
-                (task.name, task.title, task.data_source, catalogue.protocols[task.protocol].selection),
+                (task.name, task.title, task.data_source, protocol.selection, f"{protocol.margin}"),
                 (entry.cell.method, catalogue.methods[entry.cell.method].title),
             }
         return json.dumps([catalogue.tier(self.tier).budget, *sorted(said)])

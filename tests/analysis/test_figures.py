@@ -14,6 +14,7 @@ from bench.analysis.figures import draw, figure_data, save
 from bench.analysis.labels import axis_value, metric_label
 from bench.analysis.look import UNCHANGED, line_name
 from bench.analysis.statistics import summarise
+from bench.analysis.verdicts import Verdict
 from bench.spec.load import load_catalogue
 from bench.spec.renderings import Rendering
 
@@ -213,7 +214,7 @@ def test_one_seed_draws_without_an_interval():
 @pytest.mark.parametrize("name", FIGURES)
 def test_the_data_beside_a_figure_hold_every_entry(name):
     readings = made_up(name, filled=lambda number: number % 3 != 1)
-    data = figure_data(readings)
+    data = figure_data(readings, [Verdict("unreported")] * len(readings))
     assert len(data) == sum(len(r.curve) if r.summary else 1 for r in readings)
     for reading in readings:
         cell = reading.entry.cell

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from bench.analysis.statistics import summarise
+from bench.analysis.statistics import average, summarise
 
 
 @given(
@@ -47,3 +47,26 @@ def test_equal_seeds_have_an_interval_of_no_width():
 def test_no_seed_is_an_error():
     with pytest.raises(ValueError, match=r"^values must hold at least one number$"):
         summarise([])
+
+
+def test_an_average_of_cells_covers_the_mean_of_their_means():
+    generator, covered = np.random.default_rng(11), []
+    truth, spread, seeds = np.array([10.0, 40.0, 90.0]), np.array([1.0, 8.0, 3.0]), (3, 5, 3)
+    for _ in range(1000):
+        cells = [summarise(generator.normal(m, s, n)) for m, s, n in zip(truth, spread, seeds, strict=True)]
+        found = average(cells)
+        covered.append(found.low <= truth.mean() <= found.high)
+    assert found.n == 3
+    # The degrees of freedom are themselves estimated, which costs a point or two.
+    assert 0.93 <= np.mean(covered) <= 0.98
+
+
+def test_an_average_with_a_single_seed_in_it_has_no_interval():
+    found = average([summarise([1.0, 3.0]), summarise([4.0])])
+    assert (found.mean, found.n) == (3.0, 1)
+    assert math.isnan(found.low)
+
+
+def test_an_average_of_cells_without_spread_has_an_interval_of_no_width():
+    found = average([summarise([1.0, 1.0]), summarise([3.0, 3.0])])
+    assert (found.mean, found.low, found.high) == (2.0, 2.0, 2.0)

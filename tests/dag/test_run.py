@@ -71,3 +71,10 @@ def test_plan_says_what_would_run_before_it_runs(suite):
 def test_targets_list_every_artifact_with_a_line_on_it(finished):
     said = finished.snakemake("--list-target-rules")
     assert "DM-H Figure 2: In-context" in said
+
+
+def test_claims_and_the_audit_come_with_a_run(finished):
+    claims = pd.read_csv(finished.root / "results/tiny/claims.csv")
+    assert set(claims["claim"]) == {path.stem for path in (finished.root / "workflow/claims").glob("*.yaml")}
+    assert (finished.root / "results/tiny/claims.md").exists()
+    assert "## Conflicts" in (finished.root / "results/audit/audit.md").read_text()

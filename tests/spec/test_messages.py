@@ -3,6 +3,7 @@
 import pytest
 
 from bench.spec.cells import make_cell, parse_slug
+from bench.spec.claims import load_claims
 from bench.spec.errors import SpecError
 from bench.spec.jobs import Job
 from bench.spec.load import load_catalogue
@@ -13,6 +14,7 @@ def workflow(tmp_path, copied_workflow):
     """A copy of workflow/ that is read in its place."""
     with copied_workflow(tmp_path / "workflow") as copy:
         yield copy
+    load_claims.cache_clear()
 
 
 def change(path, old, new):
@@ -193,3 +195,41 @@ def test_a_cell_that_the_tier_does_not_run():
         SpecError, match=r"no budget matches large-darkroom-hard/dmh/default at stage train\. Add"
     ):
         _ = job.resolved
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("says:", "sais:", ["key 'sais'", "Did you mean 'says'?"]),
+        ("    smallest:", "    smalest:", ["comparisons.0", "smalest"]),
+        ("expect: more", "expect: less", ["comparisons.0.expect", "'less'"]),
+        ("metric: parameters", "metric: parameter", ["unknown metric 'parameter'", "'parameters'"]),
+        ("{method: dt}", "{method: dtt}", ["unknown method 'dtt'", "'dt'"]),
+        ("[hopper-medium]", "[hoper-medium]", ["unknown task 'hoper-medium'", "'hopper-medium'"]),
+        ("{method: dema}", "{method: dema, settings: {tokns: b3ld}}", ["unknown option 'tokns'", "'tokens'"]),
+        ("smallest: 3.33", "smallest: -1.0", ["comparisons.0.smallest", "a ratio must be above 0"]),
+        (
+            "[hopper-medium]",
+            "[hopper-medium-delayed]",
+            ["no artifact asks for parameters of hopper-medium-delayed/dt"],
+        ),
+        ("{method: dt}", "{method: dt, tasks: [breakout, pong]}", ["one by one: 2 for 1"]),
+    ],
+)
+def test_mistakes_in_a_claim(workflow, old, new, said):
+    change(workflow / "claims/dema_parameters_in_mujoco.yaml", old, new)
+    load_claims.cache_clear()
+    with pytest.raises(SpecError) as caught:
+        load_claims()
+    text = str(caught.value)
+    assert "\n" not in text
+    for part in ["claims/dema_parameters_in_mujoco.yaml", *said]:
+        assert part in text
+
+
+def test_a_claim_belongs_to_a_paper(workflow):
+    claims = workflow / "claims"
+    (claims / "dema_macs.yaml").rename(claims / "dama_macs.yaml")
+    load_claims.cache_clear()
+    with pytest.raises(SpecError, match=r"dama_macs\.yaml: name: must begin with dema or dmh"):
+        load_claims()

@@ -6,12 +6,13 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from bench.spec.cells import parse_slug
+from bench.spec.claims import load_claims
 from bench.spec.errors import UserError
 from bench.spec.fingerprint import fingerprint, fingerprint_parts
 from bench.spec.jobs import RESULTS, Job, all_jobs, dataset_job
 from bench.spec.load import PAPERS, load_catalogue
 from bench.spec.regression import regressed_jobs
-from bench.spec.renderings import FIGURES, Rendering
+from bench.spec.renderings import FIGURES, REPORTED, Rendering
 from bench.spec.sources import VARIABLE
 
 # Every command of the run reads it from its environment: see docs/data.md.
@@ -26,6 +27,7 @@ try:
     CATALOGUE = load_catalogue()
     CATALOGUE.tier(TIER)
     JOBS = all_jobs(TIER)
+    CLAIMS = load_claims()
 except UserError as error:
     raise WorkflowError(f"error: {error}")
 
@@ -140,6 +142,12 @@ def records_of(wildcards):
     return [
         str(job.record) for job in Rendering(wildcards.tier, wildcards.artifact).jobs
     ]
+
+
+def stale_claims(wildcards):
+    """Input function: the marker of claims that stand although cells behind them have to run."""
+    behind = any(waits(job) for job in JOBS)
+    return marker_if(behind, TIER, "claims", Path(results("claims.csv")))
 
 
 def regressed_records():

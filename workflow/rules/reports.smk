@@ -37,6 +37,42 @@ rule health:
         PYTHON + " -m bench.health --tier {params.tier} > {log} 2>&1"
 
 
+rule claims:
+    """Every claim of both papers, tested on the tier's cells: supported, contradicted, or left open."""
+    input:
+        stale_claims,
+        cells=results("cells.csv"),
+    output:
+        results("claims.csv"),
+        results("claims.md"),
+    log:
+        results("logs/claims.log"),
+    params:
+        tier=TIER,
+        fingerprint=fingerprint(
+            fingerprint_parts(
+                ["bench.claims"], {"claims": repr(CLAIMS)}, 0, [GATHERED]
+            )
+        ),
+    shell:
+        PYTHON + " -m bench.claims --tier {params.tier} > {log} 2>&1"
+
+
+rule audit:
+    """The papers' own numbers against each other: averages, ratios, sizes, what text and tables say."""
+    input:
+        sorted(str(path) for path in REPORTED.glob("*.csv")),
+    output:
+        str(RESULTS / "audit/audit.csv"),
+        str(RESULTS / "audit/audit.md"),
+    log:
+        str(RESULTS / "audit/audit.log"),
+    params:
+        fingerprint=fingerprint(fingerprint_parts(["bench.audit"], {}, 0, [])),
+    shell:
+        PYTHON + " -m bench.audit > {log} 2>&1"
+
+
 rule plan:
     """What would be run, and what it costs, for each artifact; runs nothing."""
     params:

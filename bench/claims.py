@@ -1,0 +1,137 @@
+"""Test every claim of the papers on a tier's cells: `python -m bench.claims --tier quick`.
+
+Writes `results/<tier>/claims.csv` (one row a comparison) and `claims.md` (one line a claim, then each
+in full). With `--stored` the committed store is read in the place of the run.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+import typer
+
+from bench.analysis.claims import READING_FACTOR, Finding, claim_word, examine
+from bench.record import write_atomically
+from bench.spec.claims import Claim, load_claims
+from bench.spec.errors import UserError, exit_with_message
+from bench.spec.jobs import RESULTS
+from bench.spec.load import PAPERS, ROOT, load_catalogue, shown
+
+INTRODUCTION = f"""\
+A claim is `supported` where the whole interval of each of its comparisons lies beyond the smallest effect
+that counts, `contradicted` where the whole interval of one lies on the wrong side of it, else `inconclusive`;
+`not-run` where no comparison has a number. Intervals of scores are 95 % t-intervals over pairs of seeds and
+tasks; a ratio of two times is taken to be right within a factor of {READING_FACTOR:g}; counts are exact. What
+a verdict rests on stands beside it: on part of the tasks, on `stand-in` data or with a `reduced` budget it
+speaks of this run, and not of the paper's.
+"""
+
+
+def read_cells(path: Path, remedy: str) -> pd.DataFrame:
+    """The tidy numbers of a run or of the store; UserError, with the remedy, where there are none."""
+    if not path.exists():
+        raise UserError(f"{shown(path)}: missing, so there are no cells to test claims on. {remedy}")
+    return pd.read_csv(path)
+
+
+def table_of(claims: dict[str, Claim], cells: pd.DataFrame, tier: str) -> pd.DataFrame:
+    """One row a comparison, with its claim's own verdict repeated."""
+    rows: list[dict[str, Any]] = []
+    for name, claim in claims.items():
+        findings = examine(claim, cells, tier)
+        word, why = claim_word(findings)
+        rows += [
+            {"claim": name, "claim_verdict": word, "claim_why": why, **_columns(finding)}
+            for finding in findings
+        ]
+    return pd.DataFrame(rows)
+
+
+def _columns(finding: Finding) -> dict[str, Any]:
+    comparison = finding.comparison
+    return {
+        "comparison": comparison.label, "metric": comparison.metric, "verdict": finding.word,
+        "why": finding.why, "effect": finding.effect, "low": finding.low, "high": finding.high,
+        "scale": "ratio" if comparison.is_ratio else "difference", "expect": comparison.expect,
+        "smallest": comparison.smallest, "pairs": finding.pairs, "tasks_run": finding.tasks,
+        "tasks": len(comparison.tasks), "probability_of_improvement": finding.probability_of_improvement,
+        "data_source": finding.data_source, "budget": finding.budget,
+    }  # fmt: skip
+
+
+def page_of(claims: dict[str, Claim], table: pd.DataFrame, heading: str) -> str:
+    """The page: counts, one line a claim, then each claim with its comparisons."""
+    verdicts = table.drop_duplicates("claim").set_index("claim")["claim_verdict"]
+    counts = ", ".join(f"{count} {word}" for word, count in verdicts.value_counts().items())
+    lines = [f"# Claims of the papers, {heading}\n", f"{counts}.\n", INTRODUCTION]
+    for paper, title in PAPERS.items():
+        own = {name: claim for name, claim in claims.items() if name.startswith(f"{paper}_")}
+        if own:
+            lines += [f"## {title}\n", "| claim | section | verdict | rests on |", "|---|---|---|---|"]
+            lines += [_line(claim, table[table["claim"] == name]) for name, claim in own.items()]
+            lines += [_section(name, claim, table[table["claim"] == name]) for name, claim in own.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _line(claim: Claim, rows: pd.DataFrame) -> str:
+    ran = rows[rows["verdict"] != "not-run"]
+    done, wanted = rows["tasks_run"].sum(), rows["tasks"].sum()
+    part = "" if ran.empty or done == wanted else f"{done} of {wanted} pairs of cells"
+    rests = ", ".join(filter(None, [part, *dict.fromkeys(ran["data_source"]), *dict.fromkeys(ran["budget"])]))
+    return f"| {claim.title} | {claim.section} | {rows['claim_verdict'].iloc[0]} | {rests} |"
+
+
+def _section(name: str, claim: Claim, rows: pd.DataFrame) -> str:
+    first = rows.iloc[0]
+    why = f": {first['claim_why']}" if first["claim_why"] else ""
+    lines = [f"\n### {claim.title}\n", f"`{name}`, {claim.section}. {claim.says}\n"]
+    lines += [f"**{first['claim_verdict']}**{why}.\n"]
+    lines += ["| comparison | effect | counts from | pairs | tasks | verdict |", "|---|---|---|---|---|---|"]
+    lines += [_comparison(row) for _, row in rows.iterrows()]
+    return "\n".join([*lines, f"\n{claim.note}" if claim.note else ""])
+
+
+def _comparison(row: pd.Series) -> str:
+    effect = "" if math.isnan(row["effect"]) else f"{row['effect']:.4g}{' times' * (row['scale'] == 'ratio')}"
+    if not math.isnan(row["low"]) and row["low"] != row["high"]:
+        effect += f" [{row['low']:.4g}, {row['high']:.4g}]"
+    counts = f"within {row['smallest']:g}" if row["expect"] == "equal" else f"above {row['smallest']:g}"
+    word = f"{row['verdict']}: {row['why']}" if row["why"] else row["verdict"]
+    tasks = f"{row['tasks_run']} of {row['tasks']}"
+    return (
+        f"| {row['comparison']} ({row['metric']}) | {effect} | {counts} | {row['pairs']} | {tasks} | {word} |"
+    )
+
+
+@exit_with_message
+def main(
+    tier: Annotated[str, typer.Option(help="quick, cpu or paper")],
+    stored: Annotated[bool, typer.Option(help="read results/stored in the place of the run")] = False,
+) -> None:
+    """Write claims.csv and claims.md of the tier."""
+    load_catalogue().tier(tier)
+    claims = load_claims()
+    if stored:
+        cells = read_cells(
+            ROOT / "results" / "stored" / tier / "cells.csv",
+            f"Leave --stored out, or promote a finished run: python -m bench.store --tier {tier}",
+        )
+    else:
+        cells = read_cells(
+            RESULTS / tier / "cells.csv",
+            f"Make them with snakemake claims --config tier={tier}, or read the store with --stored.",
+        )
+    table = table_of(claims, cells, tier)
+    folder = RESULTS / tier
+    heading = f"{tier} tier" + (", from the committed store" if stored else "")
+    write_atomically(folder / "claims.csv", table.to_csv(index=False, lineterminator="\n"))
+    write_atomically(folder / "claims.md", page_of(claims, table, heading))
+    verdicts = table.drop_duplicates("claim")["claim_verdict"].value_counts()
+    print(", ".join(f"{count} {word}" for word, count in verdicts.items()) + f": {folder / 'claims.md'}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

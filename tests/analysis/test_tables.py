@@ -1,0 +1,92 @@
+"""A table shows the printed value, ours with its interval, and the verdict; its CSV says the rest."""
+
+import math
+
+import numpy as np
+import pytest
+
+from bench.analysis.collect import Reading, read_entry
+from bench.analysis.reported import load_reported
+from bench.analysis.statistics import summarise
+from bench.analysis.tables import long_table, to_latex, to_markdown
+from bench.spec.models import SELECTIONS
+from bench.spec.renderings import REPORTED, Rendering
+
+SCORES = Rendering("quick", "dmh_table02")
+PRINTED = load_reported(REPORTED)
+
+
+def filled(entry, scores=(70.0, 74.0, 78.0), best=None):
+    mean = float(np.mean(scores))
+    selections = dict.fromkeys(SELECTIONS, mean) | {"best": best or mean}
+    return Reading(entry, "ok", summarise(scores), scores=scores, selections=selections)
+
+
+def table_of(rendering, fill):
+    """The long table, `fill` giving a reading or None for the reason it is not run."""
+    readings = [fill(entry) or Reading(entry, "not-run: cpu tier") for entry in rendering.entries]
+    return long_table(rendering, readings, PRINTED)
+
+
+def row_of(table, method, task):
+    return table[(table["method"] == method) & (table["task"] == task)].iloc[0]
+
+
+def hopper_medium(entry):
+    return filled(entry) if entry.cell.task == "hopper-medium" else None
+
+
+def test_a_number_stands_beside_the_printed_one_with_its_verdict():
+    table = table_of(SCORES, hopper_medium)
+    row = row_of(table, "ad-mamba", "hopper-medium")
+    assert (row["reported"], row["reported_spread"]) == ("73.65", "1.23 (s.e., 10 seeds)")
+    assert (row["ours"], row["n"], row["verdict"]) == (74.0, 3, "stand-in")
+    assert row["difference"] == pytest.approx(0.35)
+    assert row_of(table, "ad-mamba", "walker2d-medium")["verdict"] == "not-run"
+    text = to_markdown(SCORES, table, "DM-H Table 2\nquick tier")
+    assert "74.0 [64.1, 83.9] n=3, stand-in" in text
+    assert "Verdicts: " in text
+    assert "stand-in" in to_latex(table, "DM-H Table 2\nquick tier")
+
+
+def test_an_inconclusive_number_says_how_many_seeds_would_settle_it():
+    table = table_of(SCORES, hopper_medium)
+    here = (table["method"] == "dt") & (table["task"] == "hopper-medium")
+    table.loc[here, ["verdict", "seeds_needed"]] = ["inconclusive", 12]
+    assert "n=3, inconclusive (n = 12 needed)" in to_markdown(SCORES, table, "title\n")
+
+
+def test_the_average_has_an_interval_and_a_verdict_where_every_task_has_a_number():
+    assert row_of(table_of(SCORES, hopper_medium), "dmh", "average")["verdict"] == "not-run"
+    whole = row_of(table_of(SCORES, filled), "dmh", "average")
+    assert (whole["reported"], whole["ours"], whole["n"], whole["verdict"]) == ("87.53", 74.0, 3, "stand-in")
+    single = summarise([70.0, 74.0, 78.0])
+    # Nine tasks of equal noise: a third of one task's standard error, with more degrees of freedom.
+    assert 0 < whole["high"] - 74.0 < (single.high - 74.0) / 3
+    assert math.isnan(row_of(table_of(SCORES, lambda e: filled(e, (3.0,))), "dmh", "average")["low"])
+
+
+def test_the_interquartile_mean_of_tasks_and_seeds_has_a_bootstrap_interval():
+    assert not (table_of(SCORES, hopper_medium)["task"] == "interquartile-mean").any()
+    row = row_of(table_of(SCORES, filled), "dt", "interquartile-mean")
+    assert (row["ours"], row["n"]) == (74.0, 27)
+    assert 70.0 < row["low"] < 74.0 < row["high"] < 78.0
+    again = row_of(table_of(SCORES, filled), "dt", "interquartile-mean")
+    assert (row["low"], row["high"]) == (again["low"], again["high"])
+
+
+def test_what_other_checkpoints_give_is_in_the_csv_and_in_a_footnote():
+    same = table_of(SCORES, hopper_medium)
+    assert "other checkpoints" not in to_markdown(SCORES, same, "title\n")
+    differing = table_of(SCORES, lambda e: filled(e, best=80.0) if e.cell.method == "dt" else None)
+    assert row_of(differing, "dt", "hopper-medium")[list(SELECTIONS)].tolist() == [74.0, 80.0, 74.0]
+    assert "best +6.00 on average, +6.00 at most" in to_markdown(SCORES, differing, "title\n")
+
+
+def test_a_hyper_parameter_is_compared_with_the_printed_one():
+    settings = Rendering("quick", "dmh_table03")
+    table = long_table(settings, [read_entry(entry, "quick") for entry in settings.entries], PRINTED)
+    verdicts = table.set_index(["metric", "task"])["verdict"]
+    assert verdicts["heads", "darkroom"] == "differs", "three heads are printed and cannot be built"
+    assert verdicts["embedding_dim", "darkroom"] == "match"
+    assert "4, differs" in to_markdown(settings, table, "title\n")

@@ -1,0 +1,157 @@
+"""On cells of known truth each verdict comes out right, as often as it has to."""
+
+import numpy as np
+import pytest
+
+from bench.analysis.reported import Printed
+from bench.analysis.statistics import summarise
+from bench.analysis.verdicts import Verdict, equivalence, judge, margin_of, same_value, seeds_needed
+from bench.spec.load import load_catalogue
+
+MARGIN = 5.0
+# Standard normal draws, one for each simulated run: seeds of one cell in a row.
+NORMAL = np.random.default_rng(2024).normal(size=(2000, 10))
+
+
+def words(miss, spread, seeds, printed_error=0.0, cells=1000):
+    """The verdicts on cells whose true mean misses the printed 50 by `miss`."""
+    printed = 50.0 + printed_error * np.random.default_rng(9).normal(size=cells)
+    runs = 50.0 + miss + spread * NORMAL[:cells, :seeds]
+    return [
+        equivalence(
+            summarise(row), Printed(f"{value:.6f}", printed_error, 10 if printed_error else 0), MARGIN
+        )
+        for row, value in zip(runs, printed, strict=True)
+    ]
+
+
+def share(verdicts, word):
+    return np.mean([verdict.word == word for verdict in verdicts])
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 10])
+@pytest.mark.parametrize("spread", [9.0, 20.0])
+def test_a_ten_point_miss_is_called_a_match_in_under_one_percent(seeds, spread):
+    # The worst case is two seeds that happen to agree, with a spread of about nine: 0.5 percent.
+    assert share(words(10.0, spread, seeds, cells=2000), "match") < 0.01
+
+
+@pytest.mark.parametrize("printed_error", [0.0, 0.5])
+def test_equal_means_of_ten_seeds_with_a_spread_of_a_third_of_the_margin_match(printed_error):
+    assert share(words(0.0, MARGIN / 3, 10, printed_error), "match") >= 0.8
+
+
+def test_a_ten_point_miss_of_ten_seeds_with_that_spread_differs():
+    assert share(words(10.0, MARGIN / 3, 10), "differs") >= 0.99
+
+
+@pytest.mark.parametrize("miss", [MARGIN, -MARGIN])
+def test_a_miss_of_just_the_margin_is_rarely_called_either_way(miss):
+    found = words(miss, 3.0, 5)
+    # Each end of a 95 % interval errs in 2.5 % of cases; four standard errors of that in 1,000 cells.
+    assert share(found, "match") <= 0.025 + 0.020
+    assert share(found, "differs") <= 0.025 + 0.020
+
+
+def test_three_seeds_with_a_wide_spread_are_inconclusive_and_say_what_it_would_take():
+    verdict = equivalence(summarise([44.0, 50.0, 56.0]), Printed("50.0"), MARGIN)
+    assert verdict.word == "inconclusive"
+    assert verdict.low < -MARGIN < MARGIN < verdict.high
+    settled = equivalence(summarise(50 + 6 * np.repeat([-1, 0, 1], 4)), Printed("50.0"), MARGIN)
+    assert settled.word == "match"
+    assert 3 < verdict.seeds_needed <= 12
+    assert verdict.text == f"inconclusive (n = {verdict.seeds_needed} needed)"
+
+
+def test_the_seeds_needed_are_the_fewest_that_settle_it():
+    # Eight and more seeds of the same mean and deviation, made of two values either side.
+    def cell(n):
+        return summarise(50 + 3.0 * np.sqrt((n - 1) / n) * np.tile([-1.0, 1.0], n // 2))
+
+    few = cell(2)
+    needed = seeds_needed(few, Printed("52.0"), MARGIN)
+    assert equivalence(cell(needed + needed % 2), Printed("52.0"), MARGIN).word == "match"
+    assert equivalence(cell(needed - 2 + needed % 2), Printed("52.0"), MARGIN).word == "inconclusive"
+
+
+def test_a_mean_at_the_margin_is_settled_by_no_number_of_seeds():
+    verdict = equivalence(summarise([54.0, 55.0, 56.0]), Printed("50.0"), MARGIN)
+    assert (verdict.word, verdict.seeds_needed) == ("inconclusive", 0)
+    assert "200 seeds" in verdict.why
+    assert verdict.text == "inconclusive"
+
+
+def test_one_seed_settles_nothing():
+    verdict = equivalence(summarise([50.0]), Printed("50.0"), MARGIN)
+    assert (verdict.word, verdict.seeds_needed) == ("inconclusive", 2)
+
+
+def test_an_uncertain_printed_value_widens_the_interval():
+    ours = summarise([49.0, 50.0, 51.0, 50.0])
+    exact, uncertain = (equivalence(ours, Printed("50.0", e, 10), MARGIN) for e in (0.0, 3.0))
+    assert (exact.word, uncertain.word) == ("match", "inconclusive")
+
+
+OURS = summarise([50.0, 50.1, 49.9])
+REAL = {"margin": MARGIN, "data_source": "real", "budget": "paper"}
+
+
+@pytest.mark.parametrize(
+    ("ours", "status", "printed", "rest", "wanted"),
+    [
+        (OURS, "ok", Printed("50.0"), REAL, "match"),
+        (OURS, "ok", Printed("61.0"), REAL, "differs"),
+        (OURS, "ok", Printed("55.0"), REAL, "inconclusive"),
+        (OURS, "ok", Printed("50.0"), REAL | {"data_source": "stand-in"}, "stand-in"),
+        (OURS, "ok", Printed("61.0"), REAL | {"data_source": "stand-in"}, "stand-in"),
+        (OURS, "ok", Printed("50.0"), REAL | {"budget": "reduced"}, "reduced"),
+        (OURS, "ok", Printed("61.0"), REAL | {"budget": "reduced", "data_source": "local"}, "reduced"),
+        (OURS, "ok", None, REAL, "unreported"),
+        (OURS, "ok", None, REAL | {"data_source": "stand-in"}, "unreported"),
+        (OURS, "ok", Printed("50.0"), REAL | {"margin": None}, "inconclusive"),
+        (None, "not-run: cpu tier", Printed("50.0"), REAL, "not-run"),
+        (None, "not-run: cpu tier", None, REAL, "not-run"),
+        (None, "diverged: loss is nan", Printed("50.0"), REAL, "not-run"),
+        (None, "unavailable: no policy", Printed("50.0"), REAL, "unavailable"),
+        (None, "skipped: its dataset is unavailable: no policy", None, REAL, "unavailable"),
+    ],
+)
+def test_the_word_says_what_stands_in_the_way(ours, status, printed, rest, wanted):
+    assert judge(ours, None, status, printed, **rest).word == wanted
+
+
+def test_a_count_has_to_have_the_printed_digits():
+    exact = REAL | {"margin": 0.0}
+    assert judge(summarise([726019.0]), None, "ok", Printed("726019"), **exact).word == "match"
+    assert judge(summarise([726020.0]), None, "ok", Printed("726019"), **exact).word == "differs"
+
+
+def test_a_hyper_parameter_matches_as_it_is_written():
+    assert judge(None, 4, "ok", Printed("3"), **REAL).word == "differs"
+    assert judge(None, 128, "ok", Printed("128"), **REAL).word == "match"
+    assert judge(None, 128, "ok", None, **REAL) == Verdict("unreported", "the paper's value is not known")
+
+
+@pytest.mark.parametrize(
+    ("ours", "printed", "wanted"),
+    [
+        (0.0001, "1e-4", True),
+        (100000, "1e5", True),
+        (0.00011, "1e-4", False),
+        (0.252, "0.25", True),
+        (0.26, "0.25", False),
+        ("relu", "ReLU", True),
+        ("gelu", "ReLU", False),
+        (True, "true", True),
+        (5, "ReLU", False),
+    ],
+)
+def test_values_are_compared_to_the_printed_decimals(ours, printed, wanted):
+    assert same_value(ours, printed) is wanted
+
+
+def test_the_margin_is_the_protocols_for_its_score_and_none_for_times():
+    catalogue = load_catalogue()
+    assert margin_of("hopper-medium", "normalised_score") == catalogue.protocols["return-conditioned"].margin
+    assert margin_of("hopper-medium", "parameters") == 0.0
+    assert margin_of("hopper-medium", "training_hours") is None
