@@ -23,7 +23,8 @@ budgets:
     methods: [rvs]
     stages: [train, evaluate]
     options: {transitions: 500, batch_size: 4, hidden_dim: 8, updates: 2, checkpoints: 1,
-              evaluation_episodes: 2, target_return: 1234.0, second_target_return: 567.0, target_source: SOURCE}
+              evaluation_episodes: 2, target_return: 1234.0, second_target_return: 567.0,
+              target_source: SOURCE}
     core_seconds: {train: 1, evaluate: 1}
 """
 
