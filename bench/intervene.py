@@ -18,8 +18,9 @@ from bench.nn.intervene import mixers
 from bench.record import Rows, stage_command
 from bench.runtime import described, one_thread
 from bench.spec.built import evaluator_module, is_built
+from bench.spec.cells import trained_cell
 from bench.spec.errors import SpecError
-from bench.spec.jobs import Job, trained_cell
+from bench.spec.jobs import Job
 from bench.spec.load import load_catalogue
 from bench.spec.seeds import stream_seed
 from bench.trained import last_learner, options_of_test, require

@@ -16,7 +16,6 @@ from bench.record import run
 from bench.spec.cells import parse_slug
 from bench.spec.errors import SpecError
 from bench.spec.jobs import Job, all_jobs, dataset_job, entries
-from bench.spec.load import load_catalogue
 from bench.train import train
 
 TINY = """transitions: 2000, embedding_dim: 16, d_state: 4, batch_size: 4, updates: 2,
@@ -68,17 +67,12 @@ WORK = {"attend": attend, "evaluate": evaluate, "intervene": intervene, "train":
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _tiny_tier(tmp_path_factory):
+def _tiny_tier(tmp_path_factory, copied_workflow):
     """The catalogue with these two tiers in it."""
-    copy = tmp_path_factory.mktemp("catalogue") / "workflow"
-    shutil.copytree(load.WORKFLOW, copy)
-    (copy / "tiers" / "tiny.yaml").write_text(TINY_TIER)
-    (copy / "tiers" / "lone.yaml").write_text(LONE_TIER)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(load, "WORKFLOW", copy)
-        load_catalogue.cache_clear()
+    with copied_workflow(tmp_path_factory.mktemp("catalogue") / "workflow") as copy:
+        (copy / "tiers" / "tiny.yaml").write_text(TINY_TIER)
+        (copy / "tiers" / "lone.yaml").write_text(LONE_TIER)
         yield
-    load_catalogue.cache_clear()
 
 
 def job_of(stage, settings="default", task="hopper-medium", method="dema", seed=0):
@@ -267,7 +261,7 @@ def test_a_layer_or_channel_the_model_lacks_is_refused(place):
 def test_a_swap_whose_donor_the_tier_does_not_train_is_not_run():
     hopper = [entry for entry in entries("dema_fig05", "lone") if entry.cell.task == "hopper-medium"]
     reasons = {entry.cell.slug: entry.missing for entry in hopper}
-    assert reasons["intervention=swap"] == "its donor walker2d-medium: cpu tier"
+    assert reasons["intervention=swap"] == "its donor walker2d-medium: quick tier"
     assert reasons["intervention=zero"] == reasons["default"] == ""
     assert {job.cell.task for job in all_jobs("lone", ("dema_fig05",))} == {"hopper-medium"}
 

@@ -1,18 +1,15 @@
 """The stages of a maze cell, run as the workflow runs them, and one whose data is not to be had."""
 
 import json
-import shutil
 
 import pytest
 
-import bench.spec.load as load
 from bench.analysis.collect import read_entry
 from bench.dataset import make
 from bench.evaluate import evaluate
 from bench.record import run
 from bench.spec.cells import make_cell
 from bench.spec.jobs import Job, dataset_job, entries
-from bench.spec.load import load_catalogue
 from bench.train import train
 
 TINY_TIER = """
@@ -30,17 +27,13 @@ budgets:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _tiny_tier(tmp_path_factory):
+def _tiny_tier(tmp_path_factory, copied_workflow):
     """The catalogue with a tier `tiny` in it, in a working folder of its own."""
     folder = tmp_path_factory.mktemp("mazes")
-    shutil.copytree(load.WORKFLOW, folder / "workflow")
-    (folder / "workflow" / "tiers" / "tiny.yaml").write_text(TINY_TIER)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(load, "WORKFLOW", folder / "workflow")
+    with copied_workflow(folder / "workflow") as copy, pytest.MonkeyPatch.context() as patch:
+        (copy / "tiers" / "tiny.yaml").write_text(TINY_TIER)
         patch.chdir(folder)
-        load_catalogue.cache_clear()
         yield
-    load_catalogue.cache_clear()
 
 
 def finish(task, method):

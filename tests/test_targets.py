@@ -1,17 +1,13 @@
 """Which return an agent is asked for: the printed one, or the largest of the data it learnt from."""
 
-import shutil
-
 import pandas as pd
 import pytest
 
-import bench.spec.load as load
 from bench.dataset import make
 from bench.evaluate import evaluate
 from bench.record import run
 from bench.spec.cells import parse_slug
 from bench.spec.jobs import Job, dataset_job
-from bench.spec.load import load_catalogue
 from bench.train import train
 
 TIER = """
@@ -30,16 +26,12 @@ budgets:
 
 
 @pytest.fixture
-def asked_for(tmp_path, monkeypatch):
+def asked_for(tmp_path, monkeypatch, copied_workflow):
     """Train and evaluate a cell with that source of its target: the targets, and the dataset's facts."""
-    copy = tmp_path / "workflow"
-    shutil.copytree(load.WORKFLOW, copy)
-    monkeypatch.setattr(load, "WORKFLOW", copy)
     monkeypatch.chdir(tmp_path)
 
     def targets(source):
         (copy / "tiers" / f"{source}.yaml").write_text(TIER.replace("SOURCE", source))
-        load_catalogue.cache_clear()
         cell = parse_slug("hopper-medium", "rvs", "default")
         run(dataset_job(source, cell), make)
         run(Job("train", source, cell, 0), train)
@@ -50,8 +42,8 @@ def asked_for(tmp_path, monkeypatch):
         asked = rows[rows["metric"] == "return_at_target"]["index"].tolist()
         return asked, dataset_job(source, cell).recorded()["facts"]
 
-    yield targets
-    load_catalogue.cache_clear()
+    with copied_workflow(tmp_path / "workflow") as copy:
+        yield targets
 
 
 def test_the_printed_targets_are_asked_for_where_nothing_else_is_said(asked_for):

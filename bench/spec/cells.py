@@ -166,3 +166,29 @@ def data_slug(catalogue: Catalogue, cell: Cell) -> str:
     """Folder name of a cell's dataset: those of its settings that the dataset depends on."""
     task = catalogue.tasks[cell.task]
     return slug_of({key: value for key, value in cell.settings if key in task.data_names})
+
+
+def trained_cell(cell: Cell) -> Cell:
+    """The cell whose training a cell is evaluated from: its own settings, but for the protocol's."""
+    catalogue = load_catalogue()
+    protocol = catalogue.protocols[catalogue.tasks[cell.task].protocol].options
+    return Cell(cell.task, cell.method, tuple(pair for pair in cell.settings if pair[0] not in protocol))
+
+
+def donor_cell(cell: Cell, donor: str) -> Cell:
+    """The cell of another task whose trained model gives its hidden attention: the same method and variant.
+
+    Raises SpecError where no task is called so.
+    """
+    catalogue = load_catalogue()
+    catalogue.task(donor, f"option donor of {cell.key}")
+    own = catalogue.method_options[cell.method]
+    return make_cell(donor, cell.method, {key: value for key, value in cell.settings if key in own})
+
+
+def where_run(cell: Cell, stage: StageName) -> str:
+    """The first tier, from the smallest, that has a budget for a stage of a cell, in words."""
+    for tier in ("quick", "cpu", "paper"):
+        if tier in load_catalogue().tiers and resolve(tier, cell, stage) is not None:
+            return f"{tier} tier"
+    return "no tier runs it yet"

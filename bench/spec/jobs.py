@@ -10,7 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from bench.spec.built import evaluator_module, is_built, method_module
-from bench.spec.cells import Cell, Resolved, cells_of, data_options, data_slug, make_cell, resolve
+from bench.spec.cells import (
+    Cell,
+    Resolved,
+    cells_of,
+    data_options,
+    data_slug,
+    donor_cell,
+    make_cell,
+    resolve,
+    trained_cell,
+    where_run,
+)
 from bench.spec.errors import SpecError
 from bench.spec.fingerprint import fingerprint, fingerprint_parts
 from bench.spec.load import load_catalogue
@@ -154,24 +165,6 @@ def _resolved(job: Job) -> Resolved:
     return resolved
 
 
-def trained_cell(cell: Cell) -> Cell:
-    """The cell whose training a cell is evaluated from: its own settings, but for the protocol's."""
-    catalogue = load_catalogue()
-    protocol = catalogue.protocols[catalogue.tasks[cell.task].protocol].options
-    return Cell(cell.task, cell.method, tuple(pair for pair in cell.settings if pair[0] not in protocol))
-
-
-def donor_cell(cell: Cell, donor: str) -> Cell:
-    """The cell of another task whose trained model gives its hidden attention: the same method and variant.
-
-    Raises SpecError where no task is called so.
-    """
-    catalogue = load_catalogue()
-    catalogue.task(donor, f"option donor of {cell.key}")
-    own = catalogue.method_options[cell.method]
-    return make_cell(donor, cell.method, {key: value for key, value in cell.settings if key in own})
-
-
 def dataset_job(tier: str, cell: Cell) -> Job:
     """The job that makes the dataset of a cell."""
     catalogue = load_catalogue()
@@ -285,7 +278,7 @@ def why_missing(tier: str, cell: Cell, stage: StageName) -> str:
         if cell.method in left.methods and everywhere and stage in left.stages:
             return left.reason
     if resolve(tier, cell, stage) is None:
-        return _where_run(cell, stage)
+        return where_run(cell, stage)
     if stage != "intervene":
         return ""
     for donor in Job(stage, tier, cell, 0).upstream[1:]:
@@ -293,13 +286,6 @@ def why_missing(tier: str, cell: Cell, stage: StageName) -> str:
         if why:
             return f"its donor {donor.cell.task}: {why}"
     return ""
-
-
-def _where_run(cell: Cell, stage: StageName) -> str:
-    for tier in ("quick", "cpu", "paper"):
-        if tier in load_catalogue().tiers and resolve(tier, cell, stage) is not None:
-            return f"{tier} tier"
-    return "no tier runs it yet"
 
 
 def _check_sweep(tier: str, cell: Cell, stage: StageName, swept: set[str], artifact: str) -> None:

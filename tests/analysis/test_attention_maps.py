@@ -10,6 +10,7 @@ import pytest
 from bench.analysis.collect import Reading, read_entry
 from bench.analysis.figures import draw, figure_data, save
 from bench.analysis.statistics import summarise
+from bench.analysis.verdicts import Verdict
 from bench.spec.jobs import Job, entries
 from bench.spec.load import load_catalogue
 
@@ -146,7 +147,8 @@ def test_matrices_are_lower_triangular_single_channels_first():
 
 
 def test_the_data_beside_hold_profile_half_life_and_fit():
-    data = figure_data(made_up("dema_fig04", made_up_maps()))
+    readings = made_up("dema_fig04", made_up_maps())
+    data = figure_data(readings, [Verdict("unreported")] * len(readings))
     table = data[data["metric"] == "attention_half_life"].set_index("index")["mean"]
     assert table.to_dict() == {0.0: 6.0, 1.0: 4.0, 2.0: 8.0, 3.0: 12.0}
     assert set(data["metric"]) == {"hidden_attention", "attention_half_life", "attention_fit"}

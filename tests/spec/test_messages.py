@@ -14,7 +14,6 @@ def workflow(tmp_path, copied_workflow):
     """A copy of workflow/ that is read in its place."""
     with copied_workflow(tmp_path / "workflow") as copy:
         yield copy
-    load_claims.cache_clear()
 
 
 def change(path, old, new):

@@ -14,7 +14,9 @@ MINIMUM = Path(__file__).with_name("filled_minimum.csv")
 
 
 def stored_value(entry):
-    """Whether the store holds a number for an entry of an artifact."""
+    """Whether the store holds a number for an entry of an artifact, or all that it is derived from."""
+    if entry.parts:
+        return all(stored_value(part) for part in entry.parts)
     cell = entry.cell
     rows = CELLS[
         (CELLS["task"] == cell.task)
