@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from bench.datasets.histories import Histories
+from bench.envs.gridworld import ACTIONS
 from bench.methods.base import make_learner
 from bench.methods.in_context import random_episodes
 from bench.spec.cells import defaults
@@ -32,6 +34,18 @@ def tiny_learner(task, method, small, **changes):
 def some_episodes(learner, count, rooms=ROOMS):
     """Episodes (rooms, count, ...) of full length with random content."""
     return random_episodes(learner.options, rooms, count, np.random.default_rng(0))
+
+
+def some_histories():
+    """Histories of five tasks with random content."""
+    generator = np.random.default_rng(1)
+    return Histories(
+        generator.integers(5, size=(5, 9, 8, 2)).astype(np.int16),
+        generator.integers(ACTIONS, size=(5, 9, 7)).astype(np.int8),
+        generator.integers(2, size=(5, 9, 7)).astype(np.float32),
+        np.array([[0, 0], [2, 3], [4, 1], [3, 3], [1, 2]]),
+        np.array([[4, 4]]),
+    )
 
 
 def part(episodes, which):

@@ -9,9 +9,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from method_cases import NEAR, ROOMS, decode, part, some_episodes, tiny_learner, update
+from method_cases import NEAR, ROOMS, decode, part, some_episodes, some_histories, tiny_learner, update
 
-from bench.datasets.histories import Histories
 from bench.envs.gridworld import ACTIONS, GridWorld
 from bench.methods import amago_policy
 from bench.methods.amago import discounted_returns, td_targets
@@ -27,25 +26,13 @@ TINY = {
 def make(**changes):
     """A tiny learner that knows its training tasks."""
     learner = tiny_learner("darkroom", "amago", TINY, **changes)
-    learner.prepare(histories())
+    learner.prepare(some_histories())
     return learner
 
 
 def updates(learner, generator, optimiser, count):
     """Loss of each of `count` gradient updates."""
-    return [update(learner, histories(), optimiser, generator) for _ in range(count)]
-
-
-def histories():
-    """Histories of five tasks with random content."""
-    generator = np.random.default_rng(1)
-    return Histories(
-        generator.integers(5, size=(5, 9, 8, 2)).astype(np.int16),
-        generator.integers(ACTIONS, size=(5, 9, 7)).astype(np.int8),
-        generator.integers(2, size=(5, 9, 7)).astype(np.float32),
-        np.array([[0, 0], [2, 3], [4, 1], [3, 3], [1, 2]]),
-        np.array([[4, 4]]),
-    )
+    return [update(learner, some_histories(), optimiser, generator) for _ in range(count)]
 
 
 def test_targets_of_a_hand_made_meta_episode():
@@ -112,7 +99,7 @@ def test_losses_of_a_hand_made_meta_episode():
 
 def test_slow_copies_get_no_gradient_and_follow_by_their_share():
     learner = make(target_update=0.25)
-    learner.loss(learner.batch(histories(), np.random.default_rng(0))).backward()
+    learner.loss(learner.batch(some_histories(), np.random.default_rng(0))).backward()
     model = learner.model
     assert all(weight.grad is None for weight in model.targets.parameters())
     assert all(weight.grad is not None for name, weight in model.named_parameters() if "targets" not in name)
@@ -247,15 +234,15 @@ def test_the_oldest_meta_episodes_make_place_for_new_ones():
 def test_experience_of_the_histories_is_their_contexts_alone(monkeypatch):
     learner = make(experience="histories")
     monkeypatch.setattr(learner, "_collect", lambda generator: pytest.fail("nothing is collected"))
-    batch = learner.batch(histories(), np.random.default_rng(0))
-    known = {tuple(row) for row in histories().actions.reshape(-1, 7).tolist()}
+    batch = learner.batch(some_histories(), np.random.default_rng(0))
+    known = {tuple(row) for row in some_histories().actions.reshape(-1, 7).tolist()}
     assert {tuple(row) for row in batch["actions"].reshape(-1, 7).tolist()} <= known
 
 
 def test_experience_of_both_kinds_shares_a_batch():
     learner = make(experience="both", batch_size=6)
-    batch = learner.batch(histories(), np.random.default_rng(0))
-    known = {tuple(row) for row in histories().actions.reshape(-1, 7).tolist()}
+    batch = learner.batch(some_histories(), np.random.default_rng(0))
+    known = {tuple(row) for row in some_histories().actions.reshape(-1, 7).tolist()}
     own = {tuple(row) for row in learner.replay.episodes.actions.reshape(-1, 7).tolist()}
     rows = [[tuple(episode) for episode in context] for context in batch["actions"].tolist()]
     assert all(set(context) <= own for context in rows[:3])

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from feed_forward_cases import Said
 from torch import nn
-from value_guided_learners import METHODS, NEAR, POLICIES, Said, make
+from value_guided_learners import METHODS, NEAR, POLICIES, make
 
 EVERYONE = np.ones(2, bool)
 

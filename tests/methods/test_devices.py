@@ -8,13 +8,11 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 import torch
-from method_cases import tiny_learner
+from method_cases import some_histories, tiny_learner
 from other_device import OtherDevice, Remote, move
 
 from bench.datasets import tmaze
-from bench.datasets.histories import Histories
 from bench.datasets.trajectories import Trajectories, Trajectory
-from bench.envs.gridworld import ACTIONS
 from bench.spec.built import evaluator_module
 from bench.spec.cells import Cell
 
@@ -63,13 +61,7 @@ def dataset_of(task, options, folder):
     """A few episodes of the task."""
     generator = np.random.default_rng(1)
     if task == "darkroom":
-        return Histories(
-            generator.integers(5, size=(5, 9, 8, 2)).astype(np.int16),
-            generator.integers(ACTIONS, size=(5, 9, 7)).astype(np.int8),
-            generator.integers(2, size=(5, 9, 7)).astype(np.float32),
-            np.array([[0, 0], [2, 3], [4, 1], [3, 3], [1, 2]]),
-            np.array([[4, 4]]),
-        )
+        return some_histories()
     if task.startswith("tmaze"):
         tmaze.make(options, task, folder)
         return tmaze.load(folder)

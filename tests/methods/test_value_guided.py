@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from feed_forward_cases import Said
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
-from value_guided_learners import METHODS, TINY, Acting, Said, make, some_trajectories
+from value_guided_learners import METHODS, TINY, Acting, make, some_trajectories
 
 from bench.counting import macs, macs_by_torch, parameters
 from bench.methods.base import make_learner

@@ -52,17 +52,6 @@ def some_trajectories():
     )
 
 
-class Said(nn.Module):
-    """A network that answers by a function of its input."""
-
-    def __init__(self, answer):
-        super().__init__()
-        self.answer = answer
-
-    def forward(self, x):
-        return self.answer(x)
-
-
 class Acting(nn.Module):
     """A policy that acts as a function of the window says."""
 
