@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bench.analysis.collect import read_record
+from bench.analysis.collect import record_of
 from bench.record import write_atomically
 from bench.spec.errors import UserError, exit_with_message
 from bench.spec.jobs import RESULTS, all_jobs
@@ -18,7 +18,7 @@ from bench.spec.load import load_catalogue
 def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None:
     """Count the statuses of a tier's records; raise UserError naming the cells that failed."""
     load_catalogue().tier(tier)
-    records = [(job, read_record(job.record)) for job in all_jobs(tier)]
+    records = [(job, record_of(job)) for job in all_jobs(tier)]
     failed = [(job, record["status"]) for job, record in records if record["status"].startswith("failed")]
     if failed:
         named = "; ".join(

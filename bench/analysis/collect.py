@@ -55,10 +55,15 @@ def read_record(path: Path) -> dict[str, Any]:
     return record
 
 
+def record_of(job: Job) -> dict[str, Any]:
+    """The sidecar of a job; one that is absent or damaged reads as a status."""
+    return read_record(job.record)
+
+
 def job_rows(job: Job) -> pd.DataFrame:
     """The tidy numbers of a job with what identifies them; one row with no value where it has none."""
     catalogue = load_catalogue()
-    record = read_record(job.record)
+    record = record_of(job)
     rows = pd.read_csv(job.table) if record["status"] == "ok" and job.table.exists() else pd.DataFrame()
     if rows.empty:
         rows = pd.DataFrame([{"metric": "", "step": 0, "index": 0.0, "value": float("nan")}])
