@@ -1,13 +1,12 @@
 """Test every claim of the papers on a tier's cells: `python -m bench.claims --tier quick`.
 
 Writes `results/<tier>/claims.csv` (one row a comparison) and `claims.md` (one line a claim, then each
-in full). With `--stored` the committed store is read in the place of the run.
+in full).
 """
 
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Annotated, Any
 
 import pandas as pd
@@ -18,7 +17,8 @@ from bench.record import write_atomically
 from bench.spec.claims import Claim, load_claims
 from bench.spec.errors import UserError, exit_with_message
 from bench.spec.jobs import RESULTS
-from bench.spec.load import PAPERS, ROOT, load_catalogue, shown
+from bench.spec.load import PAPERS, load_catalogue
+from bench.spec.stored import from_store
 
 INTRODUCTION = f"""\
 A claim is `supported` where the whole interval of each of its comparisons lies beyond the smallest effect
@@ -30,10 +30,14 @@ speaks of this run, and not of the paper's.
 """
 
 
-def read_cells(path: Path, remedy: str) -> pd.DataFrame:
-    """The tidy numbers of a run or of the store; UserError, with the remedy, where there are none."""
+def read_cells(tier: str) -> pd.DataFrame:
+    """The tidy numbers of a tier; UserError, with the remedy, where there are none."""
+    path = RESULTS / tier / "cells.csv"
     if not path.exists():
-        raise UserError(f"{shown(path)}: missing, so there are no cells to test claims on. {remedy}")
+        raise UserError(
+            f"{path}: missing, so there are no cells to test claims on. Make them with `snakemake claims "
+            f"--config tier={tier}`; with `source=stored` behind it they are read from the committed store."
+        )
     return pd.read_csv(path)
 
 
@@ -107,26 +111,13 @@ def _comparison(row: pd.Series) -> str:
 
 
 @exit_with_message
-def main(
-    tier: Annotated[str, typer.Option(help="quick, cpu or paper")],
-    stored: Annotated[bool, typer.Option(help="read results/stored in the place of the run")] = False,
-) -> None:
+def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None:
     """Write claims.csv and claims.md of the tier."""
     load_catalogue().tier(tier)
-    claims = load_claims()
-    if stored:
-        cells = read_cells(
-            ROOT / "results" / "stored" / tier / "cells.csv",
-            f"Leave --stored out, or promote a finished run: python -m bench.store --tier {tier}",
-        )
-    else:
-        cells = read_cells(
-            RESULTS / tier / "cells.csv",
-            f"Make them with snakemake claims --config tier={tier}, or read the store with --stored.",
-        )
+    claims, cells = load_claims(), read_cells(tier)
     table = table_of(claims, cells, tier)
     folder = RESULTS / tier
-    heading = f"{tier} tier" + (", from the committed store" if stored else "")
+    heading = f"{tier} tier" + (", from the committed store" if from_store() else "")
     write_atomically(folder / "claims.csv", table.to_csv(index=False, lineterminator="\n"))
     write_atomically(folder / "claims.md", page_of(claims, table, heading))
     verdicts = table.drop_duplicates("claim")["claim_verdict"].value_counts()

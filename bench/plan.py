@@ -14,8 +14,8 @@ from bench.spec.load import load_catalogue
 
 
 def to_run(jobs: list[Job]) -> list[Job]:
-    """Those of the jobs whose result is missing or out of date."""
-    return [job for job in jobs if job.state != "current"]
+    """Those of the jobs whose result is neither here nor, where the tier takes from it, in the store."""
+    return [job for job in jobs if job.state not in ("current", "stored")]
 
 
 def hours(jobs: list[Job]) -> float:

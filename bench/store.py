@@ -1,44 +1,100 @@
 """Promote a finished run into the committed store: `python -m bench.store --tier quick`.
 
-A command of its own and no rule, since what is in git is the output of no rule.
+Its rule has no output, since what is in git is the output of no rule. With `--partial` what is finished is
+promoted, and what the store holds of the rest stays as it is: so a long tier grows run by run.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+import shutil
+from typing import Annotated, Any
 
+import pandas as pd
 import typer
 
-from bench.cells import gather
+from bench.analysis.collect import RECORD_COLUMNS, job_rows, stored_arrays, stored_cells
 from bench.record import write_atomically
 from bench.spec.errors import UserError, exit_with_message
-from bench.spec.jobs import all_jobs
-from bench.spec.load import ROOT, load_catalogue
+from bench.spec.jobs import Job, all_jobs
+from bench.spec.load import load_catalogue
+from bench.spec.stored import STORED, VARIABLE, Key, from_store, stored_texts
 
-STORED = ROOT / "results" / "stored"
+BROKEN = ("failed", "skipped")
+
+
+def finished(tier: str, partial: bool) -> list[Job]:
+    """The jobs of a tier that can be promoted; UserError, unless `partial`, where that is not all of them."""
+    jobs = all_jobs(tier)
+    current = [job for job in jobs if job.state == "current"]
+    waiting = [job for job in jobs if job.state not in ("current", "stored")]
+    if waiting and not partial:
+        raise UserError(
+            f"{len(waiting)} jobs of the {tier} tier are missing or out of date, the first being "
+            f"{waiting[0].stage} of {waiting[0].cell.key}. Run: snakemake all --config tier={tier}, or "
+            "promote what there is with --partial"
+        )
+    broken = [job for job in current if _record(job)["status"].startswith(BROKEN)]
+    if broken and not partial:
+        first = broken[0]
+        raise UserError(
+            f"{len(broken)} jobs of the {tier} tier did not end well, the first being {first.stage} of "
+            f"{first.cell.key} seed {first.seed} ({_record(first)['status']}). Mend the cause, then run: "
+            f"snakemake retry --config tier={tier}"
+        )
+    return [job for job in current if job not in broken]
+
+
+def _record(job: Job) -> dict[str, Any]:
+    record = job.recorded()
+    assert record is not None
+    return record
+
+
+def promoted(tier: str, jobs: list[Job]) -> tuple[dict[Key, dict[str, Any]], pd.DataFrame]:
+    """The records and numbers the store is to hold: of these jobs, and what it holds of the tier's others."""
+    own = set(jobs)
+    records: dict[Key, dict[str, Any]] = {}
+    frames = [pd.DataFrame(columns=RECORD_COLUMNS)]
+    before = stored_cells(tier)
+    for job in all_jobs(tier):
+        record = _record(job) if job in own else job.stored
+        if record is None:
+            continue
+        records[job.key] = record
+        if job.stage != "dataset":
+            frames.append(job_rows(job) if job in own else before[record["fingerprint"]])
+    return records, pd.concat([frame for frame in frames if len(frame)] or frames, ignore_index=True)
 
 
 @exit_with_message
-def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None:
-    """Write `results/stored/<tier>/cells.csv`; UserError where the run is not finished or is out of date."""
+def main(
+    tier: Annotated[str, typer.Option(help="quick, cpu or paper")],
+    partial: Annotated[
+        bool, typer.Option(help="promote what is finished, keep the rest of the store")
+    ] = False,
+) -> None:
+    """Write `results/stored/<tier>`; UserError where the run is not finished or is out of date."""
     load_catalogue().tier(tier)
-    waiting = [job for job in all_jobs(tier) if job.state != "current"]
-    if waiting:
+    if from_store():
         raise UserError(
-            f"{len(waiting)} jobs of the {tier} tier are missing or out of date, the first being "
-            f"{waiting[0].stage} of {waiting[0].cell.key}. Run: snakemake all --config tier={tier}"
+            f"config key source (environment variable {VARIABLE}): a store cannot be promoted from itself. "
+            "Leave it out."
         )
-    cells = gather(tier)
-    broken = cells[cells["status"].str.startswith(("failed", "skipped"))]
-    if len(broken):
-        first = broken.iloc[0]
-        raise UserError(
-            f"{len(broken)} rows of the {tier} tier did not end well, the first being {first['task']}/"
-            f"{first['method']}/{first['settings']} ({first['status']}). Mend the cause, then run: "
-            f"snakemake retry --config tier={tier}"
-        )
-    write_atomically(STORED / tier / "cells.csv", cells.to_csv(index=False, lineterminator="\n"))
-    print(f"stored {len(cells)} rows in results/stored/{tier}/cells.csv")
+    jobs = finished(tier, partial)
+    records, cells = promoted(tier, jobs)
+    folder = STORED / tier
+    for job in jobs:
+        if job.arrays.exists():
+            stored_arrays(job).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(job.arrays, stored_arrays(job))
+    for name, text in stored_texts(records).items():
+        write_atomically(folder / name, text)
+    write_atomically(folder / "cells.csv", cells.to_csv(index=False, lineterminator="\n"))
+    kept = len(records) - len(jobs)
+    print(
+        f"stored {len(cells)} rows of {len(records)} jobs in results/stored/{tier}"
+        + (f", {kept} of them as they were" if kept else "")
+    )
 
 
 if __name__ == "__main__":

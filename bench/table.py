@@ -1,30 +1,40 @@
-"""Render one table from its cells' records: `python -m bench.table --tier quick --artifact dmh_table04`."""
+"""Render a table from its cells' records: `python -m bench.table --tier quick --artifact dmh_table04`.
+
+Without `--artifact` every table is rendered, in one process: quicker where nothing has to be waited for.
+"""
 
 from __future__ import annotations
 
 from typing import Annotated
 
+import pandas as pd
 import typer
 
 from bench.analysis.collect import read_entry
-from bench.analysis.rendering import heading, open_rendering, write_sidecar
+from bench.analysis.rendering import asked_for, heading, write_sidecar
 from bench.analysis.reported import load_reported
 from bench.analysis.tables import long_table, to_latex, to_markdown
 from bench.spec.errors import exit_with_message
-from bench.spec.renderings import REPORTED
+from bench.spec.renderings import REPORTED, Rendering
 
 
 @exit_with_message
 def main(
     tier: Annotated[str, typer.Option(help="quick, cpu or paper")],
-    artifact: Annotated[str, typer.Option(help="a table, as in dmh_table04")],
+    artifact: Annotated[str, typer.Option(help="a table, as in dmh_table04; without, every table")] = "",
 ) -> None:
     """Write CSV (one row a number), Markdown and LaTeX, reported and ours side by side."""
-    rendering = open_rendering(tier, artifact, "table")
-    readings = [read_entry(entry, tier) for entry in rendering.entries]
-    table = long_table(rendering, readings, load_reported(REPORTED))
+    reported = load_reported(REPORTED)
+    for rendering in asked_for(tier, artifact, "table"):
+        render(rendering, reported)
+
+
+def render(rendering: Rendering, reported: pd.DataFrame) -> None:
+    """Write the files of one table."""
+    readings = [read_entry(entry, rendering.tier) for entry in rendering.entries]
+    table = long_table(rendering, readings, reported)
     rendering.folder.mkdir(parents=True, exist_ok=True)
-    base = rendering.folder / artifact
+    base = rendering.folder / rendering.name
     table.to_csv(base.with_suffix(".csv"), index=False, lineterminator="\n")
     title = heading(rendering, readings)
     base.with_suffix(".md").write_text(to_markdown(rendering, table, title))

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from bench.analysis.collect import selected
 from bench.analysis.over_tasks import probability_of_improvement
 from bench.analysis.statistics import Summary, summarise
+from bench.spec.built import why_missing
 from bench.spec.cells import Cell
 from bench.spec.claims import Claim, Comparison, Side
-from bench.spec.jobs import why_missing
 from bench.spec.load import load_catalogue
 
 Word = Literal["supported", "contradicted", "inconclusive", "not-run"]

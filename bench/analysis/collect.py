@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,13 @@ from numpy.typing import NDArray
 
 from bench.analysis.statistics import Summary, summarise
 from bench.spec.cells import defaults, resolve
-from bench.spec.jobs import Entry, Job
+from bench.spec.fingerprint import changes
+from bench.spec.jobs import RESULTS, Entry, Job
 from bench.spec.load import load_catalogue
 from bench.spec.models import SELECTIONS, Selection
+from bench.spec.stored import STORED, from_store
 
+ROW_COLUMNS = ("metric", "step", "index", "value")
 RECORD_COLUMNS = [
     "task", "method", "settings", "seed", "step", "metric", "index", "value", "unit", "protocol",
     "data_source", "budget", "status", "fingerprint", "seconds", "peak_memory_mib", "device", "scan_backend",
@@ -40,6 +44,8 @@ class Reading:
     seconds: float = 0.0
     fingerprints: tuple[str, ...] = ()
     data_source: str = ""
+    # What has changed since, for a number of the store.
+    changed: tuple[str, ...] = ()
     # What lies beside the table of the first seed that has it: attention maps.
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
 
@@ -56,15 +62,63 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def record_of(job: Job) -> dict[str, Any]:
-    """The sidecar of a job; one that is absent or damaged reads as a status."""
+    """The sidecar of a job, its own or the store's; one that is absent or damaged reads as a status."""
+    if job.is_stored and job.stored:
+        return job.stored
+    if from_store():
+        return {"status": "not-run: not in the store"}
     return read_record(job.record)
+
+
+@cache
+def stored_cells(tier: str) -> dict[str, pd.DataFrame]:
+    """Fingerprint -> the rows of a job in a tier's store; none without a store."""
+    path = STORED / tier / "cells.csv"
+    if not path.exists():
+        return {}
+    cells = pd.read_csv(path, float_precision="round_trip", low_memory=False, keep_default_na=False,
+                        na_values={"value": [""]})  # fmt: skip
+    return {str(name): rows for name, rows in cells.groupby("fingerprint", sort=False)}
+
+
+def recorded_rows(job: Job, record: dict[str, Any]) -> pd.DataFrame:
+    """The metrics, steps, indices and values of a job whose sidecar this is; empty where it has none."""
+    if record["status"] != "ok":
+        return pd.DataFrame()
+    if job.is_stored:
+        rows = stored_cells(job.tier).get(record["fingerprint"], pd.DataFrame(columns=RECORD_COLUMNS))
+        return rows[list(ROW_COLUMNS)].dropna(subset="value").reset_index(drop=True)
+    return pd.read_csv(job.table, float_precision="round_trip") if job.table.exists() else pd.DataFrame()
+
+
+def arrays_of(job: Job) -> Path:
+    """The file of what is too large for a job's table, its own or the store's."""
+    return stored_arrays(job) if job.is_stored else job.arrays
+
+
+def stored_arrays(job: Job) -> Path:
+    """Where the store keeps what is too large for a job's table."""
+    return STORED / job.tier / "arrays" / job.arrays.relative_to(RESULTS / job.tier)
+
+
+def changed_since(job: Job) -> list[str]:
+    """What has changed since a result of the store was made, by name: it is shown, with a mark.
+
+    Empty for one that the code, options and data at hand would make again, and for a result of the run.
+    """
+    if not job.is_stored or job.stored is None:
+        return []
+    found = dict.fromkeys(changes(job.stored["parts"], job.parts))
+    for before in job.upstream:
+        found |= dict.fromkeys(changed_since(before))
+    return list(found)
 
 
 def job_rows(job: Job) -> pd.DataFrame:
     """The tidy numbers of a job with what identifies them; one row with no value where it has none."""
     catalogue = load_catalogue()
     record = record_of(job)
-    rows = pd.read_csv(job.table) if record["status"] == "ok" and job.table.exists() else pd.DataFrame()
+    rows = recorded_rows(job, record)
     if rows.empty:
         rows = pd.DataFrame([{"metric": "", "step": 0, "index": 0.0, "value": float("nan")}])
     task = catalogue.tasks[job.cell.task]
@@ -126,11 +180,10 @@ def read_entry(entry: Entry, tier: str) -> Reading:
     arrays: dict[str, NDArray[Any]] = {}
     if entry.metric == "hidden_attention":
         first = jobs[statuses.index("ok")]
-        if not first.arrays.exists():
-            return Reading(
-                entry, f"failed: {first.arrays} is missing; delete the records beside it and run again"
-            )
-        arrays = {**np.load(first.arrays), "seed": np.array(first.seed)}
+        path = arrays_of(first)
+        if not path.exists():
+            return Reading(entry, f"failed: {path} is missing; delete the records beside it and run again")
+        arrays = {**np.load(path), "seed": np.array(first.seed)}
     curve = pd.DataFrame(
         [{"index": index, **summarise(group["value"]).as_row()} for index, group in chosen.groupby("index")]
     )
@@ -146,6 +199,7 @@ def read_entry(entry: Entry, tier: str) -> Reading:
         seconds=seconds,
         fingerprints=tuple(sorted({frame["fingerprint"].iloc[0] for frame in frames})),
         data_source=" and ".join(sorted({frame["data_source"].iloc[0] for frame in frames})),
+        changed=tuple(dict.fromkeys(name for job in jobs for name in changed_since(job))),
         arrays=arrays,
     )
 
@@ -165,6 +219,7 @@ def _derived(entry: Entry, tier: str) -> Reading:
         summary=summarise(pd.Series([ratio])),
         seconds=own.seconds + baseline.seconds,
         fingerprints=(*own.fingerprints, *baseline.fingerprints),
+        changed=tuple(dict.fromkeys((*own.changed, *baseline.changed))),
         data_source=own.data_source,
     )
 

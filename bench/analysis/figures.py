@@ -180,6 +180,7 @@ def figure_data(readings: list[Reading], verdicts: list[Verdict]) -> pd.DataFram
                 verdict=verdict.text,
                 **reading.selections,
                 fingerprints=" ".join(reading.fingerprints),
+                changed="; ".join(reading.changed),
             )
         )
     columns = [
@@ -197,6 +198,7 @@ def figure_data(readings: list[Reading], verdicts: list[Verdict]) -> pd.DataFram
         "verdict",
         *SELECTIONS,
         "fingerprints",
+        "changed",
     ]
     return pd.concat(frames, ignore_index=True).reindex(columns=columns)
 

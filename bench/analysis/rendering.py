@@ -11,17 +11,21 @@ from bench.spec.jobs import Job
 from bench.spec.load import PAPERS, load_catalogue
 from bench.spec.renderings import Rendering
 from bench.spec.sources import assignment
+from bench.spec.stored import from_store
 
 
-def open_rendering(tier: str, artifact: str, kind: str) -> Rendering:
-    """The rendering asked for; SpecError where tier, artifact or kind do not fit."""
+def asked_for(tier: str, artifact: str, kind: str) -> list[Rendering]:
+    """The rendering asked for, or all of a kind without a name; SpecError where these do not fit."""
     catalogue = load_catalogue()
     catalogue.tier(tier)
+    if not artifact:
+        every = (Rendering(tier, name) for name in catalogue.artifacts)
+        return [rendering for rendering in every if rendering.kind == kind]
     catalogue.artifact(artifact)
     rendering = Rendering(tier, artifact)
     if rendering.kind != kind:
         raise SpecError(f"{artifact} is a {rendering.kind}: use python -m bench.{rendering.kind}.")
-    return rendering
+    return [rendering]
 
 
 def heading(rendering: Rendering, readings: list[Reading]) -> str:
@@ -29,16 +33,21 @@ def heading(rendering: Rendering, readings: list[Reading]) -> str:
     catalogue = load_catalogue()
     paper = PAPERS[rendering.name.split("_")[0]]
     said = f"{paper} {rendering.artifact.printed}: {rendering.artifact.title}"
+    tier = f"{rendering.tier} tier" + (" from the committed store" if from_store() else "")
     ran = [r for r in readings if r.summary is not None]
     if not ran:
-        return f"{said}\n{rendering.tier} tier"
+        return f"{said}\n{tier}"
     sources = sorted({r.data_source for r in ran if r.entry.stage != "probe"})
     seeds = sorted({r.summary.n for r in ran if r.summary})
     count = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
-    parts = [f"{rendering.tier} tier", f"{catalogue.tier(rendering.tier).budget} budget"]
+    parts = [tier, f"{catalogue.tier(rendering.tier).budget} budget"]
     parts += [f"{' and '.join(sources)} data"] if sources else []
     spread = "one seed, no interval" if seeds[-1] == 1 else f"n = {count} seeds, 95 % t-intervals"
     changed = changed_tasks(ran, rendering.tier)
+    older = sum(bool(reading.changed) for reading in ran)
+    changed = "; ".join(
+        filter(None, [changed, f"{older} of {len(ran)} numbers by older code" if older else ""])
+    )
     return f"{said}\n{', '.join(parts)}; {spread}" + (f"; {changed}" if changed else "")
 
 
@@ -70,6 +79,7 @@ def write_sidecar(rendering: Rendering, readings: list[Reading]) -> None:
         "fingerprint": rendering.fingerprint,
         "entries": len(readings),
         "filled": filled,
-        "command": f"{assignment()}snakemake {rendering.name} --config tier={rendering.tier}",
+        "command": f"{assignment()}snakemake {rendering.name} --config tier={rendering.tier}"
+        + (" source=stored" if from_store() else ""),
     }
     rendering.outputs[-1].write_text(json.dumps(sidecar, indent=1) + "\n")

@@ -24,8 +24,10 @@ COLUMNS = [
     "artifact", "row", "column", "task", "method", "settings", "metric", "unit", "reported",
     "reported_spread", "ours", "low", "high", "n", "status", "verdict", "why", "difference",
     "difference_low", "difference_high", "seeds_needed", "data_source", "budget", "seconds", *SELECTIONS,
-    "fingerprints",
+    "fingerprints", "changed",
 ]  # fmt: skip
+# Beside a number of the store that the code at hand would not make again.
+OLDER = "†"
 # What a row over tasks has in common with the rows it is over.
 SHARED = ("artifact", "column", "method", "settings", "metric", "unit", "data_source", "budget")
 
@@ -63,6 +65,7 @@ def _row(
         "data_source": _data_source(reading),
         "budget": catalogue.tier(rendering.tier).budget if entry.stage else "paper",
         "seconds": reading.seconds, **reading.selections, "fingerprints": " ".join(reading.fingerprints),
+        "changed": "; ".join(reading.changed),
     }  # fmt: skip
 
 
@@ -111,6 +114,7 @@ def _average_row(
         "row": layout.average, "task": "average", **_printed_columns(printed),
         "ours": None, "n": min(row["n"] for row, _ in members), **(_summary_columns(ours) if ours else {}),
         "status": status, **_verdict_columns(verdict), "seconds": 0.0, "fingerprints": "",
+        "changed": _changed(members),
     }  # fmt: skip
 
 
@@ -126,7 +130,13 @@ def _interquartile_rows(members: list[tuple[dict[str, Any], Reading]]) -> list[d
         "row": "Interquartile mean", "task": "interquartile-mean", "reported": "", "reported_spread": "",
         "ours": found.value, "low": found.low, "high": found.high, "n": scores.size, "status": "ok",
         **_verdict_columns(Verdict("unreported", "no paper prints it")), "seconds": 0.0, "fingerprints": "",
+        "changed": _changed(members),
     }]  # fmt: skip
+
+
+def _changed(members: list[tuple[dict[str, Any], Reading]]) -> str:
+    """What has changed since any of some rows was made."""
+    return "; ".join(dict.fromkeys(name for _, reading in members for name in reading.changed))
 
 
 def _ours_text(row: pd.Series) -> str:
@@ -138,7 +148,7 @@ def _ours_text(row: pd.Series) -> str:
     metric = load_catalogue().metrics.get(row["metric"])
     decimals = metric.decimals if metric else 3
     lost = "" if row["status"] == "ok" else f" ({row['status'].removeprefix('ok, ')} ok)"
-    lost += _verdict_text(row)
+    lost += _verdict_text(row) + (f" {OLDER}" if row["changed"] else "")
     interval = "" if math.isnan(row["low"]) else f" [{row['low']:,.{decimals}f}, {row['high']:,.{decimals}f}]"
     return f"{row['ours']:,.{decimals}f}{interval} n={row['n']}{lost}"
 
@@ -181,7 +191,7 @@ def to_markdown(rendering: Rendering, table: pd.DataFrame, title: str) -> str:
         for item in rendering.artifact.unsaid
     )
     note = f"\n{rendering.artifact.note.strip()}\n" if rendering.artifact.note else ""
-    note = f"\n{_verdict_counts(table)}\n{_other_selections(table)}{note}"
+    note = f"\n{_verdict_counts(table)}\n{_older(table)}{_other_selections(table)}{note}"
     lines = title.splitlines()
     shown = f"# {lines[0]}\n\n{lines[-1]}\n\n{flat.to_markdown(disable_numparse=True)}\n{note}\n"
     return shown + (f"What the paper leaves unsaid:\n\n{unsaid}\n" if unsaid else "")
@@ -191,6 +201,12 @@ def _verdict_counts(table: pd.DataFrame) -> str:
     """How often each verdict fell, in one line."""
     counts = table.loc[table["task"] != "interquartile-mean", "verdict"].value_counts(sort=False)
     return "Verdicts: " + ", ".join(f"{count} {word}" for word, count in counts.items()) + "."
+
+
+def _older(table: pd.DataFrame) -> str:
+    """A footnote on numbers of the store that other code made, with all that has changed since."""
+    names = dict.fromkeys(name for said in table["changed"].dropna() for name in said.split("; ") if name)
+    return f"\n{OLDER} Stored before these changed: {', '.join(names)}.\n" if names else ""
 
 
 def _other_selections(table: pd.DataFrame) -> str:

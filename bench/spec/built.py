@@ -1,10 +1,12 @@
-"""Where the code of a cell lies, found by name, and whether it is written yet."""
+"""Where the code of a cell lies, found by name, whether it is written yet, and whether a tier runs it."""
 
 from __future__ import annotations
 
-from bench.spec.cells import Cell
+from bench.spec.cells import Cell, donor_cell, resolve, where_run
+from bench.spec.errors import SpecError
 from bench.spec.fingerprint import module_path
 from bench.spec.load import Catalogue, load_catalogue
+from bench.spec.models import StageName
 
 # Stages that ask a protocol for options of their own, by one of these.
 ASKED = {"attend": "attend_from", "intervene": "intervention"}
@@ -39,3 +41,34 @@ def is_built(stage: str, cell: Cell, catalogue: Catalogue) -> str:
     if stage in ASKED and ASKED[stage] not in catalogue.protocols[task.protocol].options:
         return f"protocol {task.protocol} has no options for stage {stage}"
     return ""
+
+
+def why_missing(tier: str, cell: Cell, stage: StageName) -> str:
+    """Why a tier has no number of a cell's stage; empty where it runs it."""
+    missing = is_built(stage, cell, load_catalogue())
+    if missing:
+        return missing
+    for left in load_catalogue().tier(tier).left_out:
+        everywhere = left.tasks == "any" or cell.task in left.tasks
+        if cell.method in left.methods and everywhere and stage in left.stages:
+            return left.reason
+    resolved = resolve(tier, cell, stage)
+    if resolved is None:
+        return where_run(cell, stage)
+    if stage == "intervene" and resolved.options.get("intervention") == "swap":
+        donor = donor_cell(cell, resolved.options["donor"])
+        why = why_missing(tier, donor, "train")
+        return f"its donor {donor.task}: {why}" if why else ""
+    return ""
+
+
+def check_sweep(tier: str, cell: Cell, stage: StageName, swept: set[str], artifact: str) -> None:
+    """SpecError where a tier sets what an artifact varies: the cell would bear another value in its name."""
+    resolved = resolve(tier, cell, stage)
+    assert resolved is not None
+    both = swept & set(resolved.budget.options) - dict(cell.settings).keys()
+    if both:
+        raise SpecError(
+            f"workflow/tiers/{tier}.yaml: budget {resolved.budget.label!r} sets {sorted(both)[0]}, which "
+            f"{artifact} varies for {cell.key}. Remove it from the budget's options."
+        )

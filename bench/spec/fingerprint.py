@@ -156,3 +156,24 @@ def fingerprint_parts(
 def fingerprint(parts: dict[str, Any]) -> str:
     """Hash of the parts: 16 hexadecimal digits."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def changes(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """What differs between the parts of two fingerprints, by name; upstream and seed are left out.
+
+    A package that one of the two machines lacks is no change: nothing was or could be made there with it.
+    """
+    found = [f"python {before['python']} -> {after['python']}"] if before["python"] != after["python"] else []
+    for kind, label in (
+        ("modules", ""),
+        ("files", "file "),
+        ("options", "option "),
+        ("packages", "package "),
+    ):
+        old, new = before[kind], after[kind]
+        for name in sorted(old.keys() | new.keys()):
+            was, now = old.get(name, "absent"), new.get(name, "absent")
+            if was == now or (kind == "packages" and "absent" in (was, now)):
+                continue
+            found.append(f"{label}{name}" + (f": {was} -> {now}" if kind in ("options", "packages") else ""))
+    return found

@@ -9,7 +9,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from bench.spec.built import evaluator_module, is_built, method_module
+from bench.spec.built import check_sweep, evaluator_module, method_module, why_missing
 from bench.spec.cells import (
     Cell,
     Resolved,
@@ -20,13 +20,13 @@ from bench.spec.cells import (
     make_cell,
     resolve,
     trained_cell,
-    where_run,
 )
 from bench.spec.errors import SpecError
 from bench.spec.fingerprint import fingerprint, fingerprint_parts
 from bench.spec.load import load_catalogue
 from bench.spec.models import StageName
 from bench.spec.sources import content
+from bench.spec.stored import Key, from_store, stored_records, takes_stored
 
 RESULTS = Path("results")
 # Where a budget does not say what its dataset costs.
@@ -41,6 +41,11 @@ class Job:
     tier: str
     cell: Cell
     seed: int
+
+    @property
+    def key(self) -> Key:
+        """What names it in the store of its tier."""
+        return (self.stage, self.cell.task, self.cell.method, self.cell.slug, self.seed)
 
     @property
     def folder(self) -> Path:
@@ -137,12 +142,31 @@ class Job:
         return record
 
     @property
-    def state(self) -> str:
-        """`current`, `stale` (made by other code, options or data), or `missing`."""
+    def stored(self) -> dict[str, Any] | None:
+        """Its sidecar in the committed store, whatever made it; None if there is none."""
+        return stored_records(self.tier).get(self.key)
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether its result is read from the store: when all are, or when a run takes this one as done."""
+        if from_store():
+            return self.stored is not None
+        if not takes_stored(self.tier) or self.stored is None:
+            return False
+        return self.stored["fingerprint"] == self.fingerprint and not self._is_current()
+
+    def _is_current(self) -> bool:
         record = self.recorded()
-        if record is None or not self.table.exists():
+        return record is not None and self.table.exists() and record.get("fingerprint") == self.fingerprint
+
+    @property
+    def state(self) -> str:
+        """`current`, `stored`, `stale` (made by other code, options or data), or `missing`."""
+        if self.is_stored:
+            return "stored"
+        if from_store() or not self.table.exists() or self.recorded() is None:
             return "missing"
-        return "current" if record.get("fingerprint") == self.fingerprint else "stale"
+        return "current" if self._is_current() else "stale"
 
 
 @cache
@@ -264,40 +288,8 @@ def _entries(artifact: str, tier: str) -> Iterator[Entry]:
                 asked = [part.cell for part in entry.parts] or [cell]
                 missing = next((why for each in asked if (why := why_missing(tier, each, stage))), "")
                 if not missing:
-                    _check_sweep(tier, cell, stage, set(query.settings), artifact)
+                    check_sweep(tier, cell, stage, set(query.settings), artifact)
                 yield replace(entry, missing=missing)
-
-
-def why_missing(tier: str, cell: Cell, stage: StageName) -> str:
-    """Why a tier has no number of a cell's stage; empty where it runs it."""
-    missing = is_built(stage, cell, load_catalogue())
-    if missing:
-        return missing
-    for left in load_catalogue().tier(tier).left_out:
-        everywhere = left.tasks == "any" or cell.task in left.tasks
-        if cell.method in left.methods and everywhere and stage in left.stages:
-            return left.reason
-    if resolve(tier, cell, stage) is None:
-        return where_run(cell, stage)
-    if stage != "intervene":
-        return ""
-    for donor in Job(stage, tier, cell, 0).upstream[1:]:
-        why = why_missing(tier, donor.cell, "train")
-        if why:
-            return f"its donor {donor.cell.task}: {why}"
-    return ""
-
-
-def _check_sweep(tier: str, cell: Cell, stage: StageName, swept: set[str], artifact: str) -> None:
-    """A tier may not set what an artifact varies: the cell's name would then say another value."""
-    resolved = resolve(tier, cell, stage)
-    assert resolved is not None
-    both = swept & set(resolved.budget.options) - dict(cell.settings).keys()
-    if both:
-        raise SpecError(
-            f"workflow/tiers/{tier}.yaml: budget {resolved.budget.label!r} sets {sorted(both)[0]}, which "
-            f"{artifact} varies for {cell.key}. Remove it from the budget's options."
-        )
 
 
 def all_jobs(tier: str, artifacts: tuple[str, ...] | None = None) -> list[Job]:

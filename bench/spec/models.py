@@ -277,5 +277,8 @@ class Tier(Strict):
     title: str
     budget: Literal["paper", "reduced"]
     ceilings: dict[Name, float] = {}
+    # Whether a result in the committed store counts as done if its fingerprint is the one at hand, so that a
+    # long tier can be finished over many machines; a short one is run for real by whoever runs it.
+    takes_stored: bool = False
     budgets: tuple[Budget, ...]
     left_out: tuple[LeftOut, ...] = ()

@@ -14,6 +14,7 @@ from bench.spec.fingerprint import fingerprint, fingerprint_parts
 from bench.spec.jobs import RESULTS, Entry, Job, entries
 from bench.spec.load import ROOT, load_catalogue
 from bench.spec.models import Artifact
+from bench.spec.stored import stored_digest
 
 FIGURES = Path("figures")
 REPORTED = ROOT / "results" / "reported"
@@ -65,6 +66,7 @@ class Rendering:
         options: dict[str, Any] = {
             "artifact": hashlib.sha256(said.encode()).hexdigest(),
             "reported": _reported_hash(),
+            "stored": stored_digest(self.tier),
         }
         upstream = [job.fingerprint for job in self.jobs]
         return fingerprint(fingerprint_parts((f"bench.{self.kind}",), options, 0, upstream))

@@ -1,8 +1,5 @@
 """A claim is tested pair by pair, on what a run has of it, and says what it found and on what."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +8,7 @@ from bench.analysis.claims import READING_FACTOR, Finding, claim_word, compare
 from bench.claims import page_of, read_cells, table_of
 from bench.spec.claims import Comparison, load_claims
 from bench.spec.errors import UserError
-from bench.spec.load import ROOT
+from bench.spec.stored import STORED
 
 TASKS = ("hopper-medium", "walker2d-medium")
 DEMA, DT = {"method": "dema"}, {"method": "dt"}
@@ -219,7 +216,7 @@ def test_a_claim_holds_only_if_all_its_comparisons_do_and_falls_with_one(words, 
 def test_every_claim_of_the_papers_has_a_verdict_on_the_store():
     claims = load_claims()
     assert 20 <= len(claims) <= 30
-    table = table_of(claims, read_cells(ROOT / "results" / "stored" / "quick" / "cells.csv", ""), "quick")
+    table = table_of(claims, pd.read_csv(STORED / "quick" / "cells.csv"), "quick")
     assert set(table["claim"]) == set(claims)
     verdicts = table.drop_duplicates("claim").set_index("claim")["claim_verdict"]
     assert set(verdicts) <= {"supported", "contradicted", "inconclusive", "not-run"}
@@ -234,18 +231,7 @@ def test_every_claim_of_the_papers_has_a_verdict_on_the_store():
         assert claim.says.strip() in page
 
 
-def test_cells_that_are_not_there_are_asked_for(tmp_path):
-    with pytest.raises(UserError, match=r"cells.csv: missing, so there are no cells .* Do this."):
-        read_cells(tmp_path / "cells.csv", "Do this.")
-
-
-def test_claims_are_tested_from_the_store_without_torch(tmp_path):
-    command = "import sys, bench.claims; bench.claims.main('quick', True); assert 'torch' not in sys.modules"
-    said = subprocess.run(
-        [sys.executable, "-c", command], cwd=tmp_path, env={"PYTHONPATH": str(ROOT), "PATH": ""},
-        capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
-    assert "supported" in said
-    page = (tmp_path / "results/quick/claims.md").read_text()
-    assert page.startswith("# Claims of the papers, quick tier, from the committed store")
-    assert len(pd.read_csv(tmp_path / "results/quick/claims.csv")) > 27
+def test_cells_that_are_not_there_are_asked_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"results/quick/cells.csv: missing, .* tier=quick.*source=stored"):
+        read_cells("quick")

@@ -7,6 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+import bench.spec.built as built
 import bench.spec.jobs as jobs
 from bench.analysis.labels import axis_label
 from bench.spec.cells import cells_of, defaults, make_cell, parse_slug, resolve
@@ -91,7 +92,7 @@ def test_no_two_numbers_of_a_table_share_a_place(name):
 @pytest.mark.parametrize("tier", ["quick", "cpu", "paper"])
 def test_no_tier_sets_what_an_artifact_varies(tier, monkeypatch):
     # As if everything were built: a budget is only compared with the sweeps of cells that can run.
-    monkeypatch.setattr(jobs, "is_built", lambda *_: "")
+    monkeypatch.setattr(built, "is_built", lambda *_: "")
     for name in CATALOGUE.artifacts:
         list(jobs._entries(name, tier))
 

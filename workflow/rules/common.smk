@@ -14,10 +14,14 @@ from bench.spec.load import PAPERS, load_catalogue
 from bench.spec.regression import regressed_jobs
 from bench.spec.renderings import FIGURES, REPORTED, Rendering
 from bench.spec.sources import VARIABLE
+from bench.spec.stored import VARIABLE as SOURCE
+from bench.spec.stored import from_store, stored_digest, stored_files
 
-# Every command of the run reads it from its environment: see docs/data.md.
+# Every command of the run reads these from its environment: see docs/data.md and docs/store.md.
 if "data" in config:
     os.environ[VARIABLE] = str(config["data"] or "")
+if "source" in config:
+    os.environ[SOURCE] = str(config["source"] or "")
 TIER = config.get("tier", "quick")
 PYTHON = shlex.quote(sys.executable)
 # `snakemake retry`: results whose status is not ok count as out of date.
@@ -28,6 +32,10 @@ try:
     CATALOGUE.tier(TIER)
     JOBS = all_jobs(TIER)
     CLAIMS = load_claims()
+    # With `source=stored` every number is read from the committed store, and none is made.
+    STORED = from_store()
+    STORED_DIGEST = stored_digest(TIER)
+    STORE = [str(path) for path in stored_files(TIER)] if STORED else []
 except UserError as error:
     raise WorkflowError(f"error: {error}")
 
@@ -46,10 +54,15 @@ def results(name):
     return str(RESULTS / TIER / name)
 
 
+def renderings(kind):
+    """Every table or figure."""
+    shown = [Rendering(TIER, name) for name in CATALOGUE.artifacts]
+    return [one for one in shown if one.kind == kind]
+
+
 def every_rendering(kind):
     """The files of every table or figure."""
-    shown = [Rendering(TIER, name) for name in CATALOGUE.artifacts]
-    return [str(path) for one in shown if one.kind == kind for path in one.outputs]
+    return [str(path) for one in renderings(kind) for path in one.outputs]
 
 
 def job_of(stage):
@@ -70,7 +83,15 @@ def job_of(stage):
 
 def waits(job):
     """Whether a job has to run: out of date, missing, or not ok while `retry` is asked for."""
-    return job.state != "current" or (RETRY and job.recorded()["status"] != "ok")
+    state = job.state
+    if STORED or state == "stored":
+        return False
+    return state != "current" or (RETRY and job.recorded()["status"] != "ok")
+
+
+def records(jobs):
+    """The files from which the numbers of some jobs are read: their records, but for what the store holds."""
+    return STORE or [str(job.record) for job in jobs if job.state != "stored"]
 
 
 def marker_if(out_of_date, tier, fingerprint, sidecar):
@@ -115,17 +136,33 @@ def stale_rendering(wildcards):
     )
 
 
+def stale_renderings(kind):
+    """The markers of those tables or figures that stand and have to be made again."""
+    return [
+        path
+        for one in renderings(kind)
+        for path in marker_if(
+            one.state != "current", TIER, one.fingerprint, one.outputs[-1]
+        )
+    ]
+
+
 def before(stage):
     """Input function: the records of the jobs a job reads.
 
     One that stands is `ancient`: its fingerprint, and not its file time, says so. One that has to
-    run is not, since Snakemake never looks at a job behind an ancient input that is made anew.
+    run is not, since Snakemake never looks at a job behind an ancient input that is made anew. One that
+    only the store holds is run as well: the store keeps numbers, and what comes after needs checkpoints.
     """
 
     def find(wildcards):
         upstream = job_of(stage)(wildcards).upstream
         return [
-            str(job.record) if waits(job) else ancient(str(job.record))
+            (
+                str(job.record)
+                if waits(job) or job.state == "stored"
+                else ancient(str(job.record))
+            )
             for job in upstream
         ]
 
@@ -139,9 +176,7 @@ def print_of(stage):
 
 def records_of(wildcards):
     """Input function: the records an artifact reads."""
-    return [
-        str(job.record) for job in Rendering(wildcards.tier, wildcards.artifact).jobs
-    ]
+    return records(Rendering(wildcards.tier, wildcards.artifact).jobs)
 
 
 def stale_claims(wildcards):

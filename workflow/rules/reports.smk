@@ -1,8 +1,11 @@
 # What is said about a run as a whole.
-EVERY_RECORD = [str(job.record) for job in JOBS]
+EVERY_RECORD = records(JOBS)
 GATHERED = fingerprint(
     fingerprint_parts(
-        ["bench.cells", "bench.health"], {}, 0, [job.fingerprint for job in JOBS]
+        ["bench.cells", "bench.health"],
+        {"stored": STORED_DIGEST},
+        0,
+        [job.fingerprint for job in JOBS],
     )
 )
 
@@ -71,6 +74,17 @@ rule audit:
         fingerprint=fingerprint(fingerprint_parts(["bench.audit"], {}, 0, [])),
     shell:
         PYTHON + " -m bench.audit > {log} 2>&1"
+
+
+rule store:
+    """Promote a finished run into the committed store, which the commands of git then commit."""
+    input:
+        EVERY_RECORD,
+        results("health.txt"),
+    params:
+        tier=TIER,
+    shell:
+        PYTHON + " -m bench.store --tier {params.tier}"
 
 
 rule plan:
