@@ -17,7 +17,7 @@ from bench.analysis.verdicts import Verdict, judge, margin_of, verdict_of
 from bench.spec.cells import defaults, resolve
 from bench.spec.load import load_catalogue
 from bench.spec.models import SELECTIONS, TableLayout
-from bench.spec.renderings import Rendering
+from bench.spec.renderings import Rendering, varied_in
 from bench.spec.seeds import stream
 
 COLUMNS = [
@@ -186,8 +186,7 @@ def to_markdown(rendering: Rendering, table: pd.DataFrame, title: str) -> str:
     flat = wide.set_axis([": ".join(column_and_side) for column_and_side in wide.columns], axis=1)
     unsaid = "\n".join(
         f"- {item.choice} (`{item.option}`): {' or '.join(item.alternatives)}; "
-        f"here {_chosen(rendering, item.option)}; "
-        f"{'measured' if item.measured else 'not measured'}. {item.note}".rstrip()
+        f"here {_chosen(rendering, item.option)}; {_varied(rendering, item.option)}. {item.note}".rstrip()
         for item in rendering.artifact.unsaid
     )
     note = f"\n{rendering.artifact.note.strip()}\n" if rendering.artifact.note else ""
@@ -222,6 +221,12 @@ def _other_selections(table: pd.DataFrame) -> str:
     return (
         f"\nRead at other checkpoints of the same runs (all in the CSV): {'; '.join(said)}.\n" if said else ""
     )
+
+
+def _varied(rendering: Rendering, option: str) -> str:
+    """Where this tier measures whether a choice matters."""
+    names = ", ".join(f"`{name}`" for name in varied_in(option, rendering))
+    return f"varied in {names}" if names else "not varied in this tier"
 
 
 def _chosen(rendering: Rendering, option: str) -> str:

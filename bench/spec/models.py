@@ -144,12 +144,11 @@ class Metric(Strict):
 
 
 class Unsaid(Strict):
-    """A choice the paper leaves open, the option it became, and whether it was measured here."""
+    """A choice the paper leaves open, and the option it became; a table finds which artifacts vary it."""
 
     choice: str
     alternatives: tuple[str, ...] = Field(min_length=2)
     option: OptionName
-    measured: bool
     note: str = ""
 
 

@@ -100,6 +100,19 @@ class Rendering:
         return "current" if record.get("fingerprint") == self.fingerprint else "stale"
 
 
+def varied_in(option: str, rendering: Rendering) -> list[str]:
+    """The artifacts of which the tier runs a method of this rendering's with several values of an option."""
+    methods = {entry.cell.method for entry in rendering.entries}
+    values: dict[tuple[str, str, str], set[Any]] = {}
+    for name in load_catalogue().artifacts:
+        for entry in entries(name, rendering.tier):
+            cell = entry.cell
+            if cell.method in methods and entry.stage and not entry.missing:
+                # A cell's settings hold only what differs from the default on its task.
+                values.setdefault((name, cell.task, cell.method), set()).add(dict(cell.settings).get(option))
+    return list(dict.fromkeys(name for (name, _, _), found in values.items() if len(found) > 1))
+
+
 @cache
 def _reported_hash() -> str:
     digest = hashlib.sha256()

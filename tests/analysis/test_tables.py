@@ -1,6 +1,8 @@
 """A table shows the printed value, ours with its interval, and the verdict; its CSV says the rest."""
 
 import math
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -90,3 +92,24 @@ def test_a_hyper_parameter_is_compared_with_the_printed_one():
     assert verdicts["heads", "darkroom"] == "differs", "three heads are printed and cannot be built"
     assert verdicts["embedding_dim", "darkroom"] == "match"
     assert "4, differs" in to_markdown(settings, table, "title\n")
+
+
+def test_what_a_paper_leaves_unsaid_names_the_artifacts_that_vary_it():
+    readings = {tier: Rendering(tier, "dema_table06") for tier in ("quick", "cpu")}
+    texts = {
+        tier: to_markdown(rendering, table_of(rendering, lambda _: None), "title\n")
+        for tier, rendering in readings.items()
+    }
+    assert re.search(r"`context_length`\).*varied in .*`dema_fig03`", texts["cpu"])
+    assert not re.search(r"`context_length`\).*varied in .*`dema_fig03`", texts["quick"])
+    assert re.search(r"`environment_id`\).*; not varied in this tier", texts["cpu"])
+
+
+def test_a_number_of_older_code_has_a_mark_and_its_footnote_names_what_changed():
+    def fill(entry):
+        return replace(filled(entry), changed=("bench.nn.scan", "option updates: 300 -> 600"))
+
+    text = to_markdown(SCORES, table_of(SCORES, fill), "title\n")
+    assert "74.0 [64.1, 83.9] n=3, stand-in †" in text
+    assert "† Stored before these changed: bench.nn.scan, option updates: 300 -> 600." in text
+    assert "†" not in to_markdown(SCORES, table_of(SCORES, filled), "title\n")
