@@ -26,8 +26,9 @@ from bench.analysis.bars import bar
 from bench.analysis.collect import Reading
 from bench.analysis.labels import axis_value, metric_label
 from bench.analysis.look import COLOURS, LOOK, MARKERS, PANEL, STYLES, label_values, line_name, say_why
+from bench.analysis.profiles import draw_profiles
 from bench.analysis.verdicts import Verdict
-from bench.spec.models import SELECTIONS, Artifact, AttentionLayout, CurveLayout, ScalingLayout
+from bench.spec.models import SELECTIONS, Artifact, AttentionLayout, CurveLayout, ProfileLayout, ScalingLayout
 
 
 def draw(artifact: Artifact, readings: list[Reading], heading: str) -> Figure:
@@ -36,6 +37,8 @@ def draw(artifact: Artifact, readings: list[Reading], heading: str) -> Figure:
     sns.set_theme(context="paper", style="ticks", rc=LOOK)
     if isinstance(artifact.layout, AttentionLayout):
         return draw_attention(artifact.layout, readings, _said(heading, artifact.note, 3))
+    if isinstance(artifact.layout, ProfileLayout):
+        return draw_profiles(readings, _said(heading, artifact.note, 2))
     painters: dict[str, Callable[..., None]] = {"curve": _curve, "scaling": _scaling, "bar": bar}
     painter = painters[artifact.layout.kind]
     panel_field = getattr(artifact.layout, "panel", None)

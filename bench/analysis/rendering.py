@@ -9,6 +9,7 @@ from bench.spec.cells import defaults
 from bench.spec.errors import SpecError
 from bench.spec.jobs import Job
 from bench.spec.load import PAPERS, load_catalogue
+from bench.spec.models import ProfileLayout
 from bench.spec.renderings import Rendering
 from bench.spec.sources import assignment
 from bench.spec.stored import from_store
@@ -42,7 +43,9 @@ def heading(rendering: Rendering, readings: list[Reading]) -> str:
     count = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     parts = [tier, f"{catalogue.tier(rendering.tier).budget} budget"]
     parts += [f"{' and '.join(sources)} data"] if sources else []
-    spread = "one seed, no interval" if seeds[-1] == 1 else f"n = {count} seeds, 95 % t-intervals"
+    spread = "one seed, no interval" if seeds[-1] == 1 else f"n = {count} seeds"
+    if seeds[-1] > 1 and not isinstance(rendering.artifact.layout, ProfileLayout):
+        spread += ", 95 % t-intervals"
     changed = changed_tasks(ran, rendering.tier)
     older = sum(bool(reading.changed) for reading in ran)
     changed = "; ".join(

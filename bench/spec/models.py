@@ -225,13 +225,19 @@ class AttentionLayout(Strict):
     view: Literal["surface", "matrix"]
 
 
+class ProfileLayout(Strict):
+    """How often runs exceed a score, over all tasks of the cells, one line a method; one metric."""
+
+    kind: Literal["profile"]
+
+
 class Artifact(Strict):
     """One table or figure of a paper: a query over cells, and a way to show it."""
 
     title: str
     printed: str
     section: str
-    layout: TableLayout | CurveLayout | ScalingLayout | BarLayout | AttentionLayout = Field(
+    layout: TableLayout | CurveLayout | ScalingLayout | BarLayout | AttentionLayout | ProfileLayout = Field(
         discriminator="kind"
     )
     cells: tuple[CellQuery, ...] = Field(min_length=1)
