@@ -98,6 +98,8 @@ def run(job: Job, work: Work) -> None:
         "facts": facts,
         "seconds": round(time.perf_counter() - clock, 3),
         "cpu_seconds": round(time.process_time() - cpu, 3),
+        # What the process had used before the work began: Python's start and its imports.
+        "start_cpu_seconds": round(cpu, 3),
         "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         "started": started.isoformat(timespec="seconds"),
         **_provenance(),
