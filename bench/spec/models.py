@@ -272,10 +272,12 @@ class LeftOut(Strict):
 
 
 class Tier(Strict):
-    """How much of everything is run."""
+    """How much of everything is run, and what its jobs ask a cluster for."""
 
     title: str
     budget: Literal["paper", "reduced"]
+    gpus_per_training: int = Field(ge=0, le=1, default=0)
+    memory_mib: int = Field(gt=0, default=4096)
     ceilings: dict[Name, float] = {}
     budgets: tuple[Budget, ...]
     left_out: tuple[LeftOut, ...] = ()

@@ -1,4 +1,5 @@
-# Helpers of the rules: jobs from wildcards, and what makes a result out of date.
+# Helpers of the rules: jobs from wildcards, what makes a result out of date, and what a job may take.
+import math
 import shlex
 import time
 from pathlib import Path
@@ -20,12 +21,14 @@ if "data" in config:
     os.environ[VARIABLE] = str(config["data"] or "")
 TIER = config.get("tier", "quick")
 PYTHON = shlex.quote(sys.executable)
+# A job's time limit: so many times its estimate, since processors differ, and never less than the minutes.
+TIME_LIMIT, LEAST_MINUTES = 3, 10
 # `snakemake retry`: results whose status is not ok count as out of date.
 RETRY = "retry" in sys.argv[1:]
 
 try:
     CATALOGUE = load_catalogue()
-    CATALOGUE.tier(TIER)
+    TIER_SPENDS = CATALOGUE.tier(TIER)
     JOBS = all_jobs(TIER)
     CLAIMS = load_claims()
 except UserError as error:
@@ -135,6 +138,21 @@ def before(stage):
 def print_of(stage):
     """Params function: a job's fingerprint."""
     return lambda wildcards: job_of(stage)(wildcards).fingerprint
+
+
+def minutes_of(stage):
+    """Resources function: a job's time limit on a cluster in minutes, more after each failed attempt."""
+
+    def find(wildcards, attempt):
+        limit = math.ceil(TIME_LIMIT * job_of(stage)(wildcards).core_seconds / 60)
+        return attempt * max(LEAST_MINUTES, limit)
+
+    return find
+
+
+def memory_of_attempt(wildcards, attempt):
+    """Resources function: a job's memory limit on a cluster in MiB, more after each failed attempt."""
+    return attempt * TIER_SPENDS.memory_mib
 
 
 def records_of(wildcards):
