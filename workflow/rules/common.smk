@@ -3,15 +3,18 @@ import math
 import shlex
 import time
 from pathlib import Path
+from typing import get_args
 
 from snakemake.exceptions import WorkflowError
 
+from bench.progress import START_SECONDS, follow
 from bench.spec.cells import parse_slug
 from bench.spec.claims import load_claims
 from bench.spec.errors import UserError
 from bench.spec.fingerprint import fingerprint, fingerprint_parts
 from bench.spec.jobs import RESULTS, Job, all_jobs, dataset_job
 from bench.spec.load import PAPERS, load_catalogue
+from bench.spec.models import StageName
 from bench.spec.regression import regressed_jobs
 from bench.spec.renderings import FIGURES, REPORTED, Rendering
 from bench.spec.sources import VARIABLE
@@ -153,6 +156,17 @@ def minutes_of(stage):
 def memory_of_attempt(wildcards, attempt):
     """Resources function: a job's memory limit on a cluster in MiB, more after each failed attempt."""
     return attempt * TIER_SPENDS.memory_mib
+
+
+def expected_seconds(job):
+    """What a job of the graph is expected to take: its estimate in the tier, and its process's start."""
+    stages = get_args(StageName)
+    work = (
+        job_of(job.rule.name)(job.wildcards).core_seconds
+        if job.rule.name in stages
+        else 0.0
+    )
+    return START_SECONDS + work
 
 
 def records_of(wildcards):
