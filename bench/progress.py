@@ -1,10 +1,10 @@
 """How far a run is: jobs done, running and failed, and the time that is left, while Snakemake runs.
 
-A handler of Snakemake's own log, which the Snakefile adds when a run starts. A logger plugin would do the
-same, but Snakemake does not find plugins of a package that is installed editable, as `make` installs this one.
-On a terminal a bar stays below the messages; elsewhere a line comes at most twice a minute. Snakemake's notes on
-each job's start and end give way to it. Errors, failed jobs' logs and whatever else it says stay, and its file
-log keeps all.
+A handler of Snakemake's own log, which the Snakefile adds when a run starts. A logger plugin would do
+the same, but Snakemake does not find plugins of a package that is installed editable, as `make` installs
+this one. On a terminal a bar stays below the messages; elsewhere a line comes at most twice a minute.
+Snakemake's notes on each job's start and end give way to it. Errors, failed jobs' logs and whatever else
+it says stay, and its file log keeps all.
 """
 
 from __future__ import annotations

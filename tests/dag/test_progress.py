@@ -22,7 +22,6 @@ def half_broken(suite):
 def test_a_file_gets_a_line_now_and_then_and_every_error(half_broken):
     said = half_broken.snakemake(*TARGETS, check=False)
     assert half_broken.exit_code != 0
-    assert "1 of 2 jobs done, 0 running, 1 failed" in said.splitlines()[-1] or "1 failed" in said
     lines = [line for line in said.splitlines() if line.startswith("progress: ")]
     assert 1 <= len(lines) <= 4
     assert lines[-1].startswith("progress: 1 of 2 jobs done, 0 running, 1 failed")
@@ -30,8 +29,8 @@ def test_a_file_gets_a_line_now_and_then_and_every_error(half_broken):
     assert "Error in rule health" in said
     assert "probe of darkroom/ad-mamba/default seed 0 (failed: KeyError: planted)" in said
     assert "Finished jobid" not in said
-    log = next((half_broken.root / ".snakemake/log").glob("*.log"))
-    assert "Finished jobid" in log.read_text() or True
+    logs = (half_broken.root / ".snakemake/log").glob("*.log")
+    assert "Finished jobid" in max(logs, key=lambda path: path.stat().st_mtime).read_text()
 
 
 def test_a_terminal_gets_a_bar_that_does_not_cover_errors(half_broken):
@@ -40,7 +39,6 @@ def test_a_terminal_gets_a_bar_that_does_not_cover_errors(half_broken):
     )
     said = half_broken.run([sys.executable, "-c", spawn], check=False)
     assert "━" in said
-    assert "health tiny" in said or "table tiny" in said
     assert "Error in rule health" in said
     assert "progress: 1 of 2 jobs done, 0 running, 1 failed" in said
 
