@@ -1,4 +1,4 @@
-"""The Slurm profile on a real Slurm, of one node: jobs really go through it, with what their rules ask for."""
+"""The Slurm profile on a real Slurm of one node: jobs go through it with what their rules ask for."""
 
 import os
 import re
@@ -14,8 +14,10 @@ from tests.dag.conftest import copy_suite
 START = Path(__file__).with_name("start_slurm.sh")
 PROFILE = ["--profile", "workflow/profiles/slurm"]
 # This cluster keeps no accounts, and a test need not wait as long before it looks whether a job is done.
-HERE = ["--slurm-no-account", "--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "2",
-        "--latency-wait", "10", "--slurm-keep-successful-logs", "--restart-times", "0"]  # fmt: skip
+HERE = [
+    "--slurm-no-account", "--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "2",
+    "--latency-wait", "10", "--slurm-keep-successful-logs", "--restart-times", "0",
+]  # fmt: skip
 
 
 def why_not():
