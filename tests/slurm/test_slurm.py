@@ -15,8 +15,8 @@ START = Path(__file__).with_name("start_slurm.sh")
 PROFILE = ["--profile", "workflow/profiles/slurm"]
 # This cluster keeps no accounts, and a test need not wait as long before it looks whether a job is done.
 HERE = [
-    "--slurm-no-account", "--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "2",
-    "--latency-wait", "10", "--slurm-keep-successful-logs", "--restart-times", "0",
+    "--slurm-no-account", "--slurm-status-command", "squeue", "--latency-wait", "10",
+    "--slurm-init-seconds-before-status-checks", "2", "--slurm-keep-successful-logs", "--restart-times", "0",
 ]  # fmt: skip
 
 
