@@ -63,13 +63,13 @@ class Tally:
         share = self.share(now)
         return (now - self.begun) * (1 - share) / share if share else None
 
-    def said(self, now: float) -> str:
-        """The counts and the time left, in one line."""
+    def said(self, now: float, ended: bool = False) -> str:
+        """The counts, and the time left unless the run has ended, in one line."""
         spent, left = duration(now - self.begun), self.remaining(now)
         return (
             f"{len(self.finished)} of {len(self.planned)} jobs done, {len(self.running)} running, "
             f"{len(self.failed)} failed; {self.share(now):.0%} of the planned work in {spent}"
-            + (f", about {duration(left)} left" if left and self.running else "")
+            + ("" if left is None or ended else f", about {duration(left)} left")
         )
 
 
@@ -122,7 +122,7 @@ class ProgressHandler(logging.Handler):
 
     def _line(self, now: float) -> None:
         self.last_line = now
-        self.console.print(f"progress: {self.tally.said(now)}", highlight=False, soft_wrap=True)
+        self.console.print(f"progress: {self.tally.said(now, self.ended)}", highlight=False, soft_wrap=True)
 
     def _bar(self) -> Table:
         now = time.monotonic()

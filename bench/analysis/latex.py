@@ -11,6 +11,7 @@ import re
 import string
 import textwrap
 from collections.abc import Iterator
+from typing import Any
 
 import pandas as pd
 
@@ -75,7 +76,7 @@ def _header(text: str) -> str:
 def _tabular(block: pd.DataFrame) -> str:
     """One tabular, no wider than the line."""
     columns = list(dict.fromkeys(block.columns.get_level_values(0)))
-    sides = {column: [side for name, side in block.columns if name == column] for column in columns}
+    sides = {column: list(block[column].columns) for column in columns}
     heads = [rf"\multicolumn{{{len(sides[name])}}}{{c}}{{{_header(name)}}}" for name in columns]
     rules, first = [], 2
     for name in columns:
@@ -105,7 +106,7 @@ def _blocks(wide: pd.DataFrame) -> list[pd.DataFrame]:
     if wide.shape[1] <= SIDEWAYS_COLUMNS:
         return [wide]
     size = math.ceil(wide.shape[1] / math.ceil(wide.shape[1] / UPRIGHT_COLUMNS))
-    blocks: list[list[tuple[str, str]]] = [[]]
+    blocks: list[list[Any]] = [[]]
     for name in dict.fromkeys(wide.columns.get_level_values(0)):
         own = [column for column in wide.columns if column[0] == name]
         if len(blocks[-1]) >= size or len(blocks[-1]) + len(own) > UPRIGHT_COLUMNS:
