@@ -8,6 +8,7 @@ import os
 import sys
 
 from snakemake.utils import min_version
+from snakemake_interface_executor_plugins.settings import ExecMode
 
 min_version("9.0")
 sys.path.insert(0, workflow.basedir)
@@ -16,6 +17,29 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 include: "workflow/rules/common.smk"
+
+
+onstart:
+    # A job of a cluster is a Snakemake as well: the run that submitted it says how far it is.
+    if workflow.exec_mode == ExecMode.DEFAULT:
+        follow(workflow.dag, expected_seconds)
+
+
+# On a cluster: what only reads records runs where Snakemake does.
+localrules:
+    all,
+    tables,
+    figures,
+    retry,
+    table,
+    figure,
+    cells,
+    health,
+    claims,
+    audit,
+    plan,
+    bill,
+    regress,
 
 
 rule all:

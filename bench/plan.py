@@ -11,6 +11,7 @@ from rich.table import Table
 from bench.spec.errors import exit_with_message
 from bench.spec.jobs import Job, all_jobs
 from bench.spec.load import load_catalogue
+from bench.spec.models import Tier
 
 
 def to_run(jobs: list[Job]) -> list[Job]:
@@ -23,12 +24,22 @@ def hours(jobs: list[Job]) -> float:
     return sum(job.core_seconds for job in jobs) / 3600
 
 
+def by_artifact(tier: str) -> dict[str, list[Job]]:
+    """The jobs each artifact needs in a tier; a job that several need is in each."""
+    return {name: all_jobs(tier, (name,)) for name in load_catalogue().artifacts}
+
+
+def cost_unit(tier: Tier) -> str:
+    """What the hours of a tier are of: the paper tier repeats those of the papers' own GPUs."""
+    return "device-hours" if tier.budget == "paper" else "core-hours"
+
+
 @exit_with_message
 def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None:
     """Print, for each artifact, its cells, what is current, what would be run, and the hours."""
     catalogue = load_catalogue()
     budget = catalogue.tier(tier)
-    unit = "device-hours" if budget.budget == "paper" else "core-hours"
+    unit = cost_unit(budget)
     table = Table(
         title=f"Plan of the {tier} tier: {budget.title}",
         caption=f"A job that several artifacts need is counted in each of them, and once in the total. "
@@ -36,12 +47,11 @@ def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None
     )
     for column in ("artifact", "printed as", "jobs", "current", "to run", unit):
         table.add_column(column, justify="left" if column in ("artifact", "printed as") else "right")
-    for name, artifact in catalogue.artifacts.items():
-        jobs = all_jobs(tier, (name,))
+    for name, jobs in by_artifact(tier).items():
         waiting = to_run(jobs)
         table.add_row(
             name,
-            artifact.printed,
+            catalogue.artifacts[name].printed,
             str(len(jobs)),
             str(len(jobs) - len(waiting)),
             str(len(waiting)),

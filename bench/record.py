@@ -24,6 +24,7 @@ from typing import Annotated, Any
 import pandas as pd
 import typer
 
+from bench.devices import hold_device
 from bench.spec.cells import parse_slug
 from bench.spec.errors import UnavailableError, UserError, exit_with_message
 from bench.spec.jobs import Job, dataset_job
@@ -70,6 +71,8 @@ def run(job: Job, work: Work) -> None:
     Raises UserError, before anything is written, for what the user has to mend.
     """
     _check_data(job)
+    # Evaluation and probes stay on the CPU. Waiting for a GPU is no part of what the work takes.
+    gpu = hold_device() if job.stage == "train" else ""
     started, clock, cpu = datetime.now(UTC), time.perf_counter(), time.process_time()
     rows: Rows = []
     facts: dict[str, Any] = {}
@@ -96,8 +99,11 @@ def run(job: Job, work: Work) -> None:
         "status": status,
         **_identity(job),
         "facts": facts,
+        "gpu": gpu,
         "seconds": round(time.perf_counter() - clock, 3),
         "cpu_seconds": round(time.process_time() - cpu, 3),
+        # What the process had used before the work began: Python's start and its imports.
+        "start_cpu_seconds": round(cpu, 3),
         "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         "started": started.isoformat(timespec="seconds"),
         **_provenance(),

@@ -11,9 +11,10 @@ import pandas as pd
 import typer
 
 from bench.analysis.collect import read_entry
+from bench.analysis.latex import to_latex
 from bench.analysis.rendering import asked_for, heading, write_sidecar
 from bench.analysis.reported import load_reported
-from bench.analysis.tables import long_table, to_latex, to_markdown
+from bench.analysis.tables import long_table, to_markdown
 from bench.spec.errors import exit_with_message
 from bench.spec.renderings import REPORTED, Rendering
 

@@ -239,13 +239,3 @@ def _chosen(rendering: Rendering, option: str) -> str:
         if option in options and (shown or all(e.missing or not e.stage for e in rendering.entries)):
             values.setdefault(f"`{options[option]}`")
     return ", ".join(values) or "not run"
-
-
-def to_latex(table: pd.DataFrame, title: str) -> str:
-    """A booktabs table."""
-    latex: str = wide_table(table).to_latex(
-        escape=True,
-        caption=title.replace("\n", "; ").replace("%", "\\%").replace("_", "\\_"),
-        multicolumn_format="c",
-    )
-    return latex

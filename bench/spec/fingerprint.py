@@ -28,6 +28,7 @@ LEFT_OUT = ("bench.spec", "bench.record")
 KEPT = ("bench.spec.seeds",)
 
 
+@cache
 def module_path(name: str) -> Path | None:
     """File of a module of this package, or None if there is no such module."""
     base = ROOT / Path(*name.split("."))
@@ -84,8 +85,12 @@ def module_facts(name: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
     return digest, tuple(own), tuple(others)
 
 
-def import_closure(entries: Iterable[str]) -> tuple[dict[str, str], set[str]]:
-    """(module -> code hash, other packages) reachable from the entries, but for what is left out."""
+@cache
+def import_closure(entries: tuple[str, ...]) -> tuple[dict[str, str], set[str]]:
+    """(module -> code hash, other packages) reachable from the entries, but for what is left out.
+
+    Thousands of jobs share a few closures: each is walked once, and its two parts are nobody's to change.
+    """
     found: dict[str, str] = {}
     packages: set[str] = set()
     stack = list(entries)
@@ -97,7 +102,7 @@ def import_closure(entries: Iterable[str]) -> tuple[dict[str, str], set[str]]:
         found[name] = digest
         packages |= set(others)
         stack.extend(own)
-    return found, packages
+    return dict(sorted(found.items())), packages
 
 
 @cache
@@ -116,18 +121,25 @@ def _file_hash(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
+@cache
+def _files_beside(module: str) -> tuple[Path, ...]:
+    """Data files beside a module: what is no code in `x/` beside `x.py`."""
+    path = module_path(module)
+    folder = path.with_suffix("") if path else None
+    if not folder or not folder.is_dir():
+        return ()
+    return tuple(file for file in sorted(folder.iterdir()) if file.suffix != ".py")
+
+
 def _shipped_files(modules: Iterable[str], options: dict[str, Any]) -> dict[str, str]:
-    """Data files beside the modules (`x/` beside `x.py`) whose name an option's value names."""
+    """Data files beside the modules whose name an option's value names."""
     wanted = {value for value in options.values() if isinstance(value, str)}
-    found: dict[str, str] = {}
-    for name in modules:
-        path = module_path(name)
-        folder = path.with_suffix("") if path else None
-        if folder and folder.is_dir():
-            for file in sorted(folder.iterdir()):
-                if file.suffix != ".py" and file.name.split(".")[0] in wanted:
-                    found[str(file.relative_to(ROOT))] = _file_hash(file)
-    return found
+    return {
+        str(file.relative_to(ROOT)): _file_hash(file)
+        for name in modules
+        for file in _files_beside(name)
+        if file.name.split(".")[0] in wanted
+    }
 
 
 def fingerprint_parts(
@@ -141,9 +153,9 @@ def fingerprint_parts(
 
     `files` are further data files that the work reads, as name -> hash of the content.
     """
-    modules, packages = import_closure(entries)
+    modules, packages = import_closure(tuple(entries))
     return {
-        "modules": dict(sorted(modules.items())),
+        "modules": modules,
         "files": _shipped_files(modules, options) | (files or {}),
         "options": dict(sorted(options.items())),
         "seed": seed,

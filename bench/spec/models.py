@@ -277,10 +277,12 @@ class LeftOut(Strict):
 
 
 class Tier(Strict):
-    """How much of everything is run."""
+    """How much of everything is run, and what its jobs ask a cluster for."""
 
     title: str
     budget: Literal["paper", "reduced"]
+    gpus_per_training: int = Field(ge=0, le=1, default=0)
+    memory_mib: int = Field(gt=0, default=4096)
     ceilings: dict[Name, float] = {}
     # Whether a result in the committed store counts as done if its fingerprint is the one at hand, so that a
     # long tier can be finished over many machines; a short one is run for real by whoever runs it.

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from bench.analysis.collect import Reading, read_entry
+from bench.analysis.latex import to_latex
 from bench.analysis.reported import load_reported
 from bench.analysis.statistics import summarise
-from bench.analysis.tables import long_table, to_latex, to_markdown
+from bench.analysis.tables import long_table, to_markdown
 from bench.spec.models import SELECTIONS
 from bench.spec.renderings import REPORTED, Rendering
 

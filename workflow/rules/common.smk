@@ -1,16 +1,20 @@
-# Helpers of the rules: jobs from wildcards, and what makes a result out of date.
+# Helpers of the rules: jobs from wildcards, what makes a result out of date, and what a job may take.
+import math
 import shlex
 import time
 from pathlib import Path
+from typing import get_args
 
 from snakemake.exceptions import WorkflowError
 
+from bench.progress import START_SECONDS, follow
 from bench.spec.cells import parse_slug
 from bench.spec.claims import load_claims
 from bench.spec.errors import UserError
 from bench.spec.fingerprint import fingerprint, fingerprint_parts
 from bench.spec.jobs import RESULTS, Job, all_jobs, dataset_job
 from bench.spec.load import PAPERS, load_catalogue
+from bench.spec.models import StageName
 from bench.spec.regression import regressed_jobs
 from bench.spec.renderings import FIGURES, REPORTED, Rendering
 from bench.spec.sources import VARIABLE
@@ -24,12 +28,14 @@ if "source" in config:
     os.environ[SOURCE] = str(config["source"] or "")
 TIER = config.get("tier", "quick")
 PYTHON = shlex.quote(sys.executable)
+# A job's time limit: so many times its estimate, since processors differ, and never less than the minutes.
+TIME_LIMIT, LEAST_MINUTES = 3, 10
 # `snakemake retry`: results whose status is not ok count as out of date.
 RETRY = "retry" in sys.argv[1:]
 
 try:
     CATALOGUE = load_catalogue()
-    CATALOGUE.tier(TIER)
+    TIER_SPENDS = CATALOGUE.tier(TIER)
     JOBS = all_jobs(TIER)
     CLAIMS = load_claims()
     # With `source=stored` every number is read from the committed store, and none is made.
@@ -172,6 +178,32 @@ def before(stage):
 def print_of(stage):
     """Params function: a job's fingerprint."""
     return lambda wildcards: job_of(stage)(wildcards).fingerprint
+
+
+def minutes_of(stage):
+    """Resources function: a job's time limit on a cluster in minutes, more after each failed attempt."""
+
+    def find(wildcards, attempt):
+        limit = math.ceil(TIME_LIMIT * job_of(stage)(wildcards).core_seconds / 60)
+        return attempt * max(LEAST_MINUTES, limit)
+
+    return find
+
+
+def memory_of_attempt(wildcards, attempt):
+    """Resources function: a job's memory limit on a cluster in MiB, more after each failed attempt."""
+    return attempt * TIER_SPENDS.memory_mib
+
+
+def expected_seconds(job):
+    """What a job of the graph is expected to take: its estimate in the tier, and its process's start."""
+    stages = get_args(StageName)
+    work = (
+        job_of(job.rule.name)(job.wildcards).core_seconds
+        if job.rule.name in stages
+        else 0.0
+    )
+    return START_SECONDS + work
 
 
 def records_of(wildcards):

@@ -95,6 +95,14 @@ rule plan:
         PYTHON + " -m bench.plan --tier {params.tier}"
 
 
+rule bill:
+    """What the jobs with a record cost, beside what was planned; runs nothing."""
+    params:
+        tier=TIER,
+    shell:
+        PYTHON + " -m bench.bill --tier {params.tier}"
+
+
 rule regress:
     """Compare counts, and one cell trained anew, with the committed store; fails by name."""
     input:

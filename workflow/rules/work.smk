@@ -17,6 +17,9 @@ rule dataset:
         table=DATASET + ".csv",
     log:
         DATASET + ".log",
+    resources:
+        mem_mb=memory_of_attempt,
+        runtime=minutes_of("dataset"),
     params:
         fingerprint=print_of("dataset"),
     shell:
@@ -36,6 +39,10 @@ rule train:
         table=CELL + "/train.csv",
     log:
         CELL + "/train.log",
+    resources:
+        mem_mb=memory_of_attempt,
+        runtime=minutes_of("train"),
+        gpu=TIER_SPENDS.gpus_per_training,
     params:
         fingerprint=print_of("train"),
     shell:
@@ -52,6 +59,9 @@ rule evaluate:
         table=CELL + "/evaluate.csv",
     log:
         CELL + "/evaluate.log",
+    resources:
+        mem_mb=memory_of_attempt,
+        runtime=minutes_of("evaluate"),
     params:
         fingerprint=print_of("evaluate"),
     shell:
@@ -68,6 +78,9 @@ rule attend:
         table=CELL + "/attend.csv",
     log:
         CELL + "/attend.log",
+    resources:
+        mem_mb=memory_of_attempt,
+        runtime=minutes_of("attend"),
     params:
         fingerprint=print_of("attend"),
     shell:
@@ -84,6 +97,9 @@ rule intervene:
         table=CELL + "/intervene.csv",
     log:
         CELL + "/intervene.log",
+    resources:
+        mem_mb=memory_of_attempt,
+        runtime=minutes_of("intervene"),
     params:
         fingerprint=print_of("intervene"),
     shell:
@@ -100,6 +116,9 @@ rule probe:
     log:
         CELL + "/probe.log",
     threads: workflow.cores
+    resources:
+        mem_mb=memory_of_attempt,
+        runtime=minutes_of("probe"),
     params:
         fingerprint=print_of("probe"),
     shell:
