@@ -44,6 +44,6 @@ def test_a_terminal_gets_a_bar_that_does_not_cover_errors(half_broken):
 
 
 def test_a_dry_run_shows_what_it_always_showed(finished):
-    said = finished.snakemake("dema_table07", "--dry-run", "--forceall")
-    assert "rule probe" in said
+    said = finished.snakemake("dmh_fig02", "--dry-run", "--forceall")
+    assert "rule evaluate" in said
     assert "progress:" not in said
