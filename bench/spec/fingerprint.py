@@ -156,3 +156,55 @@ def fingerprint_parts(
 def fingerprint(parts: dict[str, Any]) -> str:
     """Hash of the parts: 16 hexadecimal digits."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def changes(before_parts: dict[str, Any], after_parts: dict[str, Any]) -> list[str]:
+    """What differs between the parts of two fingerprints, one line each, by name and kind.
+
+    As in `bench.nn.scan`, `option updates: 165 -> 300`, `file ...`, `package torch: 2.13.0 -> 2.14.0` and
+    `python 3.11 -> 3.12`, with `(new)` or `(gone)` behind what only one of them has. Seed and upstream are
+    left out: a job's upstream has parts of its own.
+    """
+    modules, files = (_changed(before_parts, after_parts, kind) for kind in ("modules", "files"))
+    options = _changed(before_parts, after_parts, "options")
+    return [
+        *(f"{name}{suffix}" for name, suffix, _ in modules),
+        *(f"option {name}{suffix or f': {values}'}" for name, suffix, values in options),
+        *(f"file {name}{suffix}" for name, suffix, _ in files),
+        *package_changes(before_parts, after_parts),
+    ]
+
+
+def package_changes(before_parts: dict[str, Any], after_parts: dict[str, Any]) -> list[str]:
+    """The lines of `changes` on packages and Python; a package `absent` on either side is no change."""
+    installed = [
+        {"packages": {n: v for n, v in parts.get("packages", {}).items() if not _absent(n, parts, other)}}
+        for parts, other in ((before_parts, after_parts), (after_parts, before_parts))
+    ]
+    found = [
+        f"package {name}{suffix or f': {versions}'}"
+        for name, suffix, versions in _changed(*installed, "packages")
+    ]
+    pythons = [str(parts["python"]) for parts in (before_parts, after_parts) if "python" in parts]
+    return [*found, f"python {' -> '.join(pythons)}"] if len(set(pythons)) > 1 else found
+
+
+def _absent(name: str, *sides: dict[str, Any]) -> bool:
+    return any(side.get("packages", {}).get(name) == "absent" for side in sides)
+
+
+def _changed(before: dict[str, Any], after: dict[str, Any], kind: str) -> list[tuple[str, str, str]]:
+    """(name, ` (new)` or ` (gone)` or nothing, `old -> new`) of every entry of a part that differs."""
+    old, new = before.get(kind, {}), after.get(kind, {})
+    found = []
+    for name in sorted(old.keys() | new.keys()):
+        texts = [_text(side[name]) for side in (old, new) if name in side]
+        if len(texts) == 2 and json.dumps(old[name]) == json.dumps(new[name]):
+            continue
+        suffix = "" if len(texts) == 2 else " (new)" if name in new else " (gone)"
+        found.append((name, suffix, " -> ".join(texts)))
+    return found
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
