@@ -1,8 +1,8 @@
 """Compare a run with the committed store: `python -m bench.regress --tier quick`.
 
-What is deterministic (parameters, MACs) must be equal. Scores must be equal where processor and
-system are those of the store, since the same code and seed then give the same bytes; elsewhere
-they must lie within the protocol's margin. Both directions count: a gain is a difference too.
+Counts of every probe are made anew in this process, a few cells (`workflow/regress.yaml`) by the rules that
+`snakemake regress` runs first. With `--all-cells` a finished run is compared whole, and nothing is computed.
+Writes `results/<tier>/regress.md`; ends with 1 where there is an alarm. What is one: docs/regression.md.
 """
 
 from __future__ import annotations
@@ -14,97 +14,154 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench.analysis.collect import job_rows
-from bench.record import platform_name
+from bench.analysis.collect import job_rows, record_of
+from bench.analysis.regression import ROW, Comparison, Held, Key, Side, compare
+from bench.analysis.regression_page import Notes, page_of, summary_of
+from bench.record import write_atomically
 from bench.spec.errors import UserError, exit_with_message
-from bench.spec.load import ROOT, load_catalogue
-from bench.spec.regression import regressed_jobs
+from bench.spec.fingerprint import changes, package_changes
+from bench.spec.jobs import RESULTS, Job, all_jobs
+from bench.spec.load import ROOT, load_catalogue, shown
+from bench.spec.regression import counted_jobs, regressed_jobs
 
-KEY = ["task", "method", "settings", "seed", "step", "metric", "index"]
-
-
-def comparable(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows a comparison can be made of: deterministic counts and scores; no times, no memory."""
-    metrics = load_catalogue().metrics
-    keep = [
-        m in metrics and (metrics[m].deterministic or metrics[m].stage == "evaluate") for m in rows["metric"]
-    ]
-    return rows[keep].assign(value=pd.to_numeric(rows["value"]))
+IDENTITY = ["task", "method", "settings", "seed", "fingerprint"]
 
 
-def _text(value: Any) -> str:
-    """A key as text: a number reads the same from a column of integers and from one of floats."""
-    return f"{value:g}" if isinstance(value, int | float) else str(value)
+def key_of(job: Job) -> Key:
+    """A job by its names."""
+    return Key(job.stage, job.cell.task, job.cell.method, job.cell.slug, job.seed)
 
 
-def differences(
-    ours: pd.DataFrame, stored: pd.DataFrame, same_platform: bool
-) -> list[tuple[str, str, str, str]]:
-    """(cell and metric, stored, ours, what is wrong) of every row that differs, is missing or is new."""
-    catalogue = load_catalogue()
-    texts = [
-        frame.assign(**{name: frame[name].map(_text) for name in KEY}).set_index(KEY)["value"]
-        for frame in (ours, stored)
-    ]
-    both = pd.concat(texts, axis=1, keys=["ours", "stored"]).sort_index()
-    found = []
-    for row in both.reset_index().to_dict("records"):
-        task, method, settings, seed, step, metric, index = (str(row[name]) for name in KEY)
-        name = f"{task}/{method}/{settings} seed {seed}: {metric} (step {step}, index {index})"
-        if pd.isna(row["ours"]) or pd.isna(row["stored"]):
-            found.append(
-                (
-                    name,
-                    f"{row['stored']}",
-                    f"{row['ours']}",
-                    "missing" if pd.isna(row["ours"]) else "not in the store",
-                )
-            )
-            continue
-        exact = catalogue.metrics[metric].deterministic or same_platform
-        margin = 0.0 if exact else catalogue.protocols[catalogue.tasks[task].protocol].margin
-        if abs(row["ours"] - row["stored"]) > margin:
-            rule = "must be equal" if exact else f"may differ by {margin:g} on another platform"
-            found.append((name, f"{row['stored']:.17g}", f"{row['ours']:.17g}", rule))
-    return found
+def lineage(job: Job) -> list[Job]:
+    """A job and everything it was made from."""
+    return [job, *(before for upstream in job.upstream for before in lineage(upstream))]
 
 
-def compare(tier: str) -> tuple[int, list[tuple[str, str, str, str]]]:
-    """(rows compared, differences) of the regressed jobs against the store; UserError if there is none."""
+def read_store(tier: str) -> Side:
+    """What the committed store holds of each job; UserError where there is none, or it cannot be read."""
     path = ROOT / "results" / "stored" / tier / "cells.csv"
     if not path.exists():
         raise UserError(
-            f"results/stored/{tier}/cells.csv: missing, so there is nothing to compare with. "
-            f"Finish a run, then: python -m bench.store --tier {tier}"
+            f"{shown(path)}: missing, so there is nothing to compare with. Finish a run of the {tier} tier, "
+            f"then: python -m bench.store --tier {tier}"
         )
-    stored = pd.read_csv(path)
-    jobs = regressed_jobs(tier)
-    named = {(job.cell.task, job.cell.method, job.cell.slug, job.seed, job.stage) for job in jobs}
+    cells = pd.read_csv(path, keep_default_na=False, na_values={"value": [""]}, float_precision="round_trip")
+    lacking = {*IDENTITY, *ROW, "value", "status", "platform", "device", "scan_backend"} - set(cells.columns)
+    if lacking:
+        raise UserError(
+            f"{shown(path)}: column {min(lacking)} is missing. Take the file from git again, or promote a "
+            f"finished run: python -m bench.store --tier {tier}"
+        )
     metrics = load_catalogue().metrics
-    stages = [metrics[m].stage if m in metrics else "" for m in stored["metric"].fillna("")]
-    identity = zip(stored["task"], stored["method"], stored["settings"], stored["seed"], stages, strict=True)
-    stored = stored[[row in named for row in identity]]
-    same = set(stored["platform"]) == {platform_name()}
-    ours = pd.concat([job_rows(job) for job in jobs], ignore_index=True)
-    wanted = comparable(stored)
-    return len(wanted), differences(comparable(ours), wanted, same)
+    held: Side = {}
+    for _, rows in cells[cells["status"] == "ok"].groupby(IDENTITY, sort=False):
+        first = rows.iloc[0]
+        # One fingerprint is one job; each stage writes at least one metric that is declared.
+        for stage in {metrics[name].stage for name in rows["metric"] if name in metrics}:
+            key = Key(stage, first["task"], first["method"], first["settings"], int(first["seed"]))
+            held[key] = Held(_record(first), rows[[*ROW, "value"]])
+    return held
+
+
+def _record(row: pd.Series) -> dict[str, Any]:
+    """What a stored row says of the sidecar it came from."""
+    facts = {"device": row["device"], "scan_backend": row["scan_backend"]}
+    return {**{name: row[name] for name in ("status", "fingerprint", "platform")}, "facts": facts}
+
+
+def read_run(jobs: list[Job]) -> Side:
+    """What the run holds of these jobs."""
+    held = {}
+    for job in jobs:
+        record = record_of(job)
+        rows = job_rows(job)[[*ROW, "value"]]
+        held[key_of(job)] = Held(record, rows if record["status"] == "ok" else rows.head(0))
+    return held
+
+
+def count(tier: str) -> Side:
+    """Parameters and MACs of every probe of the tier, counted now."""
+    # Here, so that comparing a finished run imports no torch.
+    from bench.counts import counts
+
+    columns = ["metric", "step", "index", "value"]
+    return {
+        key_of(job): Held({"status": "ok"}, pd.DataFrame(counts(job), columns=columns))
+        for job in counted_jobs(tier)
+    }
+
+
+def made_alike(job: Job, run: Side, store: Side) -> bool:
+    """Whether run and store made a job, and what it was made from, alike as far as both say."""
+    both = [(run[key], store[key]) for key in map(key_of, lineage(job)) if key in run and key in store]
+    return all(
+        ours.made == stored.made
+        and not package_changes(stored.record.get("parts", {}), ours.record.get("parts", {}))
+        for ours, stored in both
+    )
+
+
+def causes(job: Job, store: Side) -> tuple[str, ...]:
+    """What changed since a job was stored, with what it was made from; empty where nothing did."""
+    found: dict[str, None] = {}
+    for before in lineage(job):
+        stored = store.get(key_of(before))
+        if stored and stored.record["fingerprint"] != before.fingerprint:
+            parts = stored.record.get("parts")
+            named = changes(parts, before.parts) if parts else ["code, options, packages or data"]
+            found |= dict.fromkeys(named)
+    return tuple(found)
+
+
+def regress(tier: str, every_cell: bool) -> tuple[Comparison, Notes]:
+    """Compare the tier's run with its store; SpecError or UserError for what the user has to mend."""
+    jobs = {key_of(job): job for job in all_jobs(tier) if job.stage != "dataset"}
+    store = read_store(tier)
+    if every_cell:
+        run, scope = read_run(list(jobs.values())), {*jobs, *store}
+    else:
+        named = regressed_jobs(tier)
+        jobs |= {key_of(job): job for job in named}
+        run = read_run(named) | count(tier)
+        counted = {key for key in (*run, *store) if key.stage == "probe"}
+        scope = {*map(key_of, named), *counted}
+    compared = compare(run, store, scope, lambda key: key in jobs and made_alike(jobs[key], run, store))
+    stale = {key: causes(job, store) for key, job in jobs.items() if key in store}
+    old = [
+        jobs[key] for key in run
+        if (fingerprint := run[key].record.get("fingerprint")) and fingerprint != jobs[key].fingerprint
+    ]  # fmt: skip
+    return compared, Notes(tier, jobs, {key: named for key, named in stale.items() if named}, old)
+
+
+def show(compared: Comparison, notes: Notes) -> None:
+    """Print the alarms, their likely causes, and where the whole is to be read."""
+    console = Console(width=140)
+    if compared.findings:
+        table = Table(title=f"regress: {len(compared.findings)} alarms in the {notes.tier} tier")
+        for column in ("cell", "number", "stored", "ours", "what is wrong"):
+            table.add_column(column, overflow="fold")
+        for finding in compared.findings:
+            table.add_row(finding.name, finding.number, finding.stored, finding.ours, finding.why)
+        console.print(table, markup=False)
+    for line in summary_of(compared, notes):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 @exit_with_message
-def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None:
-    """Print every difference; exit with 1 if there is one."""
+def main(
+    tier: Annotated[str, typer.Option(help="quick, cpu or paper")],
+    all_cells: Annotated[
+        bool, typer.Option(help="a finished run's every cell, with nothing computed")
+    ] = False,
+) -> None:
+    """Print every alarm and write the page; exit with 1 where there is one."""
     load_catalogue().tier(tier)
-    count, found = compare(tier)
-    if not found:
-        print(f"regress: {count} numbers of the {tier} tier equal the store")
-        return
-    table = Table(title=f"regress: {len(found)} of {count} numbers of the {tier} tier differ from the store")
-    for column in ("number", "stored", "ours", "rule"):
-        table.add_column(column, overflow="fold")
-    for row in found:
-        table.add_row(*row)
-    Console(width=140).print(table)
-    raise SystemExit(1)
+    compared, notes = regress(tier, all_cells)
+    write_atomically(RESULTS / tier / "regress.md", page_of(compared, notes))
+    show(compared, notes)
+    if compared.findings:
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":

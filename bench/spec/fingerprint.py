@@ -166,31 +166,28 @@ def changes(before_parts: dict[str, Any], after_parts: dict[str, Any]) -> list[s
     left out: a job's upstream has parts of its own.
     """
     modules, files = (_changed(before_parts, after_parts, kind) for kind in ("modules", "files"))
-    options = _changed(before_parts, after_parts, "options")
+    options, packages = (_changed(before_parts, after_parts, kind) for kind in ("options", "packages"))
     return [
         *(f"{name}{suffix}" for name, suffix, _ in modules),
         *(f"option {name}{suffix or f': {values}'}" for name, suffix, values in options),
         *(f"file {name}{suffix}" for name, suffix, _ in files),
+        *(f"package {name}{suffix}" for name, suffix, version in packages if suffix and version != "absent"),
         *package_changes(before_parts, after_parts),
     ]
 
 
 def package_changes(before_parts: dict[str, Any], after_parts: dict[str, Any]) -> list[str]:
-    """The lines of `changes` on packages and Python; a package `absent` on either side is no change."""
-    installed = [
-        {"packages": {n: v for n, v in parts.get("packages", {}).items() if not _absent(n, parts, other)}}
-        for parts, other in ((before_parts, after_parts), (after_parts, before_parts))
-    ]
+    """The packages that both import in different versions, and Python if it differs, as `changes` has them.
+
+    A package `absent` on either side is no change.
+    """
     found = [
-        f"package {name}{suffix or f': {versions}'}"
-        for name, suffix, versions in _changed(*installed, "packages")
+        f"package {name}: {versions}"
+        for name, suffix, versions in _changed(before_parts, after_parts, "packages")
+        if not suffix and "absent" not in versions.split(" -> ")
     ]
     pythons = [str(parts["python"]) for parts in (before_parts, after_parts) if "python" in parts]
     return [*found, f"python {' -> '.join(pythons)}"] if len(set(pythons)) > 1 else found
-
-
-def _absent(name: str, *sides: dict[str, Any]) -> bool:
-    return any(side.get("packages", {}).get(name) == "absent" for side in sides)
 
 
 def _changed(before: dict[str, Any], after: dict[str, Any], kind: str) -> list[tuple[str, str, str]]:
