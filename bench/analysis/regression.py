@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from bench.analysis.collect import selected
-from bench.analysis.prediction import FALSE_ALARMS, Spread, pooled_spread, prediction_half_width
+from bench.analysis.prediction import FALSE_ALARMS, Foretold, foretell
 from bench.spec.load import load_catalogue
 
 ROW = ["metric", "step", "index"]
@@ -196,46 +196,36 @@ def scores(side: Side) -> dict[Score, dict[int, float]]:
 def _by_interval(keys: list[Key], run: Side, store: Side, result: Comparison) -> None:
     """Compare the scores of jobs that were made otherwise, cell by cell."""
     stored, ours = scores(store), scores({key: run[key] for key in keys})
-    spreads = {score: _spread(score, stored) for score in ours if score in stored}
-    known = [score for score, spread in spreads.items() if spread.deviation > 0]
-    result.intervals, result.margins = len(known), len(spreads) - len(known)
-    seen = {(*score[:4], score.metric) for score in spreads}
+    compared = [score for score in ours if score in stored]
+    intervals = foretell(
+        {score: list(seeds.values()) for score, seeds in stored.items()},
+        {score: len(ours[score]) for score in compared},
+        lambda score: (score.stage, score.task, score.metric),
+    )
+    result.intervals, result.margins = len(intervals), len(compared) - len(intervals)
+    seen = {(*score[:4], score.metric) for score in compared}
     result.uncompared = sum(
         (*key[:4], metric) not in seen for key in keys for metric in run[key].rows["metric"]
     )
-    for score, spread in spreads.items():
-        finding = _judge(score, ours[score], stored[score], spread, len(known))
+    for score in compared:
+        finding = _judge(score, ours[score], stored[score], intervals.get(score))
         result.findings += [finding] if finding else []
 
 
-def _spread(score: Score, stored: dict[Score, dict[int, float]]) -> Spread:
-    """The spread of a score's task and metric, over all cells that the store has of them."""
-    alike = (score.stage, score.task, score.metric)
-    return pooled_spread(
-        list(seeds.values())
-        for other, seeds in stored.items()
-        if (other.stage, other.task, other.metric) == alike
-    )
-
-
 def _judge(
-    score: Score, ours: dict[int, float], stored: dict[int, float], spread: Spread, comparisons: int
+    score: Score, ours: dict[int, float], stored: dict[int, float], foretold: Foretold | None
 ) -> Finding | None:
-    """The alarm on one cell's score, or None where it lies as foretold."""
-    catalogue = load_catalogue()
+    """The alarm on one cell's score, or None where it lies as foretold, or else within the margin."""
     before, now = (sum(seeds.values()) / len(seeds) for seeds in (stored, ours))
-    if spread.deviation > 0:
-        half = prediction_half_width(spread, len(stored), len(ours), comparisons)
-        rule = (
-            f"outside [{before - half:.4g}, {before + half:.4g}], where {1 - FALSE_ALARMS:.0%} of unchanged "
-            "runs lie with all their scores"
-        )
+    if foretold:
+        low, high = foretold.mean - foretold.half, foretold.mean + foretold.half
+        rule = f"outside [{low:.4g}, {high:.4g}], as an unchanged run is in {FALSE_ALARMS:.0%} of cases"
     else:
-        half = catalogue.protocols[catalogue.tasks[score.task].protocol].margin
-        rule = (
-            f"more than the protocol's margin of {half:g} away, and the store shows no spread between seeds"
-        )
-    if abs(now - before) <= half:
+        catalogue = load_catalogue()
+        margin = catalogue.protocols[catalogue.tasks[score.task].protocol].margin
+        foretold = Foretold(before, margin)
+        rule = f"more than the protocol's margin of {margin:g} away, and no spread between seeds is known"
+    if foretold.holds(now):
         return None
     keys = tuple(Key(score.stage, score.task, score.method, score.settings, seed) for seed in sorted(ours))
     kind = "gain" if now > before else "loss"
