@@ -1,4 +1,4 @@
-"""Unchanged code raises no alarm: a small cell, really trained with many seeds, and with one of them again."""
+"""Unchanged code raises no alarm: a small cell, really trained with many seeds, and with one once more."""
 
 import pytest
 

@@ -97,7 +97,7 @@ def test_a_sign_flipped_in_the_selective_scan(stored):
 
 
 def test_a_wrong_normaliser(stored):
-    stored.edit("workflow/protocols/return-conditioned.yaml", "default: 3234.3,", "default: 3243.3,")
+    stored.edit("workflow/tasks/mujoco.yaml", "reference_high: 3234.3,", "reference_high: 3243.3,")
     said = make_again_and_compare(stored)
     assert alarmed(stored, said) == {(DT, "evaluate")}
     assert re.findall(r"\| (\w+) \(step 4, index 0\) \|", page(stored)) == ["normalised_score"]
@@ -164,10 +164,11 @@ def test_a_finished_run_is_compared_whole_and_without_torch(stored):
 
 
 def test_a_stale_row_that_keeps_its_number_is_a_note_and_no_alarm(stored):
-    edit_store(
-        stored,
-        lambda rows: rows.assign(fingerprint=rows["fingerprint"].where(rows["method"] != "dt", "0" * 16)),
-    )
+    def otherwise(rows):
+        prints = rows["fingerprint"]
+        return rows.assign(fingerprint=prints.where(rows["method"] != "dt", prints.str[::-1]))
+
+    edit_store(stored, otherwise)
     said = compare(stored, "--all-cells")
     assert stored.exit_code == 0
     assert "no alarm" in said
