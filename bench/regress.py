@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.analysis.collect import job_rows, record_of
-from bench.analysis.regression import ROW, Comparison, Held, Key, Side, compare
+from bench.analysis.regression import MEANS, ROW, Comparison, Held, Key, Side, compare
 from bench.analysis.regression_page import Notes, page_of, summary_of
 from bench.record import write_atomically
 from bench.spec.errors import UserError, exit_with_message
@@ -73,9 +73,9 @@ def read_run(jobs: list[Job]) -> Side:
     """What the run holds of these jobs."""
     held = {}
     for job in jobs:
-        record = record_of(job)
         rows = job_rows(job)[[*ROW, "value"]]
-        held[key_of(job)] = Held(record, rows if record["status"] == "ok" else rows.head(0))
+        # A job without a number has one row without a metric.
+        held[key_of(job)] = Held(record_of(job), rows[rows["metric"] != ""])
     return held
 
 
@@ -91,18 +91,21 @@ def count(tier: str) -> Side:
     }
 
 
-def made_alike(job: Job, run: Side, store: Side) -> bool:
-    """Whether run and store made a job, and what it was made from, alike as far as both say."""
-    both = [(run[key], store[key]) for key in map(key_of, lineage(job)) if key in run and key in store]
-    return all(
-        ours.made == stored.made
-        and not package_changes(stored.record.get("parts", {}), ours.record.get("parts", {}))
-        for ours, stored in both
-    )
+def made_otherwise(job: Job, run: Side, store: Side) -> list[str]:
+    """In what run and store made a job, or what it was made from, by different means, as far as both say."""
+    found: dict[str, None] = {}
+    for key in map(key_of, lineage(job)):
+        if key in run and key in store:
+            ours, stored = run[key], store[key]
+            for name, before, after in zip(MEANS, stored.made, ours.made, strict=True):
+                found |= {f"{name}: {before} -> {after}": None} if before != after else {}
+            versions = package_changes(stored.record.get("parts", {}), ours.record.get("parts", {}))
+            found |= dict.fromkeys(versions)
+    return list(found)
 
 
 def causes(job: Job, store: Side) -> tuple[str, ...]:
-    """What changed since a job was stored, with what it was made from; empty where nothing did."""
+    """What changed in a job, or in what it was made from, since it was stored; empty where nothing did."""
     found: dict[str, None] = {}
     for before in lineage(job):
         stored = store.get(key_of(before))
@@ -125,13 +128,14 @@ def regress(tier: str, every_cell: bool) -> tuple[Comparison, Notes]:
         run = read_run(named) | count(tier)
         counted = {key for key in (*run, *store) if key.stage == "probe"}
         scope = {*map(key_of, named), *counted}
-    compared = compare(run, store, scope, lambda key: key in jobs and made_alike(jobs[key], run, store))
-    stale = {key: causes(job, store) for key, job in jobs.items() if key in store}
+    means = {key: made_otherwise(jobs[key], run, store) for key in run}
+    compared = compare(run, store, scope, lambda key: not means[key])
+    stale = {key: changed for key, job in jobs.items() if key in store and (changed := causes(job, store))}
     old = [
         jobs[key] for key in run
         if (fingerprint := run[key].record.get("fingerprint")) and fingerprint != jobs[key].fingerprint
     ]  # fmt: skip
-    return compared, Notes(tier, jobs, {key: named for key, named in stale.items() if named}, old)
+    return compared, Notes(tier, jobs, stale, means, old)
 
 
 def show(compared: Comparison, notes: Notes) -> None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from bench.analysis.prediction import foretell
 
 RESULT = Path("results/benchmarks/regression.csv")
-RUNS = 10_000
+RUNS = 5_000
 SHIFTS = (2, 3, 4, 5, 6, 8, 10, 15, 20, 30)
 # A store's layout: for each family (task and metric) its cells as (stored seeds, new seeds); 0 new ones are
 # cells that help to know the spread and are not compared.

@@ -20,6 +20,7 @@ from bench.analysis.prediction import FALSE_ALARMS, Foretold, foretell
 from bench.spec.load import load_catalogue
 
 ROW = ["metric", "step", "index"]
+MEANS = ("platform", "device", "scan backend")
 
 
 class Key(NamedTuple):
@@ -56,7 +57,7 @@ class Held:
 
     @property
     def made(self) -> tuple[str, ...]:
-        """Where and by what it was made."""
+        """Where and by what it was made, as `MEANS` lists."""
         facts = self.record.get("facts", {})
         return (
             self.record.get("platform", ""), facts.get("device", ""), facts.get("scan_backend", ""),
@@ -114,8 +115,9 @@ def compare(run: Side, store: Side, scope: set[Key], alike: Callable[[Key], bool
         ours, stored = run.get(key), store.get(key)
         if ours is None or ours.rows.empty:
             if stored is not None:
-                status = ours.record["status"] if ours else "not-run: no record yet"
-                result.findings += _lone(key, stored.rows, "missing", f"missing from the run ({status})")
+                result.findings += _lone(
+                    key, stored.rows, "missing", f"missing from the run ({_why_none(ours)})"
+                )
         elif stored is not None:
             equal = key.stage == "probe" or alike(key)
             result.findings += _row_by_row(key, ours.rows, stored.rows, equal)
@@ -127,6 +129,12 @@ def compare(run: Side, store: Side, scope: set[Key], alike: Callable[[Key], bool
             result.findings += _lone(key, ours.rows, "extra", "not in the store")
     _by_interval(others, run, store, result)
     return result
+
+
+def _why_none(ours: Held | None) -> str:
+    """Why the run has no number of a job."""
+    status = ours.record["status"] if ours else "not-run: the tier has no such job"
+    return str(status) if status != "ok" else "its table is missing or empty"
 
 
 def _lone(key: Key, rows: pd.DataFrame, kind: str, why: str) -> list[Finding]:

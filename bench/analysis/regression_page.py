@@ -23,18 +23,25 @@ class Notes:
     """What is said beside the alarms: the tier's jobs by name, and what is out of date.
 
     `stale` holds each stored job that today's code would make under another fingerprint, with what changed;
-    `outdated` the jobs of the run of which the same is true.
+    `means` in what each job of the run was made by other means; `outdated` the stale jobs of the run.
     """
 
     tier: str
     jobs: dict[Key, Job]
     stale: dict[Key, tuple[str, ...]]
+    means: dict[Key, list[str]]
     outdated: list[Job]
 
     def cause(self, finding: Finding) -> str:
         """The likely cause of an alarm."""
-        named = list(dict.fromkeys(line for key in finding.keys for line in self.stale.get(key, ())))
-        return ", ".join(named) + " changed" if named else "code, options and packages are those of the store"
+        named = dict.fromkeys(
+            line for key in finding.keys for line in (*self.stale.get(key, ()), *self.means.get(key, ()))
+        )
+        return (
+            f"changed: {', '.join(named)}"
+            if named
+            else "none known: code, options and platform are the store's"
+        )
 
 
 def what_agrees(compared: Comparison) -> str:
@@ -65,9 +72,11 @@ def summary_of(compared: Comparison, notes: Notes) -> list[str]:
     for finding in {finding.name: finding for finding in compared.findings}.values():
         lines.append(f"likely cause, {finding.name}: {notes.cause(finding)}")
     for named, keys in grouped(notes.stale).items():
-        cells = "; ".join(_named(key) for key in keys[:MOST_NAMED])
-        more = f" and {len(keys) - MOST_NAMED} more" if len(keys) > MOST_NAMED else ""
-        lines.append(f"stale in the store, since {', '.join(named)} changed: {cells}{more}")
+        cells = _together(keys)
+        more = f" and {len(cells) - MOST_NAMED} more" if len(cells) > MOST_NAMED else ""
+        lines.append(
+            f"stale in the store: {'; '.join(cells[:MOST_NAMED])}{more}; changed: {', '.join(named)}"
+        )
     if notes.outdated:
         lines.append(f"{_outdated(notes)}")
     return [*lines, f"links and commands: {page}"]
@@ -92,7 +101,7 @@ def page_of(compared: Comparison, notes: Notes) -> str:
     if notes.stale:
         lines += ["\n## Stale in the store\n", "Today's code would make these under another fingerprint.\n"]
         for named, keys in grouped(notes.stale).items():
-            lines.append(f"- {', '.join(named)} changed: {'; '.join(_named(key) for key in keys)}")
+            lines.append(f"- {'; '.join(_together(keys))}; changed: {', '.join(named)}")
     if notes.outdated:
         lines += ["\n## Out of date in the run\n", _outdated(notes)]
     return "\n".join(lines) + "\n"
@@ -100,6 +109,14 @@ def page_of(compared: Comparison, notes: Notes) -> str:
 
 def _named(key: Key) -> str:
     return f"{key.cell} seed {key.seed}, {key.stage}"
+
+
+def _together(keys: list[Key]) -> list[str]:
+    """Each cell and seed once, with its stages."""
+    stages: dict[str, list[str]] = {}
+    for key in keys:
+        stages.setdefault(f"{key.cell} seed {key.seed}", []).append(key.stage)
+    return [f"{name} ({', '.join(own)})" for name, own in stages.items()]
 
 
 def _outdated(notes: Notes) -> str:

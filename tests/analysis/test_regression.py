@@ -69,7 +69,7 @@ def test_a_job_that_ended_otherwise_or_never_ran_is_missing_with_its_status():
     diverged = {EVALUATION: held(status="diverged: loss is nan")}
     assert [found.why for found in alarms(diverged, store)] == [
         "missing from the run (diverged: loss is nan)",
-        "missing from the run (not-run: no record yet)",
+        "missing from the run (not-run: the tier has no such job)",
     ]
 
 

@@ -93,7 +93,7 @@ def test_a_sign_flipped_in_the_selective_scan(stored):
     said = make_again_and_compare(stored)
     assert alarmed(stored, said) == {(MAMBA, "train"), (MAMBA, "evaluate")}
     assert f"{MAMBA} seed 0, evaluate: " in said
-    assert "code, options, packages or data changed" in said
+    assert "changed: code, options, packages or data" in said
 
 
 def test_a_wrong_normaliser(stored):
@@ -122,7 +122,7 @@ def test_seeds_swapped(stored):
     assert alarmed(stored, said) == {(MAMBA, "train")}
     assert f"| {MAMBA} seed 0, train" in page(stored)
     assert f"| {MAMBA} seed 1, train" in page(stored)
-    assert "code, options and packages are those of the store" in said
+    assert "none known: code, options and platform are the store's" in said
 
 
 def test_a_row_deleted_from_the_store_and_one_from_the_run(stored):
@@ -172,7 +172,7 @@ def test_a_stale_row_that_keeps_its_number_is_a_note_and_no_alarm(stored):
     said = compare(stored, "--all-cells")
     assert stored.exit_code == 0
     assert "no alarm" in said
-    assert f"stale in the store, since code, options, packages or data changed: {DT} seed 0" in said
+    assert f"stale in the store: {DT} seed 0 (train, evaluate); changed: code, options" in said
 
 
 def test_another_platforms_scores_may_differ_within_what_seeds_do(stored):
