@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.analysis.collect import job_rows, record_of
-from bench.analysis.regression import MEANS, ROW, Comparison, Held, Key, Side, compare
+from bench.analysis.regression import MEANS, Comparison, Held, Key, Side, compare
 from bench.analysis.regression_page import Notes, page_of, summary_of
-from bench.record import write_atomically
+from bench.record import COLUMNS, write_atomically
 from bench.spec.errors import UserError, exit_with_message
 from bench.spec.fingerprint import changes, package_changes
 from bench.spec.jobs import RESULTS, Job, all_jobs
@@ -45,8 +45,13 @@ def read_store(tier: str) -> Side:
             f"{shown(path)}: missing, so there is nothing to compare with. Finish a run of the {tier} tier, "
             f"then: python -m bench.store --tier {tier}"
         )
-    cells = pd.read_csv(path, keep_default_na=False, na_values={"value": [""]}, float_precision="round_trip")
-    lacking = {*IDENTITY, *ROW, "value", "status", "platform", "device", "scan_backend"} - set(cells.columns)
+    try:
+        cells = pd.read_csv(
+            path, keep_default_na=False, na_values={"value": [""]}, float_precision="round_trip"
+        )
+    except ValueError as error:
+        raise UserError(f"{shown(path)}: not a table ({error}). Take the file from git again.") from None
+    lacking = {*IDENTITY, *COLUMNS, "status", "platform", "device", "scan_backend"} - set(cells.columns)
     if lacking:
         raise UserError(
             f"{shown(path)}: column {min(lacking)} is missing. Take the file from git again, or promote a "
@@ -59,7 +64,7 @@ def read_store(tier: str) -> Side:
         # One fingerprint is one job; each stage writes at least one metric that is declared.
         for stage in {metrics[name].stage for name in rows["metric"] if name in metrics}:
             key = Key(stage, first["task"], first["method"], first["settings"], int(first["seed"]))
-            held[key] = Held(_record(first), rows[[*ROW, "value"]])
+            held[key] = Held(_record(first), rows[list(COLUMNS)])
     return held
 
 
@@ -73,7 +78,7 @@ def read_run(jobs: list[Job]) -> Side:
     """What the run holds of these jobs."""
     held = {}
     for job in jobs:
-        rows = job_rows(job)[[*ROW, "value"]]
+        rows = job_rows(job)[list(COLUMNS)]
         # A job without a number has one row without a metric.
         held[key_of(job)] = Held(record_of(job), rows[rows["metric"] != ""])
     return held
@@ -84,11 +89,16 @@ def count(tier: str) -> Side:
     # Here, so that comparing a finished run imports no torch.
     from bench.counts import counts
 
-    columns = ["metric", "step", "index", "value"]
-    return {
-        key_of(job): Held({"status": "ok"}, pd.DataFrame(counts(job), columns=columns))
-        for job in counted_jobs(tier)
-    }
+    held = {}
+    for job in counted_jobs(tier):
+        rows, status = [], "ok"
+        try:
+            rows = counts(job)
+        except Exception as error:
+            # As in a record: what is broken is named beside what is not.
+            status = f"failed: {type(error).__name__}: {error}"
+        held[key_of(job)] = Held({"status": status}, pd.DataFrame(rows, columns=list(COLUMNS)))
+    return held
 
 
 def made_otherwise(job: Job, run: Side, store: Side) -> list[str]:
