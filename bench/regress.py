@@ -1,110 +1,154 @@
 """Compare a run with the committed store: `python -m bench.regress --tier quick`.
 
-What is deterministic (parameters, MACs) must be equal. Scores must be equal where processor and
-system are those of the store, since the same code and seed then give the same bytes; elsewhere
-they must lie within the protocol's margin. Both directions count: a gain is a difference too.
+Counts of every probe are made anew in this process, a few cells (`workflow/regress.yaml`) by the rules that
+`snakemake regress` runs first. With `--all-cells` a finished run is compared whole, and nothing is computed.
+Writes `results/<tier>/regress.md`; ends with 1 where there is an alarm. What is one: docs/regression.md.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import pandas as pd
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench.analysis.collect import job_rows
-from bench.record import platform_name
-from bench.spec.errors import UserError, exit_with_message
-from bench.spec.load import ROOT, load_catalogue
-from bench.spec.regression import regressed_jobs
-
-KEY = ["task", "method", "settings", "seed", "step", "metric", "index"]
-
-
-def comparable(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows a comparison can be made of: deterministic counts and scores; no times, no memory."""
-    metrics = load_catalogue().metrics
-    keep = [
-        m in metrics and (metrics[m].deterministic or metrics[m].stage == "evaluate") for m in rows["metric"]
-    ]
-    return rows[keep].assign(value=pd.to_numeric(rows["value"]))
+from bench.analysis.collect import job_rows, record_of, stored_cells
+from bench.analysis.regression import MEANS, Comparison, Held, Key, Side, compare
+from bench.analysis.regression_page import Notes, page_of, summary_of
+from bench.record import COLUMNS, write_atomically
+from bench.spec.errors import exit_with_message
+from bench.spec.fingerprint import changes, package_changes
+from bench.spec.jobs import RESULTS, Job, all_jobs
+from bench.spec.load import load_catalogue
+from bench.spec.regression import counted_jobs, regressed_jobs
+from bench.spec.stored import stored_files, stored_records
 
 
-def _text(value: Any) -> str:
-    """A key as text: a number reads the same from a column of integers and from one of floats."""
-    return f"{value:g}" if isinstance(value, int | float) else str(value)
+def key_of(job: Job) -> Key:
+    """A job by its names."""
+    return Key(job.stage, job.cell.task, job.cell.method, job.cell.slug, job.seed)
 
 
-def differences(
-    ours: pd.DataFrame, stored: pd.DataFrame, same_platform: bool
-) -> list[tuple[str, str, str, str]]:
-    """(cell and metric, stored, ours, what is wrong) of every row that differs, is missing or is new."""
-    catalogue = load_catalogue()
-    texts = [
-        frame.assign(**{name: frame[name].map(_text) for name in KEY}).set_index(KEY)["value"]
-        for frame in (ours, stored)
-    ]
-    both = pd.concat(texts, axis=1, keys=["ours", "stored"]).sort_index()
-    found = []
-    for row in both.reset_index().to_dict("records"):
-        task, method, settings, seed, step, metric, index = (str(row[name]) for name in KEY)
-        name = f"{task}/{method}/{settings} seed {seed}: {metric} (step {step}, index {index})"
-        if pd.isna(row["ours"]) or pd.isna(row["stored"]):
-            found.append(
-                (
-                    name,
-                    f"{row['stored']}",
-                    f"{row['ours']}",
-                    "missing" if pd.isna(row["ours"]) else "not in the store",
-                )
-            )
-            continue
-        exact = catalogue.metrics[metric].deterministic or same_platform
-        margin = 0.0 if exact else catalogue.protocols[catalogue.tasks[task].protocol].margin
-        if abs(row["ours"] - row["stored"]) > margin:
-            rule = "must be equal" if exact else f"may differ by {margin:g} on another platform"
-            found.append((name, f"{row['stored']:.17g}", f"{row['ours']:.17g}", rule))
-    return found
+def lineage(job: Job) -> list[Job]:
+    """A job and everything it was made from."""
+    return [job, *(before for upstream in job.upstream for before in lineage(upstream))]
 
 
-def compare(tier: str) -> tuple[int, list[tuple[str, str, str, str]]]:
-    """(rows compared, differences) of the regressed jobs against the store; UserError if there is none."""
-    path = ROOT / "results" / "stored" / tier / "cells.csv"
-    if not path.exists():
-        raise UserError(
-            f"results/stored/{tier}/cells.csv: missing, so there is nothing to compare with. "
-            f"Finish a run, then: python -m bench.store --tier {tier}"
-        )
-    stored = pd.read_csv(path)
-    jobs = regressed_jobs(tier)
-    named = {(job.cell.task, job.cell.method, job.cell.slug, job.seed, job.stage) for job in jobs}
-    metrics = load_catalogue().metrics
-    stages = [metrics[m].stage if m in metrics else "" for m in stored["metric"].fillna("")]
-    identity = zip(stored["task"], stored["method"], stored["settings"], stored["seed"], stages, strict=True)
-    stored = stored[[row in named for row in identity]]
-    same = set(stored["platform"]) == {platform_name()}
-    ours = pd.concat([job_rows(job) for job in jobs], ignore_index=True)
-    wanted = comparable(stored)
-    return len(wanted), differences(comparable(ours), wanted, same)
+def read_store(tier: str) -> Side:
+    """What the committed store holds of each job; UserError where there is none, or it cannot be read."""
+    stored_files(tier)
+    cells, none = stored_cells(tier), pd.DataFrame(columns=list(COLUMNS))
+    return {
+        Key(*key): Held(record, cells.get(record["fingerprint"], none)[list(COLUMNS)])
+        for key, record in stored_records(tier).items()
+        if record["status"] == "ok"
+    }
+
+
+def read_run(jobs: list[Job]) -> Side:
+    """What the run holds of these jobs."""
+    held = {}
+    for job in jobs:
+        rows = job_rows(job)[list(COLUMNS)]
+        # A job without a number has one row without a metric.
+        held[key_of(job)] = Held(record_of(job), rows[rows["metric"] != ""])
+    return held
+
+
+def count(tier: str) -> Side:
+    """Parameters and MACs of every probe of the tier, counted now."""
+    # Here, so that comparing a finished run imports no torch.
+    from bench.counts import counts
+
+    held = {}
+    for job in counted_jobs(tier):
+        rows, status = [], "ok"
+        try:
+            rows = counts(job)
+        except Exception as error:
+            # As in a record: what is broken is named beside what is not.
+            status = f"failed: {type(error).__name__}: {error}"
+        held[key_of(job)] = Held({"status": status}, pd.DataFrame(rows, columns=list(COLUMNS)))
+    return held
+
+
+def made_otherwise(job: Job, run: Side, store: Side) -> list[str]:
+    """In what run and store made a job, or what it was made from, by different means, as far as both say."""
+    found: dict[str, None] = {}
+    for key in map(key_of, lineage(job)):
+        if key in run and key in store:
+            ours, stored = run[key], store[key]
+            for name, before, after in zip(MEANS, stored.made, ours.made, strict=True):
+                found |= {f"{name}: {before} -> {after}": None} if before != after else {}
+            versions = package_changes(stored.record.get("parts", {}), ours.record.get("parts", {}))
+            found |= dict.fromkeys(versions)
+    return list(found)
+
+
+def causes(job: Job, store: Side) -> tuple[str, ...]:
+    """What changed in a job, or in what it was made from, since it was stored; empty where nothing did."""
+    found: dict[str, None] = {}
+    for before in lineage(job):
+        stored = store.get(key_of(before))
+        if stored and stored.record["fingerprint"] != before.fingerprint:
+            found |= dict.fromkeys(changes(stored.record["parts"], before.parts))
+    return tuple(found)
+
+
+def regress(tier: str, every_cell: bool) -> tuple[Comparison, Notes]:
+    """Compare the tier's run with its store; SpecError or UserError for what the user has to mend."""
+    jobs = {key_of(job): job for job in all_jobs(tier) if job.stage != "dataset"}
+    store = read_store(tier)
+    if every_cell:
+        run = read_run(list(jobs.values()))
+        # Datasets have no numbers of their own here.
+        scope = {*jobs, *(key for key in store if key.stage != "dataset")}
+    else:
+        named = regressed_jobs(tier)
+        jobs |= {key_of(job): job for job in named}
+        run = read_run(named) | count(tier)
+        counted = {key for key in (*run, *store) if key.stage == "probe"}
+        scope = {*map(key_of, named), *counted}
+    means = {key: made_otherwise(jobs[key], run, store) for key in run}
+    compared = compare(run, store, scope, lambda key: not means[key])
+    stale = {key: changed for key, job in jobs.items() if key in store and (changed := causes(job, store))}
+    old = [
+        jobs[key] for key in run
+        if (fingerprint := run[key].record.get("fingerprint")) and fingerprint != jobs[key].fingerprint
+    ]  # fmt: skip
+    return compared, Notes(tier, jobs, stale, means, old)
+
+
+def show(compared: Comparison, notes: Notes) -> None:
+    """Print the alarms, their likely causes, and where the whole is to be read."""
+    console = Console(width=140)
+    if compared.findings:
+        table = Table(title=f"regress: {len(compared.findings)} alarms in the {notes.tier} tier")
+        for column in ("cell", "number", "stored", "ours", "what is wrong"):
+            table.add_column(column, overflow="fold")
+        for finding in compared.findings:
+            table.add_row(finding.name, finding.number, finding.stored, finding.ours, finding.why)
+        console.print(table, markup=False)
+    for line in summary_of(compared, notes):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 @exit_with_message
-def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None:
-    """Print every difference; exit with 1 if there is one."""
+def main(
+    tier: Annotated[str, typer.Option(help="quick, cpu or paper")],
+    all_cells: Annotated[
+        bool, typer.Option(help="a finished run's every cell, with nothing computed")
+    ] = False,
+) -> None:
+    """Print every alarm and write the page; exit with 1 where there is one."""
     load_catalogue().tier(tier)
-    count, found = compare(tier)
-    if not found:
-        print(f"regress: {count} numbers of the {tier} tier equal the store")
-        return
-    table = Table(title=f"regress: {len(found)} of {count} numbers of the {tier} tier differ from the store")
-    for column in ("number", "stored", "ours", "rule"):
-        table.add_column(column, overflow="fold")
-    for row in found:
-        table.add_row(*row)
-    Console(width=140).print(table)
-    raise SystemExit(1)
+    compared, notes = regress(tier, all_cells)
+    write_atomically(RESULTS / tier / "regress.md", page_of(compared, notes))
+    show(compared, notes)
+    if compared.findings:
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":

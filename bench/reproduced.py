@@ -13,10 +13,11 @@ import pandas as pd
 import typer
 
 from bench.analysis.collect import record_of
+from bench.analysis.regression_page import what_agrees
 from bench.cells import gather
 from bench.claims import table_of
 from bench.record import write_atomically
-from bench.regress import compare
+from bench.regress import regress
 from bench.spec.claims import load_claims
 from bench.spec.errors import UserError, exit_with_message
 from bench.spec.jobs import Job, all_jobs
@@ -85,7 +86,8 @@ def line_of(tier: str, by: str) -> dict[str, str]:
     verdicts = (
         table_of(load_claims(), gather(tier), tier).drop_duplicates("claim")["claim_verdict"].value_counts()
     )
-    count, found = compare(tier)
+    compared, _ = regress(tier, every_cell=True)
+    found = len(compared.findings)
     identity = repr(sorted((r["fingerprint"], r["started"]) for r in records))
     return {
         "run": hashlib.sha256(identity.encode()).hexdigest()[:8],
@@ -102,9 +104,7 @@ def line_of(tier: str, by: str) -> dict[str, str]:
         "wall-hours": f"{sum(r['seconds'] for r in records) / 3600:.2f}",
         "core-hours": f"{sum(r['cpu_seconds'] for r in records) / 3600:.2f}",
         "claims": _counted(verdicts),
-        "against the store": f"{count} numbers equal"
-        if not found
-        else f"{len(found)} of {count} numbers differ",
+        "against the store": f"{found} alarms" if found else f"no alarm; {what_agrees(compared)}",
     }
 
 

@@ -75,7 +75,7 @@ def test_a_finished_run_adds_one_line_and_the_same_run_no_second(run, capsys):
     assert added[1:5] == ["2026-01-03", "A. Name", f"`{COMMIT}`", "quick"]
     assert f"{len(run)} ok | {len(run) * 72 / 3600:.2f} | {len(run) * 36 / 3600:.2f}" in page
     assert "supported" in added[-2]
-    assert "numbers equal" in added[-1]
+    assert "alarm" in added[-1]
     reproduced.main("quick", "A. Name")
     assert "stands in REPRODUCED.md already" in capsys.readouterr().out
     assert reproduced.PAGE.read_text() == page

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from bench.analysis.statistics import Summary, summarise
 from bench.spec.cells import defaults, resolve
+from bench.spec.errors import UserError
 from bench.spec.fingerprint import changes
 from bench.spec.jobs import RESULTS, Entry, Job
-from bench.spec.load import load_catalogue
+from bench.spec.load import load_catalogue, shown
 from bench.spec.models import SELECTIONS, Selection
 from bench.spec.stored import STORED, from_store
 
@@ -72,12 +73,22 @@ def record_of(job: Job) -> dict[str, Any]:
 
 @cache
 def stored_cells(tier: str) -> dict[str, pd.DataFrame]:
-    """Fingerprint -> the rows of a job in a tier's store; none without a store."""
+    """Fingerprint -> the rows of a job in a tier's store; none without a store.
+
+    Raises UserError, naming the file, where it is no table or lacks a column.
+    """
     path = STORED / tier / "cells.csv"
     if not path.exists():
         return {}
-    cells = pd.read_csv(path, float_precision="round_trip", low_memory=False, keep_default_na=False,
-                        na_values={"value": [""]})  # fmt: skip
+    remedy = f"Restore the file: git checkout -- {shown(path)}"
+    try:
+        cells = pd.read_csv(path, float_precision="round_trip", low_memory=False, keep_default_na=False,
+                            na_values={"value": [""]})  # fmt: skip
+    except ValueError as error:
+        raise UserError(f"{shown(path)}: not a table ({error}). {remedy}") from None
+    lacking = set(RECORD_COLUMNS) - set(cells.columns)
+    if lacking:
+        raise UserError(f"{shown(path)}: column {min(lacking)} is missing. {remedy}")
     return {str(name): rows for name, rows in cells.groupby("fingerprint", sort=False)}
 
 

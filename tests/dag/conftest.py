@@ -40,6 +40,13 @@ budgets:
     core_seconds: {train: 1, evaluate: 1}
 """
 
+TINY_REGRESSION = """
+tiny:
+  - {task: darkroom, method: ad-mamba, seed: 0}
+  - {task: darkroom, method: ad-mamba, seed: 1}
+  - {task: hopper-medium, method: dt}
+"""
+
 
 @dataclass
 class Suite:
@@ -103,6 +110,8 @@ def copy_suite(target: Path) -> Suite:
     shutil.copytree(ROOT / "results" / "reported", target / "results" / "reported")
     shutil.copy(ROOT / "Snakefile", target / "Snakefile")
     (target / "workflow" / "tiers" / "tiny.yaml").write_text(TINY_TIER)
+    with (target / "workflow" / "regress.yaml").open("a") as named:
+        named.write(TINY_REGRESSION)
     return Suite(target)
 
 

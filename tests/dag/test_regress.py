@@ -1,49 +1,186 @@
-"""`regress` passes on an unchanged tree and fails by name on a planted change."""
+"""`regress` passes on an unchanged tree, and each planted fault makes it fail by the name of its cells."""
 
 import re
+import shutil
 import sys
 
+import pandas as pd
 import pytest
 
 pytestmark = pytest.mark.slow
+STORE = "results/stored/tiny/cells.csv"
+MAMBA, DT = "darkroom/ad-mamba/default", "hopper-medium/dt/default"
+AGAIN = """
+from bench.evaluate import evaluate
+from bench.record import run
+from bench.regress import main
+from bench.spec.regression import regressed_jobs
+from bench.train import train
+for job in regressed_jobs("tiny"):
+    if job.state != "current":
+        run(job, {"train": train, "evaluate": evaluate}[job.stage])
+main("tiny")
+"""
+WITHOUT_TORCH = """
+import atexit, sys
+from bench.regress import main
+atexit.register(lambda: print("torch" if "torch" in sys.modules else "no torch"))
+main("tiny", True)
+"""
 
 
-@pytest.fixture
-def stored(suite):
-    """A finished suite whose own results are its store."""
+@pytest.fixture(scope="module")
+def promoted(finished, tmp_path_factory):
+    """A finished suite whose own results are its store. Tests copy it."""
+    folder = tmp_path_factory.mktemp("promoted") / "suite"
+    shutil.copytree(finished.root, folder, symlinks=True, copy_function=shutil.copy2)
+    suite = type(finished)(folder)
     suite.run([sys.executable, "-m", "bench.store", "--tier", "tiny"])
     return suite
 
 
-def test_an_unchanged_tree_equals_its_store(stored):
-    said = stored.snakemake("regress")
-    assert re.search(r"regress: \d\d+ numbers of the tiny tier equal the store", said)
+@pytest.fixture
+def stored(promoted, tmp_path):
+    """The same, to be edited."""
+    shutil.copytree(promoted.root, tmp_path / "suite", symlinks=True, copy_function=shutil.copy2)
+    return type(promoted)(tmp_path / "suite")
 
 
-def test_a_changed_constant_of_a_probe_fails_by_name(stored):
+def alarmed(suite, said):
+    """(cell, stage) of every alarm on the page; the command has to have failed."""
+    assert suite.exit_code != 0, said
+    rows = re.findall(r"^\| (\S+) seeds? [\d, ]+, (\w+) \| ", page(suite), re.M)
+    assert rows, said
+    return set(rows)
+
+
+def page(suite):
+    return (suite.root / "results/tiny/regress.md").read_text()
+
+
+def compare(suite, *options):
+    """The comparison alone, of the records that lie there."""
+    return suite.run([sys.executable, "-m", "bench.regress", "--tier", "tiny", *options], check=False)
+
+
+def make_again_and_compare(suite):
+    """What `snakemake regress` does, in one process: what an edit made stale, then the comparison."""
+    return suite.run([sys.executable, "-c", AGAIN], check=False)
+
+
+def edit_store(suite, change):
+    """Rewrite the store as `change` makes it of its rows."""
+    rows = pd.read_csv(suite.root / STORE, dtype=str, keep_default_na=False)
+    change(rows).to_csv(suite.root / STORE, index=False)
+
+
+def test_an_unchanged_tree_raises_no_alarm_and_times_nothing(stored):
+    shutil.rmtree(stored.root / "results/tiny/cells/darkroom/ad-transformer")
+    shutil.rmtree(stored.root / f"results/tiny/cells/{DT}")
+    said = stored.snakemake("regress", "--cores", "1")
+    assert "rule train" in said
+    assert "rule probe" not in said
+    assert re.search(r"no alarm in the tiny tier: \d\d+ numbers asked to be equal", said)
+    assert "No alarms" in page(stored)
+
+
+def test_a_sign_flipped_in_the_selective_scan(stored):
+    stored.edit(
+        "bench/nn/kernels/scan_forward.py",
+        "written = load(scratch, line(WRITTEN, t))",
+        "written = -load(scratch, line(WRITTEN, t))",
+    )
+    said = make_again_and_compare(stored)
+    assert alarmed(stored, said) == {(MAMBA, "train"), (MAMBA, "evaluate")}
+    assert f"{MAMBA} seed 0, evaluate: " in said
+    assert "changed: code, options, packages or data" in said
+
+
+def test_a_wrong_normaliser(stored):
+    stored.edit("workflow/tasks/mujoco.yaml", "reference_high: 3234.3,", "reference_high: 3243.3,")
+    said = make_again_and_compare(stored)
+    assert alarmed(stored, said) == {(DT, "evaluate")}
+    assert re.findall(r"\| (\w+) \(step 4, index 0\) \|", page(stored)) == ["normalised_score"]
+
+
+def test_returns_to_go_that_are_off_by_one(stored):
+    stored.edit(
+        "bench/methods/return_conditioned.py",
+        "dataset.returns_to_go() /",
+        "(dataset.returns_to_go() - dataset.rewards) /",
+    )
+    said = make_again_and_compare(stored)
+    assert alarmed(stored, said) == {(DT, "train"), (DT, "evaluate")}
+
+
+def test_seeds_swapped(stored):
+    tables = [stored.root / f"results/tiny/cells/{MAMBA}/seed-{seed}/train.csv" for seed in (0, 1)]
+    texts = [table.read_text() for table in tables]
+    for table, text in zip(tables, reversed(texts), strict=True):
+        table.write_text(text)
+    said = compare(stored, "--all-cells")
+    assert alarmed(stored, said) == {(MAMBA, "train")}
+    assert f"| {MAMBA} seed 0, train" in page(stored)
+    assert f"| {MAMBA} seed 1, train" in page(stored)
+    assert "none known: code, options and platform are the store's" in said
+
+
+def test_a_row_deleted_from_the_store_and_one_from_the_run(stored):
+    def without_a_row(rows):
+        wanted = {"metric": "last_return", "method": "ad-mamba", "seed": "1", "step": "6"}
+        return rows[(rows[list(wanted)] != pd.Series(wanted)).any(axis=1)]
+
+    edit_store(stored, without_a_row)
+    table = stored.root / f"results/tiny/cells/{DT}/seed-0/evaluate.csv"
+    rows = table.read_text().splitlines(keepends=True)
+    table.write_text("".join(row for row in rows if not row.startswith("normalised_score")))
+    assert alarmed(stored, compare(stored, "--all-cells")) == {(MAMBA, "evaluate"), (DT, "evaluate")}
+    extra = rf"{MAMBA} seed 1, evaluate \| last_return \(step 6.* 1 of 2 rows not in the store"
+    assert re.search(extra, page(stored))
+    missing = rf"{DT} seed 0, evaluate \| normalised_score .* 1 of 1 rows missing from the run"
+    assert re.search(missing, page(stored))
+    line = next(line for line in page(stored).splitlines() if line.startswith(f"- {DT}"))
+    links = re.findall(r"\[(\w+)\]\(([^)]+)\)", line)
+    assert [kind for kind, _ in links] == ["record", "log"]
+    assert all((stored.root / "results/tiny" / path).is_file() for _, path in links)
+    assert "`python -m bench.evaluate --tier tiny --task hopper-medium --method dt --seed 0" in line
+
+
+def test_a_changed_constant_of_a_count(stored):
     stored.edit("bench/counting.py", "SCAN_PRODUCTS = 4", "SCAN_PRODUCTS = 5")
-    said = stored.snakemake("regress", check=False)
-    assert stored.exit_code != 0
-    assert "darkroom/ad-mamba/default seed 0: macs" in said
-    assert "must be equal" in said
-    assert "parameters" not in said
+    said = compare(stored)
+    assert alarmed(stored, said) == {(MAMBA, "probe")}
+    assert "macs (step 0, index 0)" in page(stored)
+    assert "parameters" not in page(stored)
 
 
-def test_a_wrong_reward_fails_by_name_in_both_directions(stored):
-    stored.edit("bench/envs/gridworld.py", "rewards.astype(np.float32)", "(2 * rewards).astype(np.float32)")
-    said = stored.snakemake("regress", check=False)
-    assert stored.exit_code != 0
-    assert "darkroom/ad-transformer/default seed 0: last_return" in said
+def test_a_finished_run_is_compared_whole_and_without_torch(stored):
+    shutil.rmtree(stored.root / "results/tiny/cells/darkroom/ad-transformer/default/seed-1")
+    said = stored.run([sys.executable, "-c", WITHOUT_TORCH], check=False)
+    gone = "darkroom/ad-transformer/default"
+    assert alarmed(stored, said) == {(gone, "train"), (gone, "evaluate")}
+    assert "missing from the run (not-run: no record yet)" in page(stored)
+    assert "no torch" in said
 
 
-def test_a_row_missing_from_the_store_is_named(stored):
-    path = stored.root / "results/stored/tiny/cells.csv"
-    lines = path.read_text().splitlines()
-    kept = [line for line in lines if ",macs," not in line or "ad-mamba" not in line]
-    path.write_text("\n".join(kept) + "\n")
-    said = stored.snakemake("regress", check=False)
-    assert stored.exit_code != 0
-    assert "not in the store" in said
+def test_a_stale_row_that_keeps_its_number_is_a_note_and_no_alarm(stored):
+    def otherwise(rows):
+        prints = rows["fingerprint"]
+        return rows.assign(fingerprint=prints.where(rows["method"] != "dt", prints.str[::-1]))
+
+    edit_store(stored, otherwise)
+    said = compare(stored, "--all-cells")
+    assert stored.exit_code == 0
+    assert "no alarm" in said
+    assert f"stale in the store: {DT} seed 0 (train, evaluate); changed: code, options" in said
+
+
+def test_another_platforms_scores_may_differ_within_what_seeds_do(stored):
+    edit_store(stored, lambda rows: rows.assign(platform="another"))
+    said = compare(stored, "--all-cells")
+    assert stored.exit_code == 0
+    assert "2 scores against the interval that the stored seeds foretell" in said
+    assert "1 scores, of cells with one seed, against the protocol's margin" in said
 
 
 def test_storing_an_unfinished_run_is_refused(suite):

@@ -218,5 +218,8 @@ def stale_claims(wildcards):
 
 
 def regressed_records():
-    """The records `regress` compares with the store."""
-    return [str(job.record) for job in regressed_jobs(TIER)]
+    """The records that `regress` compares with the store."""
+    try:
+        return [str(job.record) for job in regressed_jobs(TIER)]
+    except UserError as error:
+        raise WorkflowError(f"error: {error}")

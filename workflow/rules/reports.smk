@@ -104,7 +104,7 @@ rule bill:
 
 
 rule regress:
-    """Compare counts, and one cell trained anew, with the committed store; fails by name."""
+    """Compare all counts, and a few cells trained anew, with the committed store; fails by name."""
     input:
         regressed_records(),
     params:
