@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import pandas as pd
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from bench.analysis.collect import job_rows, record_of
@@ -24,6 +25,8 @@ from bench.spec.jobs import RESULTS, Job, all_jobs
 from bench.spec.load import ROOT, load_catalogue, shown
 from bench.spec.regression import counted_jobs, regressed_jobs
 
+# On a console; the page has all.
+MOST_ROWS = 30
 IDENTITY = ["task", "method", "settings", "seed", "fingerprint"]
 
 
@@ -155,9 +158,12 @@ def show(compared: Comparison, notes: Notes) -> None:
         table = Table(title=f"regress: {len(compared.findings)} alarms in the {notes.tier} tier")
         for column in ("cell", "number", "stored", "ours", "what is wrong"):
             table.add_column(column, overflow="fold")
-        for finding in compared.findings:
-            table.add_row(finding.name, finding.number, finding.stored, finding.ours, finding.why)
-        console.print(table, markup=False)
+        for finding in compared.findings[:MOST_ROWS]:
+            cells = (finding.name, finding.number, finding.stored, finding.ours, finding.why)
+            table.add_row(*map(escape, cells))
+        console.print(table)
+        if len(compared.findings) > MOST_ROWS:
+            console.print(f"and {len(compared.findings) - MOST_ROWS} more on the page")
     for line in summary_of(compared, notes):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 

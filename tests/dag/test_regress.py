@@ -92,7 +92,7 @@ def test_a_sign_flipped_in_the_selective_scan(stored):
     )
     said = make_again_and_compare(stored)
     assert alarmed(stored, said) == {(MAMBA, "train"), (MAMBA, "evaluate")}
-    assert f"{MAMBA} seed 0, evaluate: " in said
+    assert f"likely cause of {MAMBA} seed 0, evaluate; {MAMBA} seed 1, evaluate; " in said
     assert "changed: code, options, packages or data" in said
 
 
