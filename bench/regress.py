@@ -12,18 +12,22 @@ from typing import Annotated
 import pandas as pd
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from bench.analysis.collect import job_rows, record_of, stored_cells
 from bench.analysis.regression import MEANS, Comparison, Held, Key, Side, compare
 from bench.analysis.regression_page import Notes, page_of, summary_of
 from bench.record import COLUMNS, write_atomically
-from bench.spec.errors import exit_with_message
+from bench.spec.errors import UserError, exit_with_message
 from bench.spec.fingerprint import changes, package_changes
 from bench.spec.jobs import RESULTS, Job, all_jobs
 from bench.spec.load import load_catalogue
 from bench.spec.regression import counted_jobs, regressed_jobs
-from bench.spec.stored import stored_files, stored_records
+from bench.spec.stored import VARIABLE, from_store, stored_files, stored_records
+
+# On a console; the page has all.
+MOST_ROWS = 30
 
 
 def key_of(job: Job) -> Key:
@@ -128,9 +132,12 @@ def show(compared: Comparison, notes: Notes) -> None:
         table = Table(title=f"regress: {len(compared.findings)} alarms in the {notes.tier} tier")
         for column in ("cell", "number", "stored", "ours", "what is wrong"):
             table.add_column(column, overflow="fold")
-        for finding in compared.findings:
-            table.add_row(finding.name, finding.number, finding.stored, finding.ours, finding.why)
-        console.print(table, markup=False)
+        for finding in compared.findings[:MOST_ROWS]:
+            cells = (finding.name, finding.number, finding.stored, finding.ours, finding.why)
+            table.add_row(*map(escape, cells))
+        console.print(table)
+        if len(compared.findings) > MOST_ROWS:
+            console.print(f"and {len(compared.findings) - MOST_ROWS} more on the page")
     for line in summary_of(compared, notes):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
@@ -144,6 +151,11 @@ def main(
 ) -> None:
     """Print every alarm and write the page; exit with 1 where there is one."""
     load_catalogue().tier(tier)
+    if from_store():
+        raise UserError(
+            f"config key source (environment variable {VARIABLE}): the store cannot be compared with itself. "
+            "Leave it out."
+        )
     compared, notes = regress(tier, all_cells)
     write_atomically(RESULTS / tier / "regress.md", page_of(compared, notes))
     show(compared, notes)

@@ -12,6 +12,7 @@ from bench.spec.jobs import RESULTS, Job
 
 # On a console; the page names all.
 MOST_NAMED = 3
+NO_CAUSE = "none known: code, options and platform are the store's"
 INTRODUCTION = """\
 Counts, and scores that were made on the store's platform with its packages, have to be equal. Other scores
 have to lie where the store's seeds foretell; gains count as well as losses. See docs/regression.md.
@@ -37,11 +38,7 @@ class Notes:
         named = dict.fromkeys(
             line for key in finding.keys for line in (*self.stale.get(key, ()), *self.means.get(key, ()))
         )
-        return (
-            f"changed: {', '.join(named)}"
-            if named
-            else "none known: code, options and platform are the store's"
-        )
+        return f"changed: {', '.join(named)}" if named else NO_CAUSE
 
 
 def what_agrees(compared: Comparison) -> str:
@@ -69,16 +66,14 @@ def summary_of(compared: Comparison, notes: Notes) -> list[str]:
     page = RESULTS / notes.tier / "regress.md"
     verdict = "no alarm" if not compared.findings else f"{len(compared.findings)} alarms"
     lines = [f"regress: {verdict} in the {notes.tier} tier: {what_agrees(compared)}"]
-    for finding in {finding.name: finding for finding in compared.findings}.values():
-        lines.append(f"likely cause, {finding.name}: {notes.cause(finding)}")
+    names: dict[str, dict[str, None]] = {}
+    for finding in compared.findings:
+        names.setdefault(notes.cause(finding), {})[finding.name] = None
+    lines += [f"likely cause of {_first(list(own))}: {cause}" for cause, own in names.items()]
     for named, keys in grouped(notes.stale).items():
-        cells = _together(keys)
-        more = f" and {len(cells) - MOST_NAMED} more" if len(cells) > MOST_NAMED else ""
-        lines.append(
-            f"stale in the store: {'; '.join(cells[:MOST_NAMED])}{more}; changed: {', '.join(named)}"
-        )
+        lines.append(f"stale in the store: {_first(_together(keys))}; changed: {', '.join(named)}")
     if notes.outdated:
-        lines.append(f"{_outdated(notes)}")
+        lines.append(_outdated(notes))
     return [*lines, f"links and commands: {page}"]
 
 
@@ -105,6 +100,12 @@ def page_of(compared: Comparison, notes: Notes) -> str:
     if notes.outdated:
         lines += ["\n## Out of date in the run\n", _outdated(notes)]
     return "\n".join(lines) + "\n"
+
+
+def _first(names: list[str]) -> str:
+    """The first few names, and how many there are beyond them."""
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return "; ".join(names[:MOST_NAMED]) + more
 
 
 def _named(key: Key) -> str:

@@ -32,7 +32,7 @@ def alarm(*keys):
 def test_an_alarm_names_its_likely_cause(stale, means, cause):
     said = notes(stale, means)
     assert said.cause(alarm(DT)) == cause
-    assert f"likely cause, hopper-medium/dt/default seed 0, evaluate: {cause}" in summary_of(
+    assert f"likely cause of hopper-medium/dt/default seed 0, evaluate: {cause}" in summary_of(
         Comparison([alarm(DT)]), said
     )
 
