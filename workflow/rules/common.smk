@@ -2,6 +2,7 @@
 import math
 import shlex
 import time
+from functools import cache
 from pathlib import Path
 from typing import get_args
 
@@ -71,18 +72,29 @@ def every_rendering(kind):
     return [str(path) for one in renderings(kind) for path in one.outputs]
 
 
+@cache
+def named_job(stage, tier, task, method, settings, seed):
+    """The job of these names, one object however often the graph asks: its fingerprint is then found once."""
+    try:
+        cell = parse_slug(task, method, settings)
+        return (
+            dataset_job(tier, cell)
+            if stage == "dataset"
+            else Job(stage, tier, cell, seed)
+        )
+    except UserError as error:
+        raise WorkflowError(f"error: {error}")
+
+
 def job_of(stage):
     """The job a rule's wildcards name."""
 
     def find(wildcards):
-        try:
-            if stage == "dataset":
-                cell = parse_slug(wildcards.task, "", wildcards.settings)
-                return dataset_job(wildcards.tier, cell)
-            cell = parse_slug(wildcards.task, wildcards.method, wildcards.settings)
-            return Job(stage, wildcards.tier, cell, int(wildcards.seed))
-        except UserError as error:
-            raise WorkflowError(f"error: {error}")
+        named = (wildcards.tier, wildcards.task)
+        if stage == "dataset":
+            return named_job(stage, *named, "", wildcards.settings, 0)
+        seed = int(wildcards.seed)
+        return named_job(stage, *named, wildcards.method, wildcards.settings, seed)
 
     return find
 
