@@ -19,7 +19,7 @@ include: "workflow/rules/common.smk"
 
 
 rule all:
-    """Every table, figure and claim of both papers, every number in one file, and a check of health."""
+    """Every table, figure and claim of both papers, a report of them, and a check of health."""
     default_target: True
     input:
         every_rendering("table"),
@@ -28,6 +28,7 @@ rule all:
         "results/audit/audit.csv",
         results("cells.csv"),
         results("health.txt"),
+        results("report/index.html"),
 
 
 rule tables:

@@ -39,6 +39,12 @@ def image_of(rendering: Rendering) -> str:
     return f"images/{rendering.name}.png"
 
 
+def report_inputs(tier: str) -> list[Path]:
+    """The files of tables and figures that it reads; what it says of runs comes from their records."""
+    shown = [Rendering(tier, name) for name in load_catalogue().artifacts]
+    return [path for one in shown for path in one.outputs[: 1 if one.kind == "table" else 2]]
+
+
 def report_files(tier: str) -> list[Path]:
     """Every file of the report: pages, style and script, and the pictures of the figures."""
     names = [f"{page}.html" for page in PAGES]

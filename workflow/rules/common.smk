@@ -13,6 +13,7 @@ from bench.spec.jobs import RESULTS, Job, all_jobs, dataset_job
 from bench.spec.load import PAPERS, load_catalogue
 from bench.spec.regression import regressed_jobs
 from bench.spec.renderings import FIGURES, REPORTED, Rendering
+from bench.spec.reporting import report_files, report_inputs, template_hashes
 from bench.spec.sources import VARIABLE
 
 # Every command of the run reads it from its environment: see docs/data.md.

@@ -43,9 +43,7 @@ def picture_of(rendering: Rendering, numbers: list[Number]) -> Picture:
 def describe(rendering: Rendering, numbers: list[Number]) -> str:
     """What is seen: the title, the axes, the panels and the lines; or why there is nothing to see."""
     artifact = rendering.artifact
-    ran = [
-        (entry, number) for entry, number in zip(rendering.entries, numbers, strict=True) if number.ours
-    ]
+    ran = [(entry, number) for entry, number in zip(rendering.entries, numbers, strict=True) if number.ours]
     said = f"{artifact.printed}: {artifact.title}. "
     if not ran:
         return said + f"Empty: {'; '.join(dict.fromkeys(number.status for number in numbers))}."

@@ -94,9 +94,7 @@ def _figure_rows(rendering: Rendering, reported: pd.DataFrame) -> list[dict[str,
     for entry in rendering.entries:
         reading, cell = read_entry(entry, rendering.tier), entry.cell
         verdict = verdict_of(reading, rendering.tier, reported)
-        printed = find_printed(
-            reported, rendering.name, cell.task, cell.method, cell.slug, entry.metric
-        )
+        printed = find_printed(reported, rendering.name, cell.task, cell.method, cell.slug, entry.metric)
         found = {
             **(reading.summary.as_row() if reading.summary else {}), **reading.selections,
             "difference": verdict.difference, "difference_low": verdict.low, "difference_high": verdict.high,
@@ -128,9 +126,7 @@ def _number(entry: Entry, row: dict[str, str], records: Records) -> Number:
             (name, _decimals(row[name], row["metric"])) for name in SELECTIONS if row[name] and entry.stage
         ),
         selection=catalogue.protocols[task.protocol].selection,
-        scores=tuple(
-            (seed, _decimals(score, entry.metric)) for seed, score in records.scores(entry).items()
-        ),
+        scores=tuple((seed, _decimals(score, entry.metric)) for seed, score in records.scores(entry).items()),
         runs=records.runs_of(entry),
         metric=entry.metric,
     )

@@ -1,4 +1,4 @@
-"""What a report says of a run as a whole: its jobs, what they cost, where and by which code they were made."""
+"""What a report says of a run as a whole: its jobs, what they cost, where and by which code they ran."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from bench.analysis.report.runs import Records
 from bench.spec.claims import Claim
 from bench.spec.jobs import Job
 from bench.spec.load import load_catalogue
+
+# In the order in which a reader wants them.
+CLAIM_VERDICTS = ("supported", "contradicted", "inconclusive", "not-run")
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,7 @@ class ClaimShown:
 
 
 def claims_shown(claims: dict[str, Claim], table: pd.DataFrame) -> list[ClaimShown]:
-    """Each claim with its rows of claims.csv (all text)."""
+    """Each claim with its rows of claims.csv (all text), those with an answer first."""
     shown = []
     for name, claim in claims.items():
         rows: list[dict[str, str]] = table[table["claim"] == name].to_dict("records")  # type: ignore[assignment]
@@ -127,10 +130,8 @@ def claims_shown(claims: dict[str, Claim], table: pd.DataFrame) -> list[ClaimSho
         sources = dict.fromkeys(f"{row['data_source']} data" for row in ran if row["data_source"])
         budgets = dict.fromkeys(f"{row['budget']} budget" for row in ran if row["budget"])
         rests_on = ", ".join(filter(None, [part, *sources, *budgets]))
-        shown.append(
-            ClaimShown(name, claim, rows[0]["claim_verdict"], rows[0]["claim_why"], rests_on, rows)
-        )
-    return shown
+        shown.append(ClaimShown(name, claim, rows[0]["claim_verdict"], rows[0]["claim_why"], rests_on, rows))
+    return sorted(shown, key=lambda one: CLAIM_VERDICTS.index(one.verdict))
 
 
 def data_sources(jobs: list[Job], records: Records) -> dict[str, list[str]]:

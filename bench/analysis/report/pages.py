@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 
 import jinja2
 import pandas as pd
+from markupsafe import Markup, escape
 
 from bench.analysis.claims import READING_FACTOR
 from bench.analysis.report import overview
@@ -31,7 +33,6 @@ from bench.spec.sources import assignment
 VERDICTS = (
     "match", "differs", "inconclusive", "reduced", "stand-in", "unreported", "unavailable", "not-run",
 )  # fmt: skip
-CLAIM_VERDICTS = ("supported", "contradicted", "inconclusive", "not-run")
 AUDIT_VERDICTS = ("conflicts", "noted", "agrees", "open")
 
 
@@ -55,6 +56,12 @@ class ArtifactShown:
     def counts(self) -> dict[str, int]:
         """How often each verdict fell."""
         return counted((number.verdict for number in self.numbers), VERDICTS)
+
+    @property
+    def only_metric(self) -> str:
+        """The metric of all of its numbers; empty where they have several."""
+        metrics = {number.metric_title for number in self.numbers}
+        return metrics.pop() if len(metrics) == 1 else ""
 
     @property
     def measured(self) -> int:
@@ -115,13 +122,15 @@ class Report:
     @cached_property
     def environment(self) -> jinja2.Environment:
         """Jinja with autoescape; a name that a template does not get is an error."""
-        return jinja2.Environment(
+        environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(TEMPLATES),
             autoescape=True,
             trim_blocks=True,
             lstrip_blocks=True,
             undefined=jinja2.StrictUndefined,
         )
+        environment.filters["linked"] = linked
+        return environment
 
     def page(self, name: str) -> str:
         """The text of one page."""
@@ -135,7 +144,7 @@ class Report:
         )  # fmt: skip
 
     def _claim_counts(self) -> dict[str, int]:
-        return counted((shown.verdict for shown in self.claims), CLAIM_VERDICTS)
+        return counted((shown.verdict for shown in self.claims), overview.CLAIM_VERDICTS)
 
     def _audit_counts(self) -> dict[str, int]:
         return counted((finding["verdict"] for finding in self.findings), AUDIT_VERDICTS)
@@ -182,11 +191,24 @@ def _choices(artifacts: list[ArtifactShown]) -> dict[str, list[tuple[str, str]]]
     tasks = {number.task: number.task_title for number in numbers}
     verdicts = {number.verdict for number in numbers}
     return {
-        "artifact": [(shown.name, f"{shown.artifact.printed}: {shown.artifact.title}") for shown in artifacts],
+        "artifact": [
+            (shown.name, f"{shown.artifact.printed}: {shown.artifact.title}") for shown in artifacts
+        ],
         "method": sorted(methods.items(), key=lambda item: item[1].lower()),
         "task": sorted(tasks.items(), key=lambda item: item[1].lower()),
-        "verdict": [(word, word) for word in VERDICTS if word in verdicts],
+        "verdict": [("any-run", "any but not-run"), *((word, word) for word in VERDICTS if word in verdicts)],
     }
+
+
+def linked(text: str) -> Markup:
+    """A text in which every artifact's name leads to its numbers."""
+
+    def link(found: re.Match[str]) -> str:
+        name = found[0]
+        return f'<a href="{name.split("_")[0]}.html#{name}">{name}</a>'
+
+    names = "|".join(load_catalogue().artifacts)
+    return Markup(re.sub(rf"\b(?:{names})\b", link, str(escape(text))))
 
 
 def interval_of(row: dict[str, str]) -> Interval | None:
@@ -198,5 +220,3 @@ def interval_of(row: dict[str, str]) -> Interval | None:
     marks = [mirrored, smallest] if row["expect"] == "equal" else [smallest]
     low, high = (float(row[end] or "nan") for end in ("low", "high"))
     return interval_chart(float(row["effect"]), low, high, marks, ratio)
-
-

@@ -119,7 +119,7 @@ class Records:
         return {int(seed): float(mean) for seed, mean in means.items()}
 
     def curves(self, run: Run, metrics: Sequence[str]) -> list[Chart]:
-        """The learning curves of a run: its training loss, and those metrics that have several checkpoints."""
+        """The learning curves of a run: its training loss, and the metrics that have several checkpoints."""
         found = [self._curve(run.trainings, "training_loss")]
         found += [self._curve(run.jobs, metric) for metric in metrics if run.trainings]
         return [chart for chart in found if chart]
@@ -145,9 +145,7 @@ class Records:
             {**record.get("facts", {}), **record, "versions": _listed(record.get("versions", {}))}
             for record in map(self.record, run.chain)
         ]
-        table = [
-            (title, [str(record.get(key, "")) for record in records]) for key, title in SIDECAR.items()
-        ]
+        table = [(title, [str(record.get(key, "")) for record in records]) for key, title in SIDECAR.items()]
         return [(title, values) for title, values in table if any(values)]
 
     def options(self, run: Run) -> str:

@@ -88,6 +88,7 @@ each(".command", (place) => {
 
 // Filters: an artifact without a matching number is hidden, and one with some is opened.
 const tools = document.querySelector(".tools");
+const fitsVerdict = (word, wanted) => !wanted || (wanted === "any-run" ? word !== "not-run" : word === wanted);
 function filter() {
   const wanted = {};
   each("[data-filter]", (field) => { wanted[field.dataset.filter] = field.value.trim().toLowerCase(); }, tools);
@@ -99,7 +100,7 @@ function filter() {
     each(".matrix > tbody", (row) => {
       const text = words.length ? row.rows[0].textContent.toLowerCase() : "";
       const fits = (!wanted.artifact || artifact.id === wanted.artifact) && (!wanted.method || row.dataset.m === wanted.method)
-        && (!wanted.task || row.dataset.t === wanted.task) && (!wanted.verdict || row.dataset.v === wanted.verdict)
+        && (!wanted.task || row.dataset.t === wanted.task) && fitsVerdict(row.dataset.v, wanted.verdict)
         && words.every((word) => text.includes(word));
       row.hidden = !fits;
       own += fits;
