@@ -142,7 +142,12 @@ class Records:
     def sidecars(self, run: Run) -> list[tuple[str, list[str]]]:
         """(field, its value in each job of the chain) of every field that some of them have."""
         records = [
-            {**record.get("facts", {}), **record, "versions": _listed(record.get("versions", {}))}
+            {
+                **record.get("facts", {}),
+                **record,
+                "versions": _listed(record.get("versions", {})),
+                "started": record.get("started", "").replace("T", " ").replace("+00:00", " UTC"),
+            }
             for record in map(self.record, run.chain)
         ]
         table = [(title, [str(record.get(key, "")) for record in records]) for key, title in SIDECAR.items()]
