@@ -15,7 +15,8 @@ CONTRAST = """elements => elements.map(element => {
     .reduce((sum, value, place) => sum + value * [0.2126, 0.7152, 0.0722][place], 0);
   let behind = element;
   const clear = colour => channels(colour)[3] === 0;
-  while (behind.parentElement && clear(getComputedStyle(behind).backgroundColor)) behind = behind.parentElement;
+  const isClear = () => clear(getComputedStyle(behind).backgroundColor);
+  while (behind.parentElement && isClear()) behind = behind.parentElement;
   const ground = getComputedStyle(behind).backgroundColor;
   const [light, dark] = [getComputedStyle(element).color, ground].map(luminance).sort((a, b) => b - a);
   return [element.textContent.slice(0, 40), (light + 0.05) / (dark + 0.05)];
@@ -28,8 +29,7 @@ def test_a_page_fits_its_width_says_nothing_and_asks_for_nothing_beyond_its_fold
     visit, report, name, width
 ):
     visited = visit(name, width)
-    for details in visited.page.locator("details:not([open])").all()[:60]:
-        details.evaluate("element => { element.open = true; }")
+    visited.page.eval_on_selector_all("details", "all => all.forEach(one => { one.open = true; })")
     assert visited.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert visited.said == []
     assert all(url.startswith((f"file://{report}/", "data:")) for url in visited.asked)
@@ -82,7 +82,8 @@ def test_verdicts_are_told_apart_by_shape_and_word_and_not_by_colour(visit):
     badges = visit("index").page.locator("dl.words .v")
     shape = """elements => elements.map(element => {
       const drawn = getComputedStyle(element, "::before");
-      return [element.textContent, drawn.clipPath + drawn.backgroundImage + drawn.borderTopStyle + drawn.borderRadius];
+      const names = ["clipPath", "backgroundImage", "borderTopStyle", "borderRadius"];
+      return [element.textContent, names.map(name => drawn[name]).join()];
     })"""
     of_a_number = {"match", "differs", "inconclusive", "reduced", "stand-in", "unreported", "unavailable",
                    "not-run"}  # fmt: skip
