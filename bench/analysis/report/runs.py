@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bench.analysis.collect import job_rows, record_of, selected
@@ -116,7 +117,7 @@ class Records:
         catalogue = load_catalogue()
         selection = catalogue.protocols[catalogue.tasks[entry.cell.task].protocol].selection
         means = selected(rows, selection).groupby("seed")["value"].mean()
-        return {int(seed): float(mean) for seed, mean in means.items()}
+        return {int(seed): float(mean) for seed, mean in zip(means.index, means, strict=True)}
 
     def curves(self, run: Run, metrics: Sequence[str]) -> list[Chart]:
         """The learning curves of a run: its training loss, and the metrics that have several checkpoints."""
@@ -126,17 +127,19 @@ class Records:
 
     def _numbers(self, jobs: Sequence[Job], metric: str) -> pd.DataFrame:
         """The finite numbers of a metric in the jobs' records."""
-        frames = [rows[rows["metric"] == metric] for rows in map(self.rows, jobs)]
-        return pd.concat(frames, ignore_index=True).dropna(subset="value") if frames else pd.DataFrame()
+        frames = [
+            rows[(rows["metric"] == metric) & np.isfinite(rows["value"])] for rows in map(self.rows, jobs)
+        ]
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
     def _curve(self, jobs: Sequence[Job], metric: str) -> Chart | None:
         rows = self._numbers(jobs, metric)
         if rows.empty or rows["step"].nunique() < 2:
             return None
-        series = {
-            f"seed {seed}": list(own.groupby("step")["value"].mean().items())
-            for seed, own in rows.groupby("seed")
-        }
+        series = {}
+        for seed, own in rows.groupby("seed"):
+            means = own.groupby("step")["value"].mean()
+            series[f"seed {seed}"] = list(zip(means.index.tolist(), means.tolist(), strict=True))
         return line_chart(series, "updates", metric_label(metric))
 
     def sidecars(self, run: Run) -> list[tuple[str, list[str]]]:
