@@ -112,7 +112,7 @@ function filter() {
     artifacts += own > 0;
   });
   tools.querySelector(".found").textContent = active
-    ? `${shown.toLocaleString("en")} of ${numbers.toLocaleString("en")} numbers, in ${artifacts} artifacts`
+    ? `${shown.toLocaleString("en")} of ${numbers.toLocaleString("en")} numbers, in ${artifacts} ${artifacts === 1 ? "artifact" : "artifacts"}`
     : `${numbers.toLocaleString("en")} numbers`;
 }
 if (tools) {
