@@ -136,7 +136,7 @@ class Records:
         rows = self._numbers(jobs, metric)
         if rows.empty or rows["step"].nunique() < 2:
             return None
-        series = {}
+        series: dict[str, Sequence[tuple[float, float]]] = {}
         for seed, own in rows.groupby("seed"):
             means = own.groupby("step")["value"].mean()
             series[f"seed {seed}"] = list(zip(means.index.tolist(), means.tolist(), strict=True))

@@ -29,9 +29,7 @@ def test_the_commands_shown_for_a_number_make_it_again(suite):
     shown, commands = number_of(suite, "ad-mamba")
     shutil.rmtree(suite.root / "results/tiny/cells/darkroom/ad-mamba/default")
     shutil.rmtree(suite.root / "results/tiny/datasets/darkroom")
-    suite.run(MAKE)
-    page = (suite.root / report_folder("tiny") / "dmh.html").read_text()
-    assert "no record yet" in page
+    shutil.rmtree(suite.root / report_folder("tiny"))
     for command in filter(None, map(str.strip, commands)):
         suite.run(["bash", "-c", command])
     suite.run(MAKE)
