@@ -8,7 +8,6 @@ import os
 import sys
 
 from snakemake.utils import min_version
-from snakemake_interface_executor_plugins.settings import ExecMode
 
 min_version("9.0")
 sys.path.insert(0, workflow.basedir)
@@ -17,12 +16,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 include: "workflow/rules/common.smk"
-
-
-onstart:
-    # A job of a cluster is a Snakemake as well: the run that submitted it says how far it is.
-    if workflow.exec_mode == ExecMode.DEFAULT:
-        follow(workflow.dag, expected_seconds)
 
 
 # On a cluster: what only reads records runs where Snakemake does.
@@ -37,13 +30,15 @@ localrules:
     health,
     claims,
     audit,
+    report,
+    store,
     plan,
     bill,
     regress,
 
 
 rule all:
-    """Every table, figure and claim of both papers, every number in one file, and a check of health."""
+    """Every table, figure and claim of both papers, a report of them, and a check of health."""
     default_target: True
     input:
         every_rendering("table"),
@@ -52,6 +47,7 @@ rule all:
         "results/audit/audit.csv",
         results("cells.csv"),
         results("health.txt"),
+        results("report/index.html"),
 
 
 rule tables:

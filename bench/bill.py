@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
 
@@ -11,15 +10,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench.analysis.collect import record_of
-from bench.plan import by_artifact, cost_unit, hours
+from bench.analysis.costs import Cost, Line, cost_of, line_of
+from bench.plan import by_artifact, cost_unit
 from bench.spec.errors import UserError, exit_with_message
 from bench.spec.jobs import Job, all_jobs
 from bench.spec.load import load_catalogue
-from bench.spec.models import StageName
 
-# What a stage keeps beside `<stage>.*`, in its job's folder.
-KEPT_FOLDER: dict[StageName, str] = {"dataset": "data", "train": "checkpoints"}
 MEBIBYTE = 2**20
 
 
@@ -29,85 +25,6 @@ class By(StrEnum):
     ARTIFACT = "artifact"
     STAGE = "stage"
     BUDGET = "budget"
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What one job cost. Seconds are of its work alone; `start` is what its process took to get there."""
-
-    processor: float
-    wall: float
-    on_gpu: bool
-    memory_mib: float
-    disk: int
-    start: float | None
-
-    @property
-    def compared(self) -> float:
-        """What the plan estimates: processor seconds, or how long the job held a GPU."""
-        return self.wall if self.on_gpu else self.processor
-
-
-@dataclass(frozen=True)
-class Line:
-    """One row of a bill: sums over the jobs that have a record, and the plan's estimate of the same jobs.
-
-    Times are hours, `memory_mib` is the peak of the largest job, `disk` bytes. Where nothing is billed there
-    is no ratio.
-    """
-
-    jobs: int
-    billed: int
-    estimated: float
-    core: float
-    gpu: float
-    wall: float
-    ratio: float | None
-    memory_mib: float
-    disk: int
-
-
-def cost_of(job: Job) -> Cost | None:
-    """What a job cost by its record; None without a record of it, whatever came of the work."""
-    record = record_of(job)
-    if "cpu_seconds" not in record:
-        return None
-    device = record["facts"].get("device", "cpu")
-    return Cost(
-        processor=record["cpu_seconds"],
-        wall=record["seconds"],
-        on_gpu=device != "cpu",
-        memory_mib=record["peak_memory_mib"],
-        disk=disk_of(job),
-        start=record.get("start_cpu_seconds"),
-    )
-
-
-def disk_of(job: Job) -> int:
-    """Bytes of the files a job keeps: record, table, arrays, log, and its checkpoints or data."""
-    files = list(job.folder.glob(f"{job.stage}.*"))
-    if job.stage in KEPT_FOLDER:
-        files += (job.folder / KEPT_FOLDER[job.stage]).rglob("*")
-    return sum(file.stat().st_size for file in files if file.is_file())
-
-
-def line_of(jobs: Iterable[Job], costs: dict[Job, Cost | None]) -> Line:
-    """The row of a group of jobs."""
-    jobs = list(jobs)
-    billed = [(job, cost) for job in jobs if (cost := costs[job]) is not None]
-    estimated = hours([job for job, _ in billed])
-    compared = sum(cost.compared for _, cost in billed) / 3600
-    return Line(
-        jobs=len(jobs),
-        billed=len(billed),
-        estimated=estimated,
-        core=sum(cost.processor for _, cost in billed) / 3600,
-        gpu=sum(cost.wall for _, cost in billed if cost.on_gpu) / 3600,
-        wall=sum(cost.wall for _, cost in billed) / 3600,
-        ratio=compared / estimated if estimated else None,
-        memory_mib=max((cost.memory_mib for _, cost in billed), default=0.0),
-        disk=sum(cost.disk for _, cost in billed),
-    )
 
 
 def groups_of(tier: str, by: By) -> dict[str, list[Job]]:

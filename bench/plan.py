@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.spec.errors import exit_with_message
-from bench.spec.jobs import Job, all_jobs
+from bench.spec.jobs import Job, all_jobs, planned_hours
 from bench.spec.load import load_catalogue
 from bench.spec.models import Tier
 
@@ -17,11 +17,6 @@ from bench.spec.models import Tier
 def to_run(jobs: list[Job]) -> list[Job]:
     """Those of the jobs whose result is neither here nor, where the tier takes from it, in the store."""
     return [job for job in jobs if job.state not in ("current", "stored")]
-
-
-def hours(jobs: list[Job]) -> float:
-    """Estimated hours of the jobs, of one core (or, in the paper tier, of one device)."""
-    return sum(job.core_seconds for job in jobs) / 3600
 
 
 def by_artifact(tier: str) -> dict[str, list[Job]]:
@@ -55,13 +50,18 @@ def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None
             str(len(jobs)),
             str(len(jobs) - len(waiting)),
             str(len(waiting)),
-            f"{hours(waiting):.2f}",
+            f"{planned_hours(waiting):.2f}",
         )
     jobs = all_jobs(tier)
     waiting = to_run(jobs)
     table.add_section()
     table.add_row(
-        "total", "", str(len(jobs)), str(len(jobs) - len(waiting)), str(len(waiting)), f"{hours(waiting):.2f}"
+        "total",
+        "",
+        str(len(jobs)),
+        str(len(jobs) - len(waiting)),
+        str(len(waiting)),
+        f"{planned_hours(waiting):.2f}",
     )
     Console(width=100).print(table)
 

@@ -12,6 +12,7 @@ from rich.table import Table
 from bench.spec.errors import exit_with_message
 from bench.spec.load import load_catalogue
 from bench.spec.renderings import Rendering
+from bench.spec.reporting import report_folder
 
 
 @exit_with_message
@@ -34,7 +35,7 @@ def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None
     console = Console()
     console.print(table)
     console.print(
-        f"Every number: results/{tier}/cells.csv. "
+        f"To read: {report_folder(tier) / 'index.html'}. Every number: results/{tier}/cells.csv. "
         f"One artifact again: snakemake {next(iter(catalogue.artifacts))}"
     )
 

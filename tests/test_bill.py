@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 
 from bench.bill import By, bill, main
-from bench.plan import hours
-from bench.spec.jobs import all_jobs
+from bench.spec.jobs import all_jobs, planned_hours
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -53,8 +52,8 @@ def test_the_estimate_is_of_the_jobs_that_have_a_record(run):
     run[-1].record.unlink()
     total = bill("quick", By.STAGE)[0]["total"]
     assert (total.jobs, total.billed) == (len(run), len(run) - 1)
-    assert total.estimated == pytest.approx(hours(run[:-1]))
-    assert total.ratio == pytest.approx(10 * (len(run) - 1) / 3600 / hours(run[:-1]))
+    assert total.estimated == pytest.approx(planned_hours(run[:-1]))
+    assert total.ratio == pytest.approx(10 * (len(run) - 1) / 3600 / planned_hours(run[:-1]))
 
 
 def test_a_job_on_a_gpu_is_compared_by_how_long_it_held_it(run):
@@ -62,7 +61,7 @@ def test_a_job_on_a_gpu_is_compared_by_how_long_it_held_it(run):
     write_record(trained, facts={"device": "NVIDIA H200"}, seconds=7200.0)
     total = bill("quick", By.STAGE)[0]["total"]
     assert total.gpu == pytest.approx(2.0)
-    assert total.ratio == pytest.approx((2.0 + (len(run) - 1) * 10 / 3600) / hours(run))
+    assert total.ratio == pytest.approx((2.0 + (len(run) - 1) * 10 / 3600) / planned_hours(run))
 
 
 def test_memory_is_the_largest_jobs_and_disk_counts_checkpoints(run):
@@ -104,4 +103,4 @@ def test_the_quick_tiers_plan_agrees_with_the_stored_run_within_30_percent():
     seconds = stored.drop_duplicates(["task", "method", "settings", "seed", "fingerprint"])["seconds"]
     planned = [job for job in all_jobs("quick") if job.stage != "dataset"]
     assert len(seconds) == len(planned)
-    assert sum(seconds) / 3600 == pytest.approx(hours(planned), rel=0.3)
+    assert sum(seconds) / 3600 == pytest.approx(planned_hours(planned), rel=0.3)

@@ -74,6 +74,12 @@ def changed_tasks(readings: list[Reading], tier: str) -> str:
     return "; ".join(said.values())
 
 
+def command_of(rendering: Rendering) -> str:
+    """The command that makes a rendering again."""
+    source = " source=stored" if from_store() else ""
+    return f"{assignment()}snakemake {rendering.name} --config tier={rendering.tier}{source}"
+
+
 def write_sidecar(rendering: Rendering, readings: list[Reading]) -> None:
     """The fingerprint, how many of the entries hold a number, and the command that makes it again."""
     filled = sum(reading.summary is not None or reading.value is not None for reading in readings)
@@ -82,7 +88,6 @@ def write_sidecar(rendering: Rendering, readings: list[Reading]) -> None:
         "fingerprint": rendering.fingerprint,
         "entries": len(readings),
         "filled": filled,
-        "command": f"{assignment()}snakemake {rendering.name} --config tier={rendering.tier}"
-        + (" source=stored" if from_store() else ""),
+        "command": command_of(rendering),
     }
     rendering.outputs[-1].write_text(json.dumps(sidecar, indent=1) + "\n")

@@ -307,3 +307,8 @@ def all_jobs(tier: str, artifacts: tuple[str, ...] | None = None) -> list[Job]:
             for job in entry.jobs(tier):
                 add(job)
     return list(ordered)
+
+
+def planned_hours(jobs: list[Job]) -> float:
+    """Estimated hours of some jobs, of one core (or, in the paper tier, of one device)."""
+    return sum(job.core_seconds for job in jobs) / 3600

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 from snakemake.exceptions import WorkflowError
+from snakemake_interface_executor_plugins.settings import ExecMode
 
 from bench.progress import START_SECONDS, follow
 from bench.spec.cells import parse_slug
@@ -18,6 +19,7 @@ from bench.spec.load import PAPERS, load_catalogue
 from bench.spec.models import StageName
 from bench.spec.regression import regressed_jobs
 from bench.spec.renderings import FIGURES, REPORTED, Rendering
+from bench.spec.reporting import report_files, report_inputs, template_hashes
 from bench.spec.sources import VARIABLE
 from bench.spec.stored import VARIABLE as SOURCE
 from bench.spec.stored import from_store, stored_digest, stored_files
@@ -235,3 +237,9 @@ def regressed_records():
         return [str(job.record) for job in regressed_jobs(TIER)]
     except UserError as error:
         raise WorkflowError(f"error: {error}")
+
+
+onstart:
+    # A job of a cluster is a Snakemake as well: the run that submitted it says how far it is.
+    if workflow.exec_mode == ExecMode.DEFAULT:
+        follow(workflow.dag, expected_seconds)

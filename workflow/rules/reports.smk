@@ -87,6 +87,32 @@ rule store:
         PYTHON + " -m bench.store --tier {params.tier}"
 
 
+rule report:
+    """Pages to read from disk: claims, every number with its command, figures, audit, provenance."""
+    input:
+        [str(path) for path in report_inputs(TIER)],
+        results("claims.csv"),
+        str(RESULTS / "audit/audit.csv"),
+        results("cells.csv"),
+    output:
+        [str(path) for path in report_files(TIER)],
+    log:
+        results("logs/report.log"),
+    params:
+        tier=TIER,
+        fingerprint=fingerprint(
+            fingerprint_parts(
+                ["bench.report"],
+                {"claims": repr(CLAIMS), "stored": STORED_DIGEST},
+                0,
+                [Rendering(TIER, name).fingerprint for name in CATALOGUE.artifacts],
+                template_hashes(),
+            )
+        ),
+    shell:
+        PYTHON + " -m bench.report --tier {params.tier} > {log} 2>&1"
+
+
 rule plan:
     """What would be run, and what it costs, for each artifact; runs nothing."""
     params:

@@ -1,0 +1,176 @@
+"""The numbers of an artifact as a report shows them: text, and what unfolds beneath it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.analysis.collect import read_entry
+from bench.analysis.labels import method_label, metric_label
+from bench.analysis.report.runs import Records, Run
+from bench.analysis.reported import find_printed
+from bench.analysis.verdicts import verdict_of
+from bench.spec.errors import UserError
+from bench.spec.jobs import Entry
+from bench.spec.load import load_catalogue
+from bench.spec.models import SELECTIONS
+from bench.spec.renderings import Rendering
+
+# Rows of a table that are made of others.
+OVER_TASKS = ("average", "interquartile-mean")
+
+
+@dataclass(frozen=True)
+class Number:
+    """One number of an artifact: what is printed, what is ours, and what is behind it. All is text.
+
+    `ours` is empty where there is none: `status` then says why. `kind` is `run`, `setting` or `over tasks`.
+    """
+
+    kind: str
+    method: str
+    task: str
+    method_title: str
+    task_title: str
+    metric_title: str
+    reported: str
+    ours: str
+    interval: str
+    seeds: str
+    status: str
+    verdict: str
+    why: str
+    difference: str
+    difference_interval: str
+    seeds_needed: str
+    seconds: str
+    data_source: str
+    budget: str
+    selections: tuple[tuple[str, str], ...] = ()
+    selection: str = ""
+    scores: tuple[tuple[int, str], ...] = ()
+    runs: tuple[Run, ...] = ()
+    metric: str = ""
+    # What has changed since, for a number of the store by older code.
+    changed: str = ""
+
+
+def numbers_of(rendering: Rendering, reported: pd.DataFrame, records: Records) -> list[Number]:
+    """Every number of an artifact, in the order of its file; UserError where that file does not fit it."""
+    own = reported[reported["artifact"] == rendering.name]
+    path = rendering.outputs[0]
+    rows = _read_table(path) if rendering.kind == "table" else _figure_rows(rendering, own)
+    entries = rendering.entries
+    for entry, row in zip(entries, rows, strict=False):
+        if (entry.cell.task, entry.cell.method, entry.metric) != (row["task"], row["method"], row["metric"]):
+            raise _out_of_date(rendering, f"it has {row['metric']} of {row['task']} out of place")
+    if len(rows) < len(entries):
+        raise _out_of_date(rendering, f"it has {len(rows)} numbers of {len(entries)}")
+    numbers = [_number(entry, row, records) for entry, row in zip(entries, rows, strict=False)]
+    named = {row["column"]: number for row, number in zip(rows, numbers, strict=False)}
+    return numbers + [_over_tasks(row, named[row["column"]]) for row in rows[len(entries) :]]
+
+
+def _out_of_date(rendering: Rendering, problem: str) -> UserError:
+    return UserError(
+        f"{rendering.outputs[0]}: {problem}: made by another version of its specification. Make it again: "
+        f"snakemake {rendering.name} --config tier={rendering.tier}"
+    )
+
+
+def _read_table(path: Path) -> list[dict[str, str]]:
+    """The rows of a table's long form, all of them text."""
+    if not path.exists():
+        raise UserError(f"{path}: missing, so there is nothing to report. Make it: snakemake tables figures")
+    return pd.read_csv(path, dtype=str, keep_default_na=False).to_dict("records")  # type: ignore[return-value]
+
+
+def _figure_rows(rendering: Rendering, reported: pd.DataFrame) -> list[dict[str, str]]:
+    """What a table's long form holds, for each entry of a figure: a figure's own file has points of lines."""
+    budget = load_catalogue().tier(rendering.tier).budget
+    rows = []
+    for entry in rendering.entries:
+        reading, cell = read_entry(entry, rendering.tier), entry.cell
+        verdict = verdict_of(reading, rendering.tier, reported)
+        printed = find_printed(reported, rendering.name, cell.task, cell.method, cell.slug, entry.metric)
+        found = {
+            **(reading.summary.as_row() if reading.summary else {}), **reading.selections,
+            "difference": verdict.difference, "difference_low": verdict.low, "difference_high": verdict.high,
+        }  # fmt: skip
+        texts = {key: "" if math.isnan(value) else repr(value) for key, value in found.items()}
+        rows.append({
+            "low": "", "high": "", "n": "0", **dict.fromkeys(SELECTIONS, ""), **texts,
+            "task": cell.task, "method": cell.method, "metric": entry.metric, "column": "",
+            "ours": texts.get("mean", ""), "reported": printed.value if printed else "",
+            "reported_spread": printed.spread_text if printed else "",
+            "status": reading.status, "verdict": verdict.word, "why": verdict.why,
+            "seeds_needed": str(verdict.seeds_needed or ""), "seconds": str(reading.seconds),
+            "data_source": reading.data_source if entry.stage != "probe" else "", "budget": budget,
+            "changed": "; ".join(reading.changed),
+        })  # fmt: skip
+    return rows
+
+
+def _number(entry: Entry, row: dict[str, str], records: Records) -> Number:
+    catalogue = load_catalogue()
+    task = catalogue.tasks[entry.cell.task]
+    known = entry.metric in catalogue.metrics
+    return Number(
+        kind="run" if entry.stage else "setting",
+        method_title=method_label(entry),
+        task_title=task.title,
+        metric_title=metric_label(entry.metric) if known else entry.metric.replace("_", " "),
+        **_texts(row),
+        selections=tuple(
+            (name, _decimals(row[name], row["metric"])) for name in SELECTIONS if row[name] and entry.stage
+        ),
+        selection=catalogue.protocols[task.protocol].selection,
+        scores=tuple((seed, _decimals(score, entry.metric)) for seed, score in records.scores(entry).items()),
+        runs=records.runs_of(entry),
+        metric=entry.metric,
+    )
+
+
+def _over_tasks(row: dict[str, str], member: Number) -> Number:
+    """A number made of a column's others: named after its row."""
+    return Number(
+        kind="over tasks",
+        method_title=member.method_title,
+        task_title=row["row"],
+        metric_title=member.metric_title,
+        **_texts(row),
+    )
+
+
+def _texts(row: dict[str, str]) -> dict[str, Any]:
+    """What all kinds of numbers have in common."""
+    metric, spread = row["metric"], row["reported_spread"]
+    return {
+        "method": row["method"], "task": row["task"],
+        "reported": row["reported"] + (f" ± {spread}" if spread else ""),
+        "ours": _decimals(row["ours"], metric) if row["n"] != "0" else row["ours"],
+        "interval": _interval(row["low"], row["high"], metric),
+        "seeds": row["n"] if row["n"] != "0" else "",
+        "status": row["status"], "verdict": row["verdict"], "why": row["why"],
+        "difference": _decimals(row["difference"], metric, "+"),
+        "difference_interval": _interval(row["difference_low"], row["difference_high"], metric, "+"),
+        "seeds_needed": row["seeds_needed"].removesuffix(".0"),
+        "seconds": f"{float(row['seconds']):,.1f}" if float(row["seconds"] or 0) else "",
+        "data_source": row["data_source"], "budget": row["budget"], "changed": row["changed"],
+    }  # fmt: skip
+
+
+def _decimals(value: str | float, metric: str, sign: str = "") -> str:
+    """A number with its metric's decimals; empty for none."""
+    if value == "":
+        return ""
+    known = load_catalogue().metrics.get(metric)
+    return f"{float(value):{sign},.{known.decimals if known else 3}f}"
+
+
+def _interval(low: str, high: str, metric: str, sign: str = "") -> str:
+    return f"[{_decimals(low, metric, sign)}, {_decimals(high, metric, sign)}]" if low and high else ""

@@ -1,0 +1,127 @@
+"""What a report says of a run as a whole: its jobs, what they cost, where and by which code they ran."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import pandas as pd
+
+from bench.analysis.costs import Line, cost_of, line_of
+from bench.analysis.report.runs import Records
+from bench.spec.claims import Claim
+from bench.spec.jobs import Job
+from bench.spec.load import load_catalogue
+
+# In the order in which a reader wants them.
+CLAIM_VERDICTS = ("supported", "contradicted", "inconclusive", "not-run")
+
+
+@dataclass(frozen=True)
+class JobRow:
+    """One job of the tier, as text."""
+
+    job: Job
+    status: str
+    seconds: str
+    cpu_seconds: str
+    peak_memory: str
+    device: str
+    scan_backend: str
+    fingerprint: str
+    commit: str
+    started: str
+
+
+def job_rows(jobs: list[Job], records: Records) -> list[JobRow]:
+    """One row a job."""
+    rows = []
+    for job in jobs:
+        record = records.record(job)
+        facts = record.get("facts", {})
+        rows.append(
+            JobRow(
+                job,
+                record["status"],
+                f"{record.get('seconds', 0.0):,.1f}",
+                f"{record.get('cpu_seconds', 0.0):,.1f}",
+                f"{record.get('peak_memory_mib', 0.0):,.0f}",
+                str(facts.get("device", "")),
+                str(facts.get("scan_backend", "")),
+                record.get("fingerprint", ""),
+                record.get("git_commit", ""),
+                record.get("started", ""),
+            )
+        )
+    return rows
+
+
+def bills(jobs: list[Job]) -> dict[str, Line]:
+    """What each stage cost, and all of them together."""
+    costs = {job: cost_of(job) for job in jobs}
+    groups: dict[str, list[Job]] = {}
+    for job in jobs:
+        groups.setdefault(job.stage, []).append(job)
+    groups["all"] = jobs
+    return {name: line_of(own, costs) for name, own in groups.items()}
+
+
+def environment(jobs: list[Job], records: Records) -> list[tuple[str, list[tuple[str, int]]]]:
+    """(what, its values with the number of records that have them), of machine and software."""
+    every = [records.record(job) for job in jobs]
+    values = {
+        "status": [record["status"] for record in every],
+        "commit": [record.get("git_commit", "") for record in every],
+        "platform": [record.get("platform", "") for record in every],
+        "device": [record.get("facts", {}).get("device", "") for record in every],
+        "scan backend": [record.get("facts", {}).get("scan_backend", "") for record in every],
+        "threads": [str(record.get("facts", {}).get("threads", "")) for record in every],
+        "data": [record.get("data_source", "") for record in every],
+        "Python": [record.get("python", "") for record in every],
+    }
+    packages = sorted({name for record in every for name in record.get("versions", {})})
+    for name in packages:
+        values[name] = [record.get("versions", {}).get(name, "") for record in every]
+    return [
+        (what, [(value, count) for value, count in Counter(found).most_common() if value])
+        for what, found in values.items()
+        if any(found)
+    ]
+
+
+@dataclass(frozen=True)
+class ClaimShown:
+    """A claim, its verdict, what it rests on, and its comparisons as claims.csv has them."""
+
+    name: str
+    claim: Claim
+    verdict: str
+    why: str
+    rests_on: str
+    comparisons: list[dict[str, str]]
+
+
+def claims_shown(claims: dict[str, Claim], table: pd.DataFrame) -> list[ClaimShown]:
+    """Each claim with its rows of claims.csv (all text), those with an answer first."""
+    shown = []
+    for name, claim in claims.items():
+        rows: list[dict[str, str]] = table[table["claim"] == name].to_dict("records")  # type: ignore[assignment]
+        ran = [row for row in rows if row["verdict"] != "not-run"]
+        done, wanted = (sum(int(row[key]) for row in rows) for key in ("tasks_run", "tasks"))
+        part = f"{done} of {wanted} pairs of cells" if ran and done < wanted else ""
+        sources = dict.fromkeys(f"{row['data_source']} data" for row in ran if row["data_source"])
+        budgets = dict.fromkeys(f"{row['budget']} budget" for row in ran if row["budget"])
+        rests_on = ", ".join(filter(None, [part, *sources, *budgets]))
+        shown.append(ClaimShown(name, claim, rows[0]["claim_verdict"], rows[0]["claim_why"], rests_on, rows))
+    return sorted(shown, key=lambda one: CLAIM_VERDICTS.index(one.verdict))
+
+
+def data_sources(jobs: list[Job], records: Records) -> dict[str, list[str]]:
+    """Source of data -> the tasks that rest on it."""
+    found: dict[str, dict[str, None]] = {}
+    tasks = load_catalogue().tasks
+    for job in jobs:
+        if job.stage == "dataset":
+            source = records.record(job).get("data_source", tasks[job.cell.task].data_source)
+            found.setdefault(source, {}).setdefault(tasks[job.cell.task].title)
+    return {source: list(named) for source, named in sorted(found.items())}

@@ -1,0 +1,228 @@
+"""The pages of a report as text: what each template is given."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup, escape
+
+from bench.analysis.claims import READING_FACTOR
+from bench.analysis.rendering import command_of
+from bench.analysis.report import overview
+from bench.analysis.report.charts import Chart, Interval, interval_chart
+from bench.analysis.report.figures import Picture, picture_of
+from bench.analysis.report.numbers import Number, numbers_of
+from bench.analysis.report.runs import Records, Run
+from bench.analysis.tables import OLDER
+from bench.spec.claims import load_claims
+from bench.spec.errors import UserError
+from bench.spec.jobs import RESULTS, all_jobs
+from bench.spec.load import PAPERS, load_catalogue
+from bench.spec.models import Artifact, Unsaid
+from bench.spec.renderings import Rendering, varied_in
+from bench.spec.reporting import PAGES, TEMPLATES
+from bench.spec.stored import from_store
+
+# In the order in which a reader wants them.
+VERDICTS = (
+    "match", "differs", "inconclusive", "reduced", "stand-in", "unreported", "unavailable", "not-run",
+)  # fmt: skip
+AUDIT_VERDICTS = ("conflicts", "noted", "agrees", "open")
+
+
+@dataclass(frozen=True)
+class ArtifactShown:
+    """An artifact with its numbers, its picture if it is a figure, and the command that makes it."""
+
+    name: str
+    artifact: Artifact
+    kind: str
+    numbers: list[Number]
+    picture: Picture | None
+    command: str
+    # What the paper leaves open, each with the artifacts of the tier that vary it.
+    unsaid: list[tuple[Unsaid, list[str]]]
+
+    @property
+    def paper(self) -> str:
+        """The folder of its paper."""
+        return self.name.split("_")[0]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How often each verdict fell."""
+        return counted((number.verdict for number in self.numbers), VERDICTS)
+
+    @property
+    def only_metric(self) -> str:
+        """The metric of all of its numbers; empty where they have several."""
+        metrics = {number.metric_title for number in self.numbers}
+        return metrics.pop() if len(metrics) == 1 else ""
+
+    @property
+    def measured(self) -> int:
+        """How many of its numbers a run gave."""
+        return sum(number.kind == "run" and bool(number.ours) for number in self.numbers)
+
+    @property
+    def wanted(self) -> int:
+        """How many of its numbers a run would give."""
+        return sum(number.kind == "run" for number in self.numbers)
+
+
+@dataclass(frozen=True)
+class RunShown:
+    """A run with its learning curves, its sidecars and its options."""
+
+    run: Run
+    charts: list[Chart]
+    sidecars: list[tuple[str, list[str]]]
+    options: str
+
+
+def counted(words: Iterable[str], order: Iterable[str]) -> dict[str, int]:
+    """How often each word fell, in this order, without those that did not."""
+    counts = Counter(words)
+    return {word: counts[word] for word in order if counts[word]}
+
+
+@dataclass
+class Report:
+    """Everything a report shows of a tier; read once, from files."""
+
+    tier: str
+    reported: pd.DataFrame
+
+    def __post_init__(self) -> None:
+        self.records = Records(self.tier)
+        self.jobs = all_jobs(self.tier)
+        self.claims = overview.claims_shown(load_claims(), self._read(RESULTS / self.tier / "claims.csv"))
+        self.findings = self._read(RESULTS / "audit" / "audit.csv").to_dict("records")
+        self.artifacts = [self._artifact(name) for name in load_catalogue().artifacts]
+
+    def _read(self, path: Path) -> pd.DataFrame:
+        if not path.exists():
+            raise UserError(
+                f"{path}: missing, so there is nothing to report. Make it: snakemake claims audit "
+                f"--config tier={self.tier}"
+            )
+        return pd.read_csv(path, dtype=str, keep_default_na=False)
+
+    def _artifact(self, name: str) -> ArtifactShown:
+        rendering = Rendering(self.tier, name)
+        numbers = numbers_of(rendering, self.reported, self.records)
+        picture = picture_of(rendering, numbers) if rendering.kind == "figure" else None
+        unsaid = [(item, varied_in(item.option, rendering)) for item in rendering.artifact.unsaid]
+        return ArtifactShown(
+            name, rendering.artifact, rendering.kind, numbers, picture, command_of(rendering), unsaid
+        )
+
+    @cached_property
+    def environment(self) -> jinja2.Environment:
+        """Jinja with autoescape; a name that a template does not get is an error."""
+        environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(TEMPLATES),
+            autoescape=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            undefined=jinja2.StrictUndefined,
+        )
+        environment.filters["linked"] = linked
+        return environment
+
+    def page(self, name: str) -> str:
+        """The text of one page."""
+        template = "matrix" if name in PAPERS else name
+        tier = load_catalogue().tier(self.tier)
+        return self.environment.get_template(f"{template}.html.j2").render(
+            tier=self.tier, about=tier, pages=PAGES, page=name, papers=PAPERS, artifacts=self.artifacts,
+            claims=self.claims, findings=self.findings, records=self.records, jobs=self.jobs,
+            verdict_order=VERDICTS, claim_counts=self._claim_counts(), audit_counts=self._audit_counts(),
+            counted=counted, older=OLDER, from_store=from_store(), **self._own(name),
+        )  # fmt: skip
+
+    def _claim_counts(self) -> dict[str, int]:
+        return counted((shown.verdict for shown in self.claims), overview.CLAIM_VERDICTS)
+
+    def _audit_counts(self) -> dict[str, int]:
+        return counted((finding["verdict"] for finding in self.findings), AUDIT_VERDICTS)
+
+    def _own(self, name: str) -> dict[str, Any]:
+        """What one page alone is given."""
+        if name in PAPERS:
+            own = [shown for shown in self.artifacts if shown.paper == name]
+            return {"own": own, "runs": self._runs(own), "choices": _choices(own)}
+        if name in ("index", "provenance"):
+            return {
+                "bills": overview.bills(self.jobs),
+                "rows": overview.job_rows(self.jobs, self.records),
+                "environment": overview.environment(self.jobs, self.records),
+                "sources": overview.data_sources(self.jobs, self.records),
+            }
+        if name == "claims":
+            return {"interval_of": interval_of, "reading_factor": f"{READING_FACTOR:g}"}
+        return {}
+
+    def _runs(self, artifacts: list[ArtifactShown]) -> list[RunShown]:
+        """The runs behind the numbers of some artifacts, each once whoever asks for it."""
+        metrics: dict[Run, dict[str, None]] = {}
+        for shown in artifacts:
+            for number in shown.numbers:
+                for run in number.runs:
+                    metrics.setdefault(run, {}).setdefault(number.metric)
+        return [
+            RunShown(
+                run,
+                self.records.curves(run, list(asked)),
+                self.records.sidecars(run),
+                self.records.options(run),
+            )
+            for run, asked in metrics.items()
+        ]
+
+
+def _choices(artifacts: list[ArtifactShown]) -> dict[str, list[tuple[str, str]]]:
+    """What a reader of a page can filter by: field -> (value, how it is called)."""
+    numbers = [number for shown in artifacts for number in shown.numbers]
+    titles = load_catalogue().methods
+    methods = {number.method: titles[number.method].title for number in numbers}
+    tasks = {number.task: number.task_title for number in numbers}
+    verdicts = {number.verdict for number in numbers}
+    return {
+        "artifact": [
+            (shown.name, f"{shown.artifact.printed}: {shown.artifact.title}") for shown in artifacts
+        ],
+        "method": sorted(methods.items(), key=lambda item: item[1].lower()),
+        "task": sorted(tasks.items(), key=lambda item: item[1].lower()),
+        "verdict": [("any-run", "any but not-run"), *((word, word) for word in VERDICTS if word in verdicts)],
+    }
+
+
+def linked(text: str) -> Markup:
+    """A text in which every artifact's name leads to its numbers."""
+
+    def link(found: re.Match[str]) -> str:
+        name = found[0]
+        return f'<a href="{name.split("_")[0]}.html#{name}">{name}</a>'
+
+    names = "|".join(load_catalogue().artifacts)
+    return Markup(re.sub(rf"\b(?:{names})\b", link, str(escape(text))))
+
+
+def interval_of(row: dict[str, str]) -> Interval | None:
+    """A comparison's effect beside what it is held against; None where it has no number."""
+    if not row["effect"]:
+        return None
+    smallest, ratio = float(row["smallest"]), row["scale"] == "ratio"
+    mirrored = 1 / smallest if ratio else -smallest
+    marks = [mirrored, smallest] if row["expect"] == "equal" else [smallest]
+    low, high = (float(row[end] or "nan") for end in ("low", "high"))
+    return interval_chart(float(row["effect"]), low, high, marks, ratio)

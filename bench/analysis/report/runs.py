@@ -1,0 +1,165 @@
+"""What a report says of the runs behind its numbers: commands, sidecars, seeds' scores, learning curves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bench.analysis.collect import job_rows, record_of, selected
+from bench.analysis.labels import metric_label
+from bench.analysis.report.charts import Chart, line_chart
+from bench.record import command
+from bench.spec.cells import Cell
+from bench.spec.jobs import Entry, Job
+from bench.spec.load import load_catalogue
+
+# What a sidecar holds of the machine and the cost: key -> how it is called.
+SIDECAR = {
+    "status": "status",
+    "fingerprint": "fingerprint",
+    "git_commit": "commit",
+    "platform": "platform",
+    "device": "device",
+    "scan_backend": "scan backend",
+    "python": "Python",
+    "versions": "versions",
+    "data_source": "data",
+    "started": "started",
+    "seconds": "wall time [s]",
+    "cpu_seconds": "processor time [s]",
+    "peak_memory_mib": "peak memory [MiB]",
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A stage of a cell over its seeds, as one or more numbers rest on it."""
+
+    stage: str
+    cell: Cell
+    jobs: tuple[Job, ...]
+
+    @property
+    def anchor(self) -> str:
+        """Its place on a page."""
+        return "run-" + re.sub(r"[^a-z0-9]+", "-", f"{self.stage}-{self.cell.key}".lower())
+
+    @property
+    def title(self) -> str:
+        """What was done to what."""
+        catalogue, cell = load_catalogue(), self.cell
+        settings = "" if cell.slug == "default" else f" ({cell.slug.replace(',', ', ').replace('_', ' ')})"
+        method, task = catalogue.methods[cell.method].title, catalogue.tasks[cell.task].title
+        return f"{method}{settings} on {task}: {self.stage}"
+
+    @property
+    def chain(self) -> list[Job]:
+        """Its jobs and all that they read, in the order in which they have to run."""
+        ordered: dict[Job, None] = {}
+
+        def add(job: Job) -> None:
+            for before in job.upstream:
+                add(before)
+            ordered.setdefault(job)
+
+        for job in self.jobs:
+            add(job)
+        return list(ordered)
+
+    @property
+    def trainings(self) -> list[Job]:
+        """The trainings of its own cell, not those of a donor; none for a probe."""
+        own = {job.upstream[0] for job in self.jobs if job.upstream}
+        return [job for job in self.chain if job in own]
+
+
+@dataclass
+class Records:
+    """The records of a tier, each read once."""
+
+    tier: str
+    _records: dict[Job, dict[str, Any]] = field(default_factory=dict)
+    _rows: dict[Job, pd.DataFrame] = field(default_factory=dict)
+
+    def record(self, job: Job) -> dict[str, Any]:
+        """The sidecar of a job."""
+        if job not in self._records:
+            self._records[job] = record_of(job)
+        return self._records[job]
+
+    def rows(self, job: Job) -> pd.DataFrame:
+        """The tidy numbers of a job."""
+        if job not in self._rows:
+            self._rows[job] = job_rows(job)
+        return self._rows[job]
+
+    def command(self, job: Job) -> str:
+        """The command that reruns a job, as its sidecar has it."""
+        return str(self.record(job).get("command") or command(job))
+
+    def runs_of(self, entry: Entry) -> tuple[Run, ...]:
+        """The runs a number rests on; none for what is not run, and for settings."""
+        runs: dict[tuple[str, Cell], list[Job]] = {}
+        for job in entry.jobs(self.tier):
+            runs.setdefault((job.stage, job.cell), []).append(job)
+        return tuple(Run(stage, cell, tuple(jobs)) for (stage, cell), jobs in runs.items())
+
+    def scores(self, entry: Entry) -> dict[int, float]:
+        """Each seed's own number, at the checkpoint that the protocol selects; none for a derived metric."""
+        rows = self._numbers(entry.jobs(self.tier), entry.metric) if not entry.parts else pd.DataFrame()
+        if rows.empty:
+            return {}
+        catalogue = load_catalogue()
+        selection = catalogue.protocols[catalogue.tasks[entry.cell.task].protocol].selection
+        means = selected(rows, selection).groupby("seed")["value"].mean()
+        return {int(seed): float(mean) for seed, mean in zip(means.index, means, strict=True)}
+
+    def curves(self, run: Run, metrics: Sequence[str]) -> list[Chart]:
+        """The learning curves of a run: its training loss, and the metrics that have several checkpoints."""
+        found = [self._curve(run.trainings, "training_loss")]
+        found += [self._curve(run.jobs, metric) for metric in metrics if run.trainings]
+        return [chart for chart in found if chart]
+
+    def _numbers(self, jobs: Sequence[Job], metric: str) -> pd.DataFrame:
+        """The finite numbers of a metric in the jobs' records."""
+        frames = [
+            rows[(rows["metric"] == metric) & np.isfinite(rows["value"])] for rows in map(self.rows, jobs)
+        ]
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+    def _curve(self, jobs: Sequence[Job], metric: str) -> Chart | None:
+        rows = self._numbers(jobs, metric)
+        if rows.empty or rows["step"].nunique() < 2:
+            return None
+        series: dict[str, Sequence[tuple[float, float]]] = {}
+        for seed, own in rows.groupby("seed"):
+            means = own.groupby("step")["value"].mean()
+            series[f"seed {seed}"] = list(zip(means.index.tolist(), means.tolist(), strict=True))
+        return line_chart(series, "updates", metric_label(metric))
+
+    def sidecars(self, run: Run) -> list[tuple[str, list[str]]]:
+        """(field, its value in each job of the chain) of every field that some of them have."""
+        records = [
+            {
+                **record.get("facts", {}),
+                **record,
+                "versions": _listed(record.get("versions", {})),
+                "started": record.get("started", "").replace("T", " ").replace("+00:00", " UTC"),
+            }
+            for record in map(self.record, run.chain)
+        ]
+        table = [(title, [str(record.get(key, "")) for record in records]) for key, title in SIDECAR.items()]
+        return [(title, values) for title, values in table if any(values)]
+
+    def options(self, run: Run) -> str:
+        """What the last stage was given, as key=value."""
+        return _listed(run.jobs[0].options, "=")
+
+
+def _listed(values: dict[str, Any], between: str = " ") -> str:
+    return ", ".join(f"{key}{between}{value}" for key, value in sorted(values.items()))
