@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import Any
 
 from bench.analysis.labels import axis_value, metric_label
 from bench.analysis.report.numbers import Number
 from bench.spec.errors import UserError
+from bench.spec.jobs import Entry
 from bench.spec.load import load_catalogue
-from bench.spec.models import AttentionLayout, BarLayout, CurveLayout, ScalingLayout
+from bench.spec.models import AttentionLayout, BarLayout, CurveLayout, ProfileLayout, ScalingLayout
 from bench.spec.renderings import Rendering
 from bench.spec.reporting import image_of
 
@@ -54,19 +56,26 @@ def describe(rendering: Rendering, numbers: list[Number]) -> str:
         if layout.view == "surface":
             return said + f"Hidden attention over the distance to a past token and along an episode, {tasks}."
         return said + f"Matrices of hidden attention, token by token, one a panel, {tasks}."
-    if isinstance(layout, CurveLayout):
-        axes, lines = f"{metric_label(layout.y)} over {layout.x}", [axis_value(e, layout.line) for e in shown]
-    elif isinstance(layout, ScalingLayout):
-        metrics = _names([metric_label(entry.metric) for entry in shown])
-        axes = f"{metrics}, each over {layout.x.replace('_', ' ')}"
-        lines = [entry.label or load_catalogue().methods[entry.cell.method].title for entry in shown]
-    else:
-        assert isinstance(layout, BarLayout)
-        metrics = _names([metric_label(entry.metric) for entry in shown])
-        axes = f"Bars of {metrics} by {layout.group.replace('_', ' ')}"
-        lines = [axis_value(entry, layout.bar) for entry in shown]
+    axes, lines = _axes_and_lines(layout, shown)
     tasks = _names([number.task_title for _, number in ran])
     return said + f"{axes}; lines or bars: {_names(lines)}; on {tasks}."
+
+
+def _axes_and_lines(layout: Any, shown: list[Entry]) -> tuple[str, list[str]]:
+    """What the axes of a figure are, and what each entry's line or bar in it is called."""
+    metrics = _names([metric_label(entry.metric) for entry in shown])
+    methods = [load_catalogue().methods[entry.cell.method].title for entry in shown]
+    if isinstance(layout, CurveLayout):
+        axes = f"{metric_label(layout.y)} over {layout.x}"
+        return axes, [axis_value(entry, layout.line) for entry in shown]
+    if isinstance(layout, ScalingLayout):
+        lines = [entry.label or method for entry, method in zip(shown, methods, strict=True)]
+        return f"{metrics}, each over {layout.x.replace('_', ' ')}", lines
+    if isinstance(layout, ProfileLayout):
+        return f"Share of runs above a threshold of {metrics}, and its interquartile mean", methods
+    assert isinstance(layout, BarLayout)
+    bars = [axis_value(entry, layout.bar) for entry in shown]
+    return f"Bars of {metrics} by {layout.group.replace('_', ' ')}", bars
 
 
 def _names(values: list[str]) -> str:
