@@ -68,6 +68,14 @@ def test_plan_says_what_would_run_before_it_runs(suite):
     assert "total" in said
 
 
+def test_bill_says_what_the_jobs_of_a_run_cost(finished):
+    said = finished.snakemake("bill", "--cores", "1")
+    total = next(line for line in said.splitlines() if "total" in line and "│" in line)
+    jobs, billed = (int(cell) for cell in total.split("│")[2:4])
+    assert jobs == billed > 10
+    assert f"core-hours more, by {jobs} records" in " ".join(said.split())
+
+
 def test_targets_list_every_artifact_with_a_line_on_it(finished):
     said = finished.snakemake("--list-target-rules")
     assert "DM-H Figure 2: In-context" in said

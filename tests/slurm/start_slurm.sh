@@ -10,8 +10,16 @@ action=${1:?start or stop} folder=$(realpath -m "${2:?a folder}")
 settings=(slurm.conf gres.conf)
 
 stop() {
+  local daemon name number
   for daemon in slurmd slurmctld munged; do
-    if [ -s "$folder/$daemon.pid" ]; then kill "$(cat "$folder/$daemon.pid")" 2>/dev/null || true; fi
+    if [ -s "$folder/$daemon.pid" ]; then
+      number=$(cat "$folder/$daemon.pid")
+      kill "$number" 2>/dev/null || true
+      # Gone before the folder is: a daemon writes its state when it ends.
+      for _ in $(seq 40); do
+        if grep --quiet --extended-regexp '^State:\s+[^Z]' "/proc/$number/status" 2>/dev/null; then sleep 0.25; fi
+      done
+    fi
   done
   for name in "${settings[@]}"; do
     if [ "$(readlink "/etc/slurm/$name")" = "$folder/$name" ]; then rm "/etc/slurm/$name"; fi

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -34,20 +35,20 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(why_not()), reason=why_n
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
+def cluster():
     """A cluster of this machine, gone afterwards."""
-    folder = tmp_path_factory.mktemp("slurm")
-    # Root's folders of the tests are closed to munge's own user.
-    for parent in [folder, *folder.parents][:3]:
-        parent.chmod(0o755)
-    try:
-        # The daemons would keep a pipe open for ever.
-        with (folder / "start.log").open("w") as log:
-            started = subprocess.run([START, "start", folder], stdout=log, stderr=log, check=False)
-        assert started.returncode == 0, (folder / "start.log").read_text()
-        yield folder
-    finally:
-        subprocess.run([START, "stop", folder], check=True)
+    # Not among pytest's folders, which are closed to munge's own user.
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        log = Path(folder) / "start.log"
+        try:
+            # To a file, since the daemons would keep a pipe open for ever.
+            with log.open("w") as said:
+                started = subprocess.run([START, "start", folder], stdout=said, stderr=said, check=False)
+            assert started.returncode == 0, log.read_text()
+            yield folder
+        finally:
+            subprocess.run([START, "stop", folder], check=True)
 
 
 def accounted(job):
