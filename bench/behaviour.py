@@ -58,28 +58,35 @@ def train(
 def ship(
     robot: Robot,
     source: Annotated[Path, typer.Option("--from", help="Folder that `train` wrote its snapshots to.")],
-    medium: Annotated[int, typer.Option(min=1, help="Environment steps of the medium snapshot.")],
-    expert: Annotated[int, typer.Option(min=1, help="Environment steps of the expert snapshot.")],
+    medium: Annotated[
+        int | None,
+        typer.Option(min=1, help="Environment steps of the medium snapshot; ships medium-replay too."),
+    ] = None,
+    expert: Annotated[
+        int | None, typer.Option(min=1, help="Environment steps of the expert snapshot.")
+    ] = None,
     output: Annotated[
         Path, typer.Option(help="Folder for the .npz and .json files.", show_default="the shipped policies")
     ] = SHIPPED,
 ) -> None:
-    """Put together the medium and the expert policy and the replay ladder from snapshots of one run."""
+    """Ship a run's medium snapshot with the ladder up to it, or its expert, which may be of another run."""
     environment_of(robot)
+    named = {"medium": medium, "expert": expert}
+    wanted = {quality: steps for quality, steps in named.items() if steps}
+    if not wanted:
+        raise SpecError(f"ship {robot}: nothing to ship. Name --medium=STEPS, --expert=STEPS or both.")
     trained = sorted(int(file.stem.rpartition("-")[2]) for file in source.glob(f"{robot}-*.npz"))
-    absent = [steps for steps in (medium, expert) if steps not in trained]
+    absent = [steps for steps in wanted.values() if steps not in trained]
     if absent:
         raise SpecError(
             f"{source} holds no snapshot of {robot} after {', '.join(map(str, absent))} steps, but after "
             f"{', '.join(map(str, trained)) or 'none'}: name some of these, or train a run with "
             f"`python -m bench.behaviour train {robot}`."
         )
-    qualities = {
-        "medium": [medium],
-        "medium-replay": [steps for steps in trained if steps <= medium],
-        "expert": [expert],
-    }
-    command = _command("ship", robot, medium=medium, expert=expert) + " --from=zoo"
+    qualities = {quality: [steps] for quality, steps in wanted.items()}
+    if medium:
+        qualities["medium-replay"] = [steps for steps in trained if steps <= medium]
+    command = _command("ship", robot, **wanted) + " --from=zoo"
     for quality, chosen in qualities.items():
         ladder = [load_ladder(snapshot_name(robot, steps), source)[0] for steps in chosen]
         typer.echo(save_ladder(ladder, f"{robot}-{quality}", output, command))

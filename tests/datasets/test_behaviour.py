@@ -58,6 +58,17 @@ def test_shipping_takes_one_snapshot_or_all_up_to_it(snapshots: Path, tmp_path: 
     np.testing.assert_array_equal(shipped.weights[0], trained.weights[0])
 
 
+def test_an_expert_may_come_from_a_run_of_its_own(snapshots: Path, tmp_path: Path) -> None:
+    run("ship", "hopper", "--from", snapshots, "--medium=2048", "--output", tmp_path)
+    medium = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    assert set(medium) == {
+        f"hopper-{name}.{kind}" for name in ("medium", "medium-replay") for kind in ("npz", "json")
+    }
+    run("ship", "hopper", "--from", snapshots, "--expert=4096", "--output", tmp_path)
+    assert {name: (tmp_path / name).read_bytes() for name in medium} == medium
+    assert load_ladder("hopper-expert", tmp_path)[0].record["environment_steps"] == 4096
+
+
 def test_a_snapshot_does_not_depend_on_what_follows() -> None:
     settings = PPOSettings(rollout_steps=32, epochs=1)
     alone = [policy for _, policy in train("Hopper-v5", [512], 3, settings)]
@@ -107,6 +118,10 @@ def test_running_moments_equal_those_of_all_samples() -> None:
         (
             ["ship", "hopper", "--from=nowhere", "--medium=1", "--expert=2"],
             r"nowhere holds no snapshot of hopper after 1, 2 steps, but after none.*train a run with",
+        ),
+        (
+            ["ship", "hopper", "--from=nowhere"],
+            "nothing to ship. Name --medium=STEPS, --expert=STEPS or both",
         ),
     ],
 )
