@@ -1,6 +1,8 @@
 """The RO-Crate of a finished run: what is in it, what its metadata say, and what it refuses."""
 
 import json
+import os
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -9,10 +11,10 @@ import pytest
 from rocrate.rocrate import ROCrate
 
 import bench.cells
-from bench.analysis.crate import format_of, results_of, workflow_files
+from bench.analysis.crate import results_of, workflow_files
 from bench.crate import main
 from bench.spec.jobs import all_jobs
-from bench.spec.load import load_catalogue
+from bench.spec.load import ROOT, load_catalogue
 from bench.spec.renderings import Rendering
 
 STARTS = ("2026-01-03T10:00:00+00:00", "2026-01-01T10:00:00+00:00", "2026-01-02T10:00:00+00:00")
@@ -53,6 +55,7 @@ def run(tmp_path, monkeypatch):
 @pytest.fixture
 def crate(run):
     """The crate of that run, written as a folder and read back by the library."""
+    Path("crate").mkdir()
     main("quick", Path("crate"))
     return ROCrate("crate")
 
@@ -88,8 +91,17 @@ def test_every_file_has_an_entity_and_every_entity_of_a_file_its_file(crate):
     }  # fmt: skip
     for entity in crate.data_entities:
         assert entity["name"], entity.id
-        assert entity["encodingFormat"] == format_of(entity.id)
         assert int(entity["contentSize"]) == Path("crate", entity.id).stat().st_size
+
+
+def test_the_kind_of_a_file_is_said(crate):
+    kinds = {Path(file.id).suffix: file["encodingFormat"] for file in crate.data_entities}
+    assert {kinds[suffix] for suffix in (".png", ".pdf", ".html", ".csv", ".jsonl", ".py")} == {
+        "image/png", "application/pdf", "text/html", "text/csv", "application/jsonl", "text/x-python",
+    }  # fmt: skip
+    assert {suffix for suffix, kind in kinds.items() if kind == "text/plain"} <= {
+        "", ".txt", ".smk", ".j2", ".sh",
+    }  # fmt: skip
 
 
 def test_what_the_metadata_refer_to_is_described_in_them_or_is_an_address(crate):
@@ -166,6 +178,13 @@ def test_a_zip_is_the_same_crate_and_is_written_anew(crate):
     assert len(names) == len(set(names))
     assert set(names) == {p.relative_to("crate").as_posix() for p in Path("crate").rglob("*") if p.is_file()}
     assert not list(Path("results/quick").glob(".crate-*"))
+
+
+def test_it_is_made_without_torch_and_in_a_new_folder_below_another(run):
+    code = "import sys; sys.modules['torch'] = None; from bench.crate import *; main('quick', Path('a/b'))"
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert Path("a/b", METADATA).exists()
 
 
 def test_an_unfinished_run_is_refused(run, capsys):

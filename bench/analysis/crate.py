@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mimetypes
 from collections import Counter
 from datetime import datetime, timedelta
 from io import StringIO
@@ -34,17 +33,20 @@ LICENCE = "LICENSE"
 SOURCES = ("README.md", LICENCE, "CITATION.cff", "pyproject.toml", "constraints.txt", "environment.yml")
 FOLDERS = ("bench", "docs", "workflow", "profiles")
 FORMATS = {
-    ".cff": "application/yaml", ".csv": "text/csv", ".j2": "text/plain", ".js": "text/javascript",
-    ".json": "application/json", ".jsonl": "application/jsonl", ".md": "text/markdown",
-    ".npz": "application/zip", ".py": "text/x-python", ".tex": "application/x-tex",
-    ".toml": "application/toml", ".yaml": "application/yaml", ".yml": "application/yaml",
+    ".cff": "application/yaml", ".css": "text/css", ".csv": "text/csv", ".html": "text/html",
+    ".js": "text/javascript", ".json": "application/json", ".jsonl": "application/jsonl",
+    ".md": "text/markdown", ".npz": "application/zip", ".pdf": "application/pdf", ".png": "image/png",
+    ".py": "text/x-python", ".tex": "application/x-tex", ".toml": "application/toml",
+    ".yaml": "application/yaml", ".yml": "application/yaml",
 }  # fmt: skip
 
 
 def results_of(tier: str) -> dict[Path, str]:
     """File, relative to the working folder -> what it is: all that a finished run shows."""
     folder = RESULTS / tier
-    named = {
+    # In this order they stand in the crate's own page, where the report is to come first.
+    named = {path: f"Report of the {tier} tier: {path.name}" for path in report_files(tier)}
+    named |= {
         folder / "cells.csv": "Every number of the run, with what qualifies it",
         folder / "claims.csv": "Claims of both papers, tested on the run: one row a comparison",
         folder / "claims.md": "Claims of both papers, tested on the run",
@@ -55,7 +57,7 @@ def results_of(tier: str) -> dict[Path, str]:
     for name, artifact in load_catalogue().artifacts.items():
         title = f"{PAPERS[name.split('_')[0]]} {artifact.printed}: {artifact.title}"
         named |= dict.fromkeys(Rendering(tier, name).outputs, title)
-    return named | {path: f"Report of the {tier} tier: {path.name}" for path in report_files(tier)}
+    return named
 
 
 def workflow_files() -> dict[str, Path]:
@@ -75,8 +77,6 @@ def fill(crate: ROCrate, tier: str, records: dict[Key, dict[str, Any]]) -> None:
     `records` are the sidecars of its jobs. The same files and records give the same metadata.
     """
     said = yaml.safe_load((ROOT / "CITATION.cff").read_text())
-    for place, path in workflow_files().items():
-        _file(crate, path, place, place)
     workflow = _workflow(crate, said, list(records.values()))
     results = [_file(crate, path, path.as_posix(), name) for path, name in results_of(tier).items()]
     about = {
@@ -87,6 +87,8 @@ def fill(crate: ROCrate, tier: str, records: dict[Key, dict[str, Any]]) -> None:
         place = (RESULTS / tier / name).as_posix()
         results.append(_file(crate, StringIO(text), place, about[name]))
     action = _action(crate, tier, list(records.values()), workflow, results)
+    for place, path in workflow_files().items():
+        _file(crate, path, place, place)
     _root(crate, tier, said, action)
 
 
@@ -96,8 +98,8 @@ def _file(crate: ROCrate, source: Path | StringIO, place: str, name: str) -> Ent
 
 
 def format_of(place: str) -> str:
-    """The media type of a file by the end of its name; what is not known is plain text."""
-    return FORMATS.get(Path(place).suffix) or mimetypes.guess_type(place)[0] or "text/plain"
+    """The media type of a file by the end of its name; all that has no own is text."""
+    return FORMATS.get(Path(place).suffix, "text/plain")
 
 
 def _workflow(crate: ROCrate, said: dict[str, Any], records: list[dict[str, Any]]) -> Entity:
