@@ -13,6 +13,7 @@ import pandas as pd
 import typer
 
 from bench.analysis.collect import record_of
+from bench.analysis.finished import finished_jobs
 from bench.analysis.regression_page import what_agrees
 from bench.cells import gather
 from bench.claims import table_of
@@ -20,7 +21,6 @@ from bench.record import write_atomically
 from bench.regress import regress
 from bench.spec.claims import load_claims
 from bench.spec.errors import UserError, exit_with_message
-from bench.spec.jobs import Job, all_jobs
 from bench.spec.load import ROOT, load_catalogue
 
 PAGE = ROOT / "REPRODUCED.md"
@@ -38,21 +38,8 @@ def finished_records(tier: str) -> list[dict[str, Any]]:
 
     Raises UserError where one is missing, out of date or broken, or where they are not of one clean commit.
     """
-    jobs = all_jobs(tier)
-    waiting = [job for job in jobs if job.state != "current"]
-    remedy = f"Run: snakemake all --config tier={tier}"
-    if waiting:
-        raise UserError(
-            f"results/{tier}: {len(waiting)} of {len(jobs)} jobs are missing or out of date, the first being "
-            f"{_named(waiting[0])}, so this run is not finished. {remedy}"
-        )
-    records = [record_of(job) for job in jobs]
-    for job, record in zip(jobs, records, strict=True):
-        if record["status"].startswith(("failed", "skipped")):
-            raise UserError(
-                f"{job.record}: key status: {_named(job)} is {record['status']}. Mend the cause, then run: "
-                f"snakemake retry --config tier={tier}"
-            )
+    # What was taken from the store is no part of this run.
+    records = [record_of(job) for job in finished_jobs(tier)]
     commits = {str(record["git_commit"]) for record in records}
     again = (
         f"Commit your changes, delete results/{tier}/cells and results/{tier}/datasets, and run all of it "
@@ -69,10 +56,6 @@ def finished_records(tier: str) -> list[dict[str, Any]]:
             f"({', '.join(sorted(commits))}), and a line is of one. {again}"
         )
     return records
-
-
-def _named(job: Job) -> str:
-    return f"{job.stage} of {job.cell.key} seed {job.seed}"
 
 
 def line_of(tier: str, by: str) -> dict[str, str]:

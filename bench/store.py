@@ -13,35 +13,23 @@ import pandas as pd
 import typer
 
 from bench.analysis.collect import RECORD_COLUMNS, job_rows, stored_arrays, stored_cells
+from bench.analysis.finished import ended_well, finished_jobs
 from bench.record import write_atomically
 from bench.spec.errors import UserError, exit_with_message
 from bench.spec.jobs import Job, all_jobs
 from bench.spec.load import load_catalogue
 from bench.spec.stored import STORED, VARIABLE, Key, from_store, stored_texts
 
-BROKEN = ("failed", "skipped")
 
+def promotable(tier: str, partial: bool) -> list[Job]:
+    """The jobs of this run that can be promoted; UserError, unless `partial`, where it is not finished.
 
-def finished(tier: str, partial: bool) -> list[Job]:
-    """The jobs of a tier that can be promoted; UserError, unless `partial`, where that is not all of them."""
-    jobs = all_jobs(tier)
-    current = [job for job in jobs if job.state == "current"]
-    waiting = [job for job in jobs if job.state not in ("current", "stored")]
-    if waiting and not partial:
-        raise UserError(
-            f"{len(waiting)} jobs of the {tier} tier are missing or out of date, the first being "
-            f"{waiting[0].stage} of {waiting[0].cell.key}. Run: snakemake all --config tier={tier}, or "
-            "promote what there is with --partial"
-        )
-    broken = [job for job in current if _record(job)["status"].startswith(BROKEN)]
-    if broken and not partial:
-        first = broken[0]
-        raise UserError(
-            f"{len(broken)} jobs of the {tier} tier did not end well, the first being {first.stage} of "
-            f"{first.cell.key} seed {first.seed} ({_record(first)['status']}). Mend the cause, then run: "
-            f"snakemake retry --config tier={tier}"
-        )
-    return [job for job in current if job not in broken]
+    What a tier took from the store as done stays there as it is.
+    """
+    if partial:
+        return [job for job in all_jobs(tier) if job.state == "current" and ended_well(job)]
+    jobs = finished_jobs(tier, ("current", "stored"), "promote what there is with --partial")
+    return [job for job in jobs if job.state == "current"]
 
 
 def _record(job: Job) -> dict[str, Any]:
@@ -80,7 +68,7 @@ def main(
             f"config key source (environment variable {VARIABLE}): a store cannot be promoted from itself. "
             "Leave it out."
         )
-    jobs = finished(tier, partial)
+    jobs = promotable(tier, partial)
     records, cells = promoted(tier, jobs)
     folder = STORED / tier
     for job in jobs:

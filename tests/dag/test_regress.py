@@ -204,5 +204,5 @@ def test_storing_an_unfinished_run_is_refused(suite):
     (suite.root / "results/tiny/cells/darkroom/ad-mamba/default/seed-0/probe.json").unlink()
     said = suite.run([sys.executable, "-m", "bench.store", "--tier", "tiny"], check=False)
     assert suite.exit_code == 2
-    assert "1 jobs of the tiny tier are missing or out of date" in said
-    assert "the first being probe of darkroom/ad-mamba" in said
+    assert "results/tiny: 1 of " in said
+    assert "jobs are missing or out of date, the first being probe of darkroom/ad-mamba" in said

@@ -1,0 +1,214 @@
+"""A finished run as an RO-Crate: which files belong to it, and what its metadata say of them and of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime, timedelta
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from bench.spec.jobs import RESULTS
+from bench.spec.load import PAPERS, ROOT, load_catalogue
+from bench.spec.renderings import REPORTED, Rendering
+from bench.spec.reporting import report_files
+from bench.spec.stored import Key, stored_texts
+
+if TYPE_CHECKING:
+    from rocrate.model.entity import Entity
+    from rocrate.rocrate import ROCrate
+
+VERSION = "1.1"
+# The profiles that go with that version of RO-Crate. The last one extends Workflow RO-Crate 1.0, which the
+# library declares itself where a crate has a main workflow.
+PROFILES = {
+    "https://w3id.org/ro/wfrun/process/0.5": "Process Run Crate",
+    "https://w3id.org/ro/wfrun/workflow/0.5": "Workflow Run Crate",
+}
+WORKFLOW = "Snakefile"
+LICENCE = "LICENSE"
+# What the workflow is made of beside the Snakefile: single files, and folders.
+SOURCES = ("README.md", LICENCE, "CITATION.cff", "pyproject.toml", "constraints.txt", "environment.yml")
+FOLDERS = ("bench", "docs", "workflow", "profiles")
+FORMATS = {
+    ".cff": "application/yaml", ".css": "text/css", ".csv": "text/csv", ".html": "text/html",
+    ".js": "text/javascript", ".json": "application/json", ".jsonl": "application/jsonl",
+    ".md": "text/markdown", ".npz": "application/zip", ".pdf": "application/pdf", ".png": "image/png",
+    ".py": "text/x-python", ".tex": "application/x-tex", ".toml": "application/toml",
+    ".yaml": "application/yaml", ".yml": "application/yaml",
+}  # fmt: skip
+
+
+def results_of(tier: str) -> dict[Path, str]:
+    """File, relative to the working folder -> what it is: all that a finished run shows."""
+    folder = RESULTS / tier
+    # In this order they stand in the crate's own page, where the report is to come first.
+    named = {path: f"Report of the {tier} tier: {path.name}" for path in report_files(tier)}
+    named |= {
+        folder / "cells.csv": "Every number of the run, with what qualifies it",
+        folder / "claims.csv": "Claims of both papers, tested on the run: one row a comparison",
+        folder / "claims.md": "Claims of both papers, tested on the run",
+        folder / "health.txt": "How many jobs ended how",
+        RESULTS / "audit" / "audit.csv": "What the papers print, held against itself: one row a check",
+        RESULTS / "audit" / "audit.md": "What the papers print, held against itself",
+    }
+    for name, artifact in load_catalogue().artifacts.items():
+        title = f"{PAPERS[name.split('_')[0]]} {artifact.printed}: {artifact.title}"
+        named |= dict.fromkeys(Rendering(tier, name).outputs, title)
+    return named
+
+
+def workflow_files() -> dict[str, Path]:
+    """Place in the crate -> file: what the Snakefile needs to run, as it is at hand."""
+    files = {name: ROOT / name for name in SOURCES}
+    files |= {f"results/reported/{path.name}": path for path in sorted(REPORTED.glob("*.csv"))}
+    for folder in FOLDERS:
+        inside = sorted((ROOT / folder).rglob("*"))
+        kept = [path for path in inside if path.is_file() and "__pycache__" not in path.parts]
+        files |= {path.relative_to(ROOT).as_posix(): path for path in kept}
+    return files
+
+
+def fill(crate: ROCrate, tier: str, records: dict[Key, dict[str, Any]]) -> None:
+    """Add all files of a tier's run to an empty crate, and say what they are and what made them.
+
+    `records` are the sidecars of its jobs. The same files and records give the same metadata.
+    """
+    said = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    workflow = _workflow(crate, said, list(records.values()))
+    results = [_file(crate, path, path.as_posix(), name) for path, name in results_of(tier).items()]
+    about = {
+        "records.jsonl": "The sidecar of every job, one a line: status, command, seeds, options, times",
+        "closures.json": "Hashes of modules and versions of packages that many sidecars share",
+    }
+    for name, text in stored_texts(records).items():
+        place = (RESULTS / tier / name).as_posix()
+        results.append(_file(crate, StringIO(text), place, about[name]))
+    action = _action(crate, tier, list(records.values()), workflow, results)
+    for place, path in workflow_files().items():
+        _file(crate, path, place, place)
+    _root(crate, tier, said, action)
+
+
+def _file(crate: ROCrate, source: Path | StringIO, place: str, name: str) -> Entity:
+    properties = {"name": name, "encodingFormat": format_of(place)}
+    return crate.add_file(source, place, properties=properties, record_size=True)
+
+
+def format_of(place: str) -> str:
+    """The media type of a file by the end of its name; all that has no own is text."""
+    return FORMATS.get(Path(place).suffix, "text/plain")
+
+
+def _workflow(crate: ROCrate, said: dict[str, Any], records: list[dict[str, Any]]) -> Entity:
+    """The Snakefile as the crate's main entity, with the packages that the run was made with."""
+    versions = {(name, v) for record in records for name, v in record["versions"].items() if v != "absent"}
+    versions |= {("Python", record["python"]) for record in records}
+    packages = [
+        _entity(crate, f"#{name}-{version}", "SoftwareApplication", name=name, version=version)
+        for name, version in sorted(versions)
+    ]
+    tier = crate.add_formal_parameter(
+        "tier", "Text", identifier="#tier", defaultValue="quick", description="How much is spent on each cell"
+    )
+    properties = {
+        "name": said["title"],
+        "version": ", ".join(sorted({record["git_commit"] or "outside git" for record in records})),
+        "encodingFormat": "text/plain",
+        "license": _licence(crate, said),
+        "author": _authors(crate, said["authors"]),
+        "input": [tier],
+        "softwareRequirements": packages,
+    }
+    return crate.add_workflow(
+        ROOT / WORKFLOW, WORKFLOW, main=True, lang="snakemake", properties=properties, record_size=True
+    )
+
+
+def _action(
+    crate: ROCrate, tier: str, records: list[dict[str, Any]], workflow: Entity, results: list[Entity]
+) -> Entity:
+    """The run: from the start of its first job to the end of its last."""
+    counts = Counter(record["status"].split(":")[0] for record in records)
+    jobs = ", ".join(f"{count} {word}" for word, count in sorted(counts.items()))
+    platforms = "; ".join(sorted({record["platform"] for record in records}))
+    hours = sum(record["cpu_seconds"] for record in records) / 3600
+    given = _entity(
+        crate, f"#tier={tier}", "PropertyValue", name="tier", value=tier, exampleOfWork={"@id": "#tier"}
+    )
+    properties = {
+        "name": f"Run of the {tier} tier",
+        "description": f"{len(records)} jobs ({jobs}) in {hours:.2f} core-hours on {platforms}",
+        "startTime": min(datetime.fromisoformat(record["started"]) for record in records).isoformat(),
+        "endTime": max(map(_ended, records)).isoformat(timespec="seconds"),
+        "actionStatus": {"@id": "http://schema.org/CompletedActionStatus"},
+    }
+    return crate.add_action(workflow, "#run", object=[given], result=results, properties=properties)
+
+
+def _ended(record: dict[str, Any]) -> datetime:
+    return datetime.fromisoformat(record["started"]) + timedelta(seconds=record["seconds"])
+
+
+def _root(crate: ROCrate, tier: str, said: dict[str, Any], action: Entity) -> None:
+    """What the crate is, whose, and what it rests on."""
+    root = crate.root_dataset
+    root["name"] = f"{said['title']}, {tier} tier"
+    root["description"] = (
+        f"{load_catalogue().tier(tier).title}. Tables, figures, claims, audit and report of one run, the "
+        "record of each of its jobs, and the workflow that made them. Checkpoints, datasets and attention "
+        "maps are not in it."
+    )
+    # A crate made twice of one run is the same: it is dated by the run and not by the export.
+    root["datePublished"] = action["endTime"]
+    root["license"] = _licence(crate, said)
+    root["author"] = _authors(crate, said["authors"])
+    root["citation"] = [_paper(crate, paper) for paper in said["references"]]
+    root["mentions"] = [action]
+    root["conformsTo"] = [
+        _entity(crate, profile, "CreativeWork", name=name, version=profile.rsplit("/", 1)[1])
+        for profile, name in PROFILES.items()
+    ]
+
+
+def _paper(crate: ROCrate, paper: dict[str, Any]) -> Entity:
+    names = " and ".join(_name(author) for author in paper["authors"])
+    persons = [author for author in paper["authors"] if "family-names" in author]
+    return _entity(
+        crate,
+        paper["url"],
+        "ScholarlyArticle",
+        name=paper["title"],
+        description=f"By {names}. {paper['notes']}",
+        author=_authors(crate, persons),
+        datePublished=str(paper["year"]),
+    )
+
+
+def _authors(crate: ROCrate, authors: list[dict[str, str]]) -> list[Entity]:
+    """Persons, and others that CITATION.cff gives one name."""
+    return [
+        _entity(
+            crate,
+            f"#{_name(author).replace(' ', '-')}",
+            "Person" if "family-names" in author else "Organization",
+            name=_name(author),
+        )
+        for author in authors
+    ]
+
+
+def _name(author: dict[str, str]) -> str:
+    return author.get("name") or f"{author['given-names']} {author['family-names']}"
+
+
+def _licence(crate: ROCrate, said: dict[str, Any]) -> Entity:
+    address = f"https://spdx.org/licenses/{said['license']}"
+    return _entity(crate, address, "CreativeWork", name=f"{said['license']} licence", url={"@id": LICENCE})
+
+
+def _entity(crate: ROCrate, name: str, kind: str, /, **properties: Any) -> Entity:
+    """What a crate says of something that is no file; said once, whoever refers to it."""
+    return crate.get(name) or crate.add_jsonld({"@id": name, "@type": kind, **properties})
