@@ -131,11 +131,15 @@ def marker_if(out_of_date, tier, fingerprint, sidecar):
 
 
 def stale(stage):
-    """Input function: the marker of a job that stands and has to run again."""
+    """Input function: the marker of a job that stands and has to run again.
+
+    What stands beside a stored result is out of date: nothing that needs it here may read it.
+    """
 
     def find(wildcards):
         job = job_of(stage)(wildcards)
-        return marker_if(waits(job), wildcards.tier, job.fingerprint, job.record)
+        out_of_date = waits(job) or (job.state == "stored" and not STORED)
+        return marker_if(out_of_date, wildcards.tier, job.fingerprint, job.record)
 
     return find
 
@@ -232,7 +236,9 @@ def stale_claims(wildcards):
 
 
 def regressed_records():
-    """The records that `regress` compares with the store."""
+    """The records that `regress` compares with the store; none, for its message, where that is the source."""
+    if STORED:
+        return []
     try:
         return [str(job.record) for job in regressed_jobs(TIER)]
     except UserError as error:
