@@ -128,8 +128,8 @@ def _check_profile(artifact: Artifact, where: str) -> None:
     metrics = {metric for query in artifact.cells for metric in query.metrics}
     if len(metrics) != 1:
         raise SpecError(
-            f"{where}: a profile is of one metric, not of {', '.join(sorted(metrics)) or 'none'}. Name one in "
-            "all of its cells, or choose another layout."
+            f"{where}: a profile is of one metric, not of {', '.join(sorted(metrics)) or 'none'}. Name "
+            "one in all of its cells, or choose another layout."
         )
     seen: set[tuple[str, str]] = set()
     for number, query in enumerate(artifact.cells):

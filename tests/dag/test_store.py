@@ -138,6 +138,19 @@ def test_what_is_out_of_date_beside_a_stored_result_is_read_by_nothing(stored):
     assert {"train dt/0", "evaluate dt/0"} <= stored.would_run("cells")
 
 
+def test_what_did_not_end_well_in_the_store_is_tried_again_where_that_is_asked_for(fresh):
+    fresh.edit("workflow/tiers/tiny.yaml", "budget: reduced", "budget: reduced\ntakes_stored: true")
+    path = fresh.root / STORE / "records.jsonl"
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    for record in records:
+        if (record["stage"], record["method"]) == ("probe", "ad-mamba"):
+            record["status"] = "oom"
+    path.write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    work = ("train", "evaluate", "probe")
+    assert not [job for job in fresh.would_run("all") if job.split()[0] in work]
+    assert [job for job in fresh.would_run("retry") if job.split()[0] in work] == ["probe ad-mamba/0"]
+
+
 def test_regress_trains_nothing_where_the_store_is_the_source(fresh):
     said = from_store(fresh, "regress", check=False)
     assert fresh.exit_code != 0

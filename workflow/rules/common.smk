@@ -103,15 +103,22 @@ def job_of(stage):
 
 def waits(job):
     """Whether a job has to run: out of date, missing, or not ok while `retry` is asked for."""
-    state = job.state
-    if STORED or state == "stored":
+    if STORED:
         return False
-    return state != "current" or (RETRY and job.recorded()["status"] != "ok")
+    state = job.state
+    if state not in ("current", "stored"):
+        return True
+    if not RETRY:
+        return False
+    record = job.stored if state == "stored" else job.recorded()
+    return record["status"] != "ok"
 
 
 def records(jobs):
     """The files from which the numbers of some jobs are read: their records, but for what the store holds."""
-    return STORE or [str(job.record) for job in jobs if job.state != "stored"]
+    return STORE or [
+        str(job.record) for job in jobs if job.state != "stored" or waits(job)
+    ]
 
 
 def marker_if(out_of_date, tier, fingerprint, sidecar):
