@@ -13,10 +13,13 @@ import pandas as pd
 import typer
 
 from bench.analysis.claims import READING_FACTOR, Finding, claim_word, examine
+from bench.analysis.collect import changed_since
+from bench.analysis.tables import OLDER
 from bench.record import write_atomically
-from bench.spec.claims import Claim, load_claims
+from bench.spec.cells import Cell
+from bench.spec.claims import Claim, Comparison, load_claims
 from bench.spec.errors import UserError, exit_with_message
-from bench.spec.jobs import RESULTS
+from bench.spec.jobs import RESULTS, all_jobs
 from bench.spec.load import PAPERS, load_catalogue
 from bench.spec.stored import from_store
 
@@ -41,17 +44,40 @@ def read_cells(tier: str) -> pd.DataFrame:
     return pd.read_csv(path)
 
 
+def older_cells(tier: str) -> dict[tuple[str, Cell], list[str]]:
+    """Stage and cell of every number of the store by older code -> what has changed since."""
+    found: dict[tuple[str, Cell], list[str]] = {}
+    for job in all_jobs(tier):
+        if changed := changed_since(job):
+            found.setdefault((job.stage, job.cell), []).extend(changed)
+    return found
+
+
 def table_of(claims: dict[str, Claim], cells: pd.DataFrame, tier: str) -> pd.DataFrame:
     """One row a comparison, with its claim's own verdict repeated."""
     rows: list[dict[str, Any]] = []
+    older = older_cells(tier)
     for name, claim in claims.items():
         findings = examine(claim, cells, tier)
         word, why = claim_word(findings)
         rows += [
-            {"claim": name, "claim_verdict": word, "claim_why": why, **_columns(finding)}
+            {
+                "claim": name,
+                "claim_verdict": word,
+                "claim_why": why,
+                **_columns(finding),
+                "changed": "" if finding.word == "not-run" else _changed(finding.comparison, older),
+            }
             for finding in findings
         ]
     return pd.DataFrame(rows)
+
+
+def _changed(comparison: Comparison, older: dict[tuple[str, Cell], list[str]]) -> str:
+    """What has changed since the numbers that a comparison reads were stored."""
+    stage = load_catalogue().metrics[comparison.metric].stage
+    cells = (cell for side in comparison.sides() for cell in side.cells(comparison.tasks))
+    return "; ".join(dict.fromkeys(name for cell in cells for name in older.get((stage, cell), ())))
 
 
 def _columns(finding: Finding) -> dict[str, Any]:
@@ -84,7 +110,8 @@ def _line(claim: Claim, rows: pd.DataFrame) -> str:
     ran = rows[rows["verdict"] != "not-run"]
     done, wanted = rows["tasks_run"].sum(), rows["tasks"].sum()
     part = "" if ran.empty or done == wanted else f"{done} of {wanted} pairs of cells"
-    rests = ", ".join(filter(None, [part, *dict.fromkeys(ran["data_source"]), *dict.fromkeys(ran["budget"])]))
+    sources = (*dict.fromkeys(ran["data_source"]), *dict.fromkeys(ran["budget"]))
+    rests = ", ".join(filter(None, [part, *sources, "numbers by older code" if any(ran["changed"]) else ""]))
     return f"| {claim.title} | {claim.section} | {rows['claim_verdict'].iloc[0]} | {rests} |"
 
 
@@ -95,6 +122,10 @@ def _section(name: str, claim: Claim, rows: pd.DataFrame) -> str:
     lines += [f"**{first['claim_verdict']}**{why}.\n"]
     lines += ["| comparison | effect | counts from | pairs | tasks | verdict |", "|---|---|---|---|---|---|"]
     lines += [_comparison(row) for _, row in rows.iterrows()]
+    changed = dict.fromkeys(name for said in rows["changed"] for name in said.split("; ") if name)
+    lines += (
+        [f"\n{OLDER} Rests on numbers stored before these changed: {', '.join(changed)}."] if changed else []
+    )
     return "\n".join([*lines, f"\n{claim.note}" if claim.note else ""])
 
 
@@ -104,6 +135,7 @@ def _comparison(row: pd.Series) -> str:
         effect += f" [{row['low']:.4g}, {row['high']:.4g}]"
     counts = f"within {row['smallest']:g}" if row["expect"] == "equal" else f"above {row['smallest']:g}"
     word = f"{row['verdict']}: {row['why']}" if row["why"] else row["verdict"]
+    word += f" {OLDER}" if row["changed"] else ""
     tasks = f"{row['tasks_run']} of {row['tasks']}"
     return (
         f"| {row['comparison']} ({row['metric']}) | {effect} | {counts} | {row['pairs']} | {tasks} | {word} |"

@@ -85,7 +85,10 @@ def made_otherwise(job: Job, run: Side, store: Side) -> list[str]:
         if key in run and key in store:
             ours, stored = run[key], store[key]
             for name, before, after in zip(MEANS, stored.made, ours.made, strict=True):
-                found |= {f"{name}: {before} -> {after}": None} if before != after else {}
+                # A count made in this process says nothing of where: it is equal everywhere.
+                found |= (
+                    {f"{name}: {before} -> {after}": None} if before and after and before != after else {}
+                )
             versions = package_changes(stored.record.get("parts", {}), ours.record.get("parts", {}))
             found |= dict.fromkeys(versions)
     return list(found)
@@ -105,10 +108,13 @@ def regress(tier: str, every_cell: bool) -> tuple[Comparison, Notes]:
     """Compare the tier's run with its store; SpecError or UserError for what the user has to mend."""
     jobs = {key_of(job): job for job in all_jobs(tier) if job.stage != "dataset"}
     store = read_store(tier)
+    taken: set[Key] = set()
     if every_cell:
-        run = read_run(list(jobs.values()))
+        # What the tier takes from the store was not run: compared, it would only equal itself.
+        taken = {key for key, job in jobs.items() if job.is_stored}
+        run = read_run([job for key, job in jobs.items() if key not in taken])
         # Datasets have no numbers of their own here.
-        scope = {*jobs, *(key for key in store if key.stage != "dataset")}
+        scope = {*jobs, *(key for key in store if key.stage != "dataset")} - taken
     else:
         named = regressed_jobs(tier)
         jobs |= {key_of(job): job for job in named}
@@ -117,12 +123,13 @@ def regress(tier: str, every_cell: bool) -> tuple[Comparison, Notes]:
         scope = {*map(key_of, named), *counted}
     means = {key: made_otherwise(jobs[key], run, store) for key in run}
     compared = compare(run, store, scope, lambda key: not means[key])
+    compared.taken = len(taken)
     stale = {key: changed for key, job in jobs.items() if key in store and (changed := causes(job, store))}
     old = [
         jobs[key] for key in run
         if (fingerprint := run[key].record.get("fingerprint")) and fingerprint != jobs[key].fingerprint
     ]  # fmt: skip
-    return compared, Notes(tier, jobs, stale, means, old)
+    return compared, Notes(tier, jobs, stale, means, old, "all" if every_cell else "regress")
 
 
 def show(compared: Comparison, notes: Notes) -> None:

@@ -27,7 +27,7 @@ def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None
         rendering = Rendering(tier, name)
         try:
             record = json.loads(rendering.outputs[-1].read_text())
-        except FileNotFoundError:
+        except (FileNotFoundError, json.JSONDecodeError):
             record = {"filled": "-", "entries": "-"}
         table.add_row(
             name, artifact.title, str(record["filled"]), str(record["entries"]), str(rendering.outputs[1])

@@ -7,7 +7,7 @@ import bench.analysis.collect
 from bench.analysis.collect import stored_cells
 from bench.analysis.regression import Held, compare
 from bench.counts import counts
-from bench.regress import causes, count, key_of, made_otherwise, read_store
+from bench.regress import causes, count, key_of, made_otherwise, read_store, regress
 from bench.spec.cells import parse_slug
 from bench.spec.errors import UserError
 from bench.spec.jobs import Job
@@ -48,6 +48,22 @@ def test_other_means_of_a_job_or_of_what_it_was_made_from_are_named(job):
     assert made_otherwise(EVALUATION, run, run | older) == [f"package torch: 1.0 -> {torch}"]
     elsewhere = held(job, job.parts, device="cuda")
     assert made_otherwise(EVALUATION, run, run | elsewhere) == ["device: cuda -> cpu"]
+
+
+def test_a_count_made_now_was_not_made_by_other_means():
+    stored = read_store("quick")
+    probe = next(key for key in stored if key.stage == "probe")
+    job = Job("probe", "quick", parse_slug(probe.task, probe.method, probe.settings), probe.seed)
+    assert made_otherwise(job, {probe: Held({"status": "ok"}, EMPTY)}, stored) == []
+
+
+def test_what_a_tier_takes_from_the_store_is_not_compared_with_itself(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    # As where every fingerprint is the one at hand.
+    monkeypatch.setattr(Job, "is_stored", property(lambda job: job.stored is not None))
+    compared, _ = regress("quick", every_cell=True)
+    assert compared.taken > 0
+    assert compared.exact == 0
 
 
 def test_an_edited_module_does_not_make_a_number_incomparable():

@@ -28,6 +28,9 @@ RECORD_COLUMNS = [
     "platform", "git_commit",
 ]  # fmt: skip
 
+# What a job is made from, as a footnote calls it.
+UPSTREAM = {"dataset": "dataset", "train": "training"}
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -120,8 +123,14 @@ def changed_since(job: Job) -> list[str]:
     if not job.is_stored or job.stored is None:
         return []
     found = dict.fromkeys(changes(job.stored["parts"], job.parts))
-    for before in job.upstream:
-        found |= dict.fromkeys(changed_since(before))
+    for before, used in zip(job.upstream, job.stored["parts"]["upstream"], strict=False):
+        if used == before.fingerprint:
+            continue
+        if before.stored and used == before.stored["fingerprint"]:
+            found |= dict.fromkeys(changed_since(before))
+        else:
+            # A part of a run can be promoted alone: what this was made from is then no longer in the store.
+            found[f"its {UPSTREAM[before.stage]}"] = None
     return list(found)
 
 

@@ -93,6 +93,8 @@ class Comparison:
     intervals: int = 0
     margins: int = 0
     uncompared: int = 0
+    # Jobs that were not run, since the tier takes them from the store.
+    taken: int = 0
 
 
 def comparable(stage: str, rows: pd.DataFrame) -> pd.DataFrame:

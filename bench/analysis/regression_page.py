@@ -24,7 +24,8 @@ class Notes:
     """What is said beside the alarms: the tier's jobs by name, and what is out of date.
 
     `stale` holds each stored job that today's code would make under another fingerprint, with what changed;
-    `means` in what each job of the run was made by other means; `outdated` the stale jobs of the run.
+    `means` in what each job of the run was made by other means; `outdated` the stale jobs of the run, which
+    the target `again` makes again.
     """
 
     tier: str
@@ -32,6 +33,7 @@ class Notes:
     stale: dict[Key, tuple[str, ...]]
     means: dict[Key, list[str]]
     outdated: list[Job]
+    again: str
 
     def cause(self, finding: Finding) -> str:
         """The likely cause of an alarm."""
@@ -50,6 +52,8 @@ def what_agrees(compared: Comparison) -> str:
         said.append(f"{compared.margins} scores, of cells with one seed, against the protocol's margin")
     if compared.uncompared:
         said.append(f"{compared.uncompared} numbers of other platforms or seeds not compared")
+    if compared.taken:
+        said.append(f"{compared.taken} jobs not run here but taken from the store, so not compared")
     return ", ".join(said)
 
 
@@ -125,7 +129,7 @@ def _outdated(notes: Notes) -> str:
     return (
         f"{len(notes.outdated)} records of the run are not what today's code would make, the first being "
         f"{first.stage} of {first.cell.key}; make them again with: "
-        f"snakemake regress --config tier={notes.tier}"
+        f"snakemake {notes.again} --config tier={notes.tier}"
     )
 
 

@@ -13,7 +13,7 @@ from bench.analysis.labels import axis_label
 from bench.analysis.over_tasks import interquartile_mean, stratified_bootstrap
 from bench.analysis.reported import Printed, find_printed
 from bench.analysis.statistics import Summary, average
-from bench.analysis.verdicts import Verdict, judge, margin_of, verdict_of
+from bench.analysis.verdicts import Verdict, data_source_of, judge, margin_of, verdict_of
 from bench.spec.cells import defaults, resolve
 from bench.spec.load import load_catalogue
 from bench.spec.models import SELECTIONS, TableLayout
@@ -29,7 +29,7 @@ COLUMNS = [
 # Beside a number of the store that the code at hand would not make again.
 OLDER = "†"
 # What a row over tasks has in common with the rows it is over.
-SHARED = ("artifact", "column", "method", "settings", "metric", "unit", "data_source", "budget")
+SHARED = ("artifact", "column", "method", "settings", "metric", "unit", "budget")
 
 
 def long_table(rendering: Rendering, readings: list[Reading], reported: pd.DataFrame) -> pd.DataFrame:
@@ -62,19 +62,11 @@ def _row(
         "ours": reading.value,
         "n": 0, **(_summary_columns(reading.summary) if reading.summary else {}),
         "status": reading.status, **_verdict_columns(verdict_of(reading, rendering.tier, reported)),
-        "data_source": _data_source(reading),
+        "data_source": data_source_of(reading),
         "budget": catalogue.tier(rendering.tier).budget if entry.stage else "paper",
         "seconds": reading.seconds, **reading.selections, "fingerprints": " ".join(reading.fingerprints),
         "changed": "; ".join(reading.changed),
     }  # fmt: skip
-
-
-def _data_source(reading: Reading) -> str:
-    """What the number rests on, by its record or else by its task; empty for what needs no data."""
-    entry = reading.entry
-    if entry.stage in ("", "probe"):
-        return ""
-    return reading.data_source or load_catalogue().tasks[entry.cell.task].data_source
 
 
 def _printed_columns(printed: Printed | None) -> dict[str, str]:
@@ -108,9 +100,10 @@ def _average_row(
     where = (first["artifact"], "average", first["method"], first["settings"], first["metric"])
     printed = find_printed(reported, *where)
     margin = margin_of(first["task"], first["metric"])
-    verdict = judge(ours, None, status, printed, margin, first["data_source"], first["budget"])
+    shared = _shared(members)
+    verdict = judge(ours, None, status, printed, margin, shared["data_source"], shared["budget"])
     return {
-        **{key: first[key] for key in SHARED},
+        **shared,
         "row": layout.average, "task": "average", **_printed_columns(printed),
         "ours": None, "n": min(row["n"] for row, _ in members), **(_summary_columns(ours) if ours else {}),
         "status": status, **_verdict_columns(verdict), "seconds": 0.0, "fingerprints": "",
@@ -126,12 +119,18 @@ def _interquartile_rows(members: list[tuple[dict[str, Any], Reading]]) -> list[d
     scores = np.array([reading.scores for _, reading in members])
     found = stratified_bootstrap(interquartile_mean, stream("bootstrap", first["artifact"]), scores)
     return [{
-        **{key: first[key] for key in SHARED},
+        **_shared(members),
         "row": "Interquartile mean", "task": "interquartile-mean", "reported": "", "reported_spread": "",
         "ours": found.value, "low": found.low, "high": found.high, "n": scores.size, "status": "ok",
         **_verdict_columns(Verdict("unreported", "no paper prints it")), "seconds": 0.0, "fingerprints": "",
         "changed": _changed(members),
     }]  # fmt: skip
+
+
+def _shared(members: list[tuple[dict[str, Any], Reading]]) -> dict[str, Any]:
+    """What a row over tasks has from its column, and every source of data that it rests on."""
+    sources = {source for row, _ in members for source in row["data_source"].split(" and ")}
+    return {key: members[0][0][key] for key in SHARED} | {"data_source": " and ".join(sorted(sources))}
 
 
 def _changed(members: list[tuple[dict[str, Any], Reading]]) -> str:

@@ -24,6 +24,8 @@ Word = Literal[
     "match", "differs", "inconclusive", "not-run", "unavailable", "unreported", "stand-in", "reduced"
 ]
 MOST_SEEDS = 200
+# Data on which a number may be set against a printed one; what is counted or timed rests on none.
+COMPARABLE = {"", "real", "local"}
 
 
 @dataclass(frozen=True)
@@ -52,10 +54,16 @@ def verdict_of(reading: Reading, tier: str, reported: pd.DataFrame) -> Verdict:
         reading.status,
         find_printed(reported, entry.artifact, cell.task, cell.method, cell.slug, entry.metric),
         margin_of(cell.task, entry.metric),
-        # What is counted or timed does not depend on the data.
-        "" if entry.stage in ("", "probe") else catalogue.tasks[cell.task].data_source,
+        data_source_of(reading),
         catalogue.tier(tier).budget,
     )
+
+
+def data_source_of(reading: Reading) -> str:
+    """What the number rests on, by its record or else by its task; empty for what needs no data."""
+    if reading.entry.stage in ("", "probe"):
+        return ""
+    return reading.data_source or load_catalogue().tasks[reading.entry.cell.task].data_source
 
 
 def judge(
@@ -78,7 +86,7 @@ def judge(
     if ours is None:
         return Verdict("match" if same_value(option, printed.value) else "differs", "a setting, as resolved")
     difference = ours.mean - float(printed.value)
-    if data_source == "stand-in":
+    if not COMPARABLE.issuperset(data_source.split(" and ")):
         return Verdict("stand-in", "not the paper's data", difference)
     if budget == "reduced":
         return Verdict("reduced", "not the paper's budget", difference)

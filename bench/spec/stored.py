@@ -74,7 +74,11 @@ def stored_records(tier: str) -> dict[Key, dict[str, Any]]:
         return {}
     _, records, closures = stored_files(tier)
     found: dict[Key, dict[str, Any]] = {}
-    shared: dict[str, dict[str, Any]] = json.loads(closures.read_text())
+    remedy = f"Restore the files: git checkout -- {shown(records)} {shown(closures)}"
+    try:
+        shared: dict[str, dict[str, Any]] = json.loads(closures.read_text())
+    except json.JSONDecodeError as error:
+        raise UserError(f"{shown(closures)}: not JSON ({error}). {remedy}") from None
     for number, line in enumerate(records.read_text().splitlines(), start=1):
         try:
             record = json.loads(line)
@@ -82,9 +86,12 @@ def stored_records(tier: str) -> dict[Key, dict[str, Any]]:
             key = tuple(record[name] for name in ("stage", "task", "method", "settings", "seed"))
         except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
             raise UserError(
-                f"{shown(records)}: line {number} is no record ({type(error).__name__}: {error}). Restore "
-                f"the files: git checkout -- {shown(records)} {shown(closures)}"
+                f"{shown(records)}: line {number} is no record ({type(error).__name__}: {error}). {remedy}"
             ) from None
+        if key in found:
+            raise UserError(
+                f"{shown(records)}: line {number} is a second record of {' '.join(map(str, key))}. {remedy}"
+            )
         found[key] = record  # type: ignore[index]
     return found
 

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from bench.analysis.claims import READING_FACTOR, Finding, claim_word, compare
+from bench.analysis.report.overview import claims_shown
 from bench.claims import page_of, read_cells, table_of
 from bench.spec.claims import Comparison, load_claims
 from bench.spec.errors import UserError
@@ -229,6 +230,25 @@ def test_every_claim_of_the_papers_has_a_verdict_on_the_store():
     for claim in claims.values():
         assert claim.title in page
         assert claim.says.strip() in page
+
+
+def test_a_verdict_on_numbers_by_older_code_is_marked_and_says_what_changed(monkeypatch):
+    def changed(job):
+        return ["bench.methods.dema"] if job.cell.method == "dema" and job.stage == "probe" else []
+
+    monkeypatch.setattr("bench.claims.changed_since", changed)
+    claims = load_claims()
+    table = table_of(claims, pd.read_csv(STORED / "quick" / "cells.csv"), "quick")
+    marked = set(table.loc[table["changed"] != "", "claim"])
+    assert "dema_parameters_in_mujoco" in marked
+    assert "dema_attention_decays" not in marked
+    assert set(table.loc[table["verdict"] == "not-run", "changed"]) <= {""}
+    own = {"dema_parameters_in_mujoco": claims["dema_parameters_in_mujoco"]}
+    page = page_of(own, table[table["claim"].isin(own)], "quick tier")
+    assert "reduced, numbers by older code |" in page
+    assert "† Rests on numbers stored before these changed: bench.methods.dema." in page
+    (shown,) = claims_shown(own, table.astype(str))
+    assert shown.rests_on.endswith("numbers by older code")
 
 
 def test_cells_that_are_not_there_are_asked_for(tmp_path, monkeypatch):

@@ -11,9 +11,9 @@ DT = Key("evaluate", "hopper-medium", "dt", "default", 0)
 GONE = Key("evaluate", "hopper-medium", "no-longer-here", "default", 0)
 
 
-def notes(stale=None, means=None, outdated=()):
+def notes(stale=None, means=None, outdated=(), again="regress"):
     job = Job("evaluate", "quick", parse_slug("hopper-medium", "dt", "default"), 0)
-    return Notes("quick", {DT: job}, stale or {}, means or {}, list(outdated))
+    return Notes("quick", {DT: job}, stale or {}, means or {}, list(outdated), again)
 
 
 def alarm(*keys):
@@ -56,16 +56,18 @@ def test_stale_cells_are_gathered_by_what_changed():
     assert "seed 4 (train, evaluate); changed: bench.nn.scan" in page_of(Comparison(), said)
 
 
-def test_a_run_that_is_out_of_date_is_told_what_to_do():
-    said = notes(outdated=notes().jobs.values())
+@pytest.mark.parametrize("again", ["regress", "all"])
+def test_a_run_that_is_out_of_date_is_told_what_to_do(again):
+    said = notes(outdated=notes().jobs.values(), again=again)
     for text in ("\n".join(summary_of(Comparison(), said)), page_of(Comparison(), said)):
         assert "1 records of the run are not what today's code would make" in text
-        assert "snakemake regress --config tier=quick" in text
+        assert f"snakemake {again} --config tier=quick" in text
 
 
 def test_what_was_compared_and_what_was_not_is_said():
-    compared = Comparison(exact=80, intervals=2, margins=1, uncompared=181)
+    compared = Comparison(exact=80, intervals=2, margins=1, uncompared=181, taken=22)
     line = summary_of(compared, notes())[0]
     assert line.startswith("regress: no alarm in the quick tier: 80 numbers asked to be equal, 2 scores")
     assert "1 scores, of cells with one seed" in line
     assert "181 numbers of other platforms or seeds not compared" in line
+    assert "22 jobs not run here but taken from the store, so not compared" in line

@@ -52,6 +52,22 @@ def test_a_number_stands_beside_the_printed_one_with_its_verdict():
     assert "stand-in" in to_latex(table, "DM-H Table 2\nquick tier")
 
 
+def test_the_verdict_rests_on_the_data_of_the_record_and_not_on_what_is_at_hand():
+    """As where a store is read while BENCH_DATA is set, or real numbers are read without it."""
+    tasks = list(dict.fromkeys(entry.cell.task for entry in SCORES.entries))
+
+    def rests_on(entry):
+        return replace(
+            filled(entry), data_source="real" if entry.cell.task == "hopper-medium" else "stand-in"
+        )
+
+    table = table_of(SCORES, rests_on)
+    own = table[table["method"] == "dt"].set_index("task")
+    assert own.loc["hopper-medium", ["verdict", "data_source"]].tolist() == ["reduced", "real"]
+    assert {own.loc[task, "verdict"] for task in tasks if task != "hopper-medium"} == {"stand-in"}
+    assert own.loc["average", ["verdict", "data_source"]].tolist() == ["stand-in", "real and stand-in"]
+
+
 def test_an_inconclusive_number_says_how_many_seeds_would_settle_it():
     table = table_of(SCORES, hopper_medium)
     here = (table["method"] == "dt") & (table["task"] == "hopper-medium")

@@ -124,6 +124,40 @@ def test_a_stored_training_is_run_again_where_its_checkpoint_is_needed(fresh):
     assert not any("ad-mamba" in job for job in would_run)
 
 
+def test_what_is_out_of_date_beside_a_stored_result_is_read_by_nothing(stored):
+    stored.edit("workflow/tiers/tiny.yaml", "budget: reduced", "budget: reduced\ntakes_stored: true")
+    folder = stored.root / "results/tiny/cells/hopper-medium/dt/default/seed-0"
+    training = json.loads((folder / "train.json").read_text())
+    (folder / "train.json").write_text(json.dumps(training | {"fingerprint": "by older code"}))
+    (folder / "evaluate.json").unlink()
+    path = stored.root / STORE / "records.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    lost = [line for line in lines if '"stage": "evaluate"' in line and '"method": "dt"' in line]
+    path.write_text("".join(line for line in lines if line not in lost))
+    subprocess.run(["rm", "-r", str(stored.root / ".snakemake")], check=True)
+    assert {"train dt/0", "evaluate dt/0"} <= stored.would_run("cells")
+
+
+def test_what_did_not_end_well_in_the_store_is_tried_again_where_that_is_asked_for(fresh):
+    fresh.edit("workflow/tiers/tiny.yaml", "budget: reduced", "budget: reduced\ntakes_stored: true")
+    path = fresh.root / STORE / "records.jsonl"
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    for record in records:
+        if (record["stage"], record["method"]) == ("probe", "ad-mamba"):
+            record["status"] = "oom"
+    path.write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    work = ("train", "evaluate", "probe")
+    assert not [job for job in fresh.would_run("all") if job.split()[0] in work]
+    assert [job for job in fresh.would_run("retry") if job.split()[0] in work] == ["probe ad-mamba/0"]
+
+
+def test_regress_trains_nothing_where_the_store_is_the_source(fresh):
+    said = from_store(fresh, "regress", check=False)
+    assert fresh.exit_code != 0
+    assert "the store cannot be compared with itself" in said
+    assert not (fresh.root / "results/tiny/cells").exists()
+
+
 def test_another_tier_runs_everything_for_real(fresh):
     assert {"train ad-mamba/0", "evaluate dt/0", "probe ad-mamba/0"} <= fresh.would_run("all")
 

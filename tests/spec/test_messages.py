@@ -136,6 +136,21 @@ def test_a_file_that_is_not_yaml(workflow):
     expect("protocols/tmaze.yaml", "not valid YAML", "line")
 
 
+@pytest.mark.parametrize(
+    ("new", "parts"),
+    [
+        ("metrics: [normalised_score, parameters]", ("a profile is of one metric", "parameters")),
+        (
+            "metrics: [normalised_score]\n    settings: {batch_size: [8, 16]}",
+            ("cells.0", "several cells of bc"),
+        ),
+    ],
+)
+def test_a_profile_in_which_a_line_would_stand_for_several_cells(workflow, new, parts):
+    change(workflow / "papers/extra/fig02.yaml", "metrics: [normalised_score]", new)
+    expect("extra/fig02.yaml", *parts)
+
+
 def test_a_budget_without_its_cost(workflow):
     change(
         workflow / "tiers/cpu.yaml", "core_seconds: {train: 270, evaluate: 80}", "core_seconds: {train: 270}"

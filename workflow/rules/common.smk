@@ -103,15 +103,22 @@ def job_of(stage):
 
 def waits(job):
     """Whether a job has to run: out of date, missing, or not ok while `retry` is asked for."""
-    state = job.state
-    if STORED or state == "stored":
+    if STORED:
         return False
-    return state != "current" or (RETRY and job.recorded()["status"] != "ok")
+    state = job.state
+    if state not in ("current", "stored"):
+        return True
+    if not RETRY:
+        return False
+    record = job.stored if state == "stored" else job.recorded()
+    return record["status"] != "ok"
 
 
 def records(jobs):
     """The files from which the numbers of some jobs are read: their records, but for what the store holds."""
-    return STORE or [str(job.record) for job in jobs if job.state != "stored"]
+    return STORE or [
+        str(job.record) for job in jobs if job.state != "stored" or waits(job)
+    ]
 
 
 def marker_if(out_of_date, tier, fingerprint, sidecar):
@@ -131,11 +138,15 @@ def marker_if(out_of_date, tier, fingerprint, sidecar):
 
 
 def stale(stage):
-    """Input function: the marker of a job that stands and has to run again."""
+    """Input function: the marker of a job that stands and has to run again.
+
+    What stands beside a stored result is out of date: nothing that needs it here may read it.
+    """
 
     def find(wildcards):
         job = job_of(stage)(wildcards)
-        return marker_if(waits(job), wildcards.tier, job.fingerprint, job.record)
+        out_of_date = waits(job) or (job.state == "stored" and not STORED)
+        return marker_if(out_of_date, wildcards.tier, job.fingerprint, job.record)
 
     return find
 
@@ -232,7 +243,9 @@ def stale_claims(wildcards):
 
 
 def regressed_records():
-    """The records that `regress` compares with the store."""
+    """The records that `regress` compares with the store; none, for its message, where that is the source."""
+    if STORED:
+        return []
     try:
         return [str(job.record) for job in regressed_jobs(TIER)]
     except UserError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -62,8 +61,7 @@ class Number:
 def numbers_of(rendering: Rendering, reported: pd.DataFrame, records: Records) -> list[Number]:
     """Every number of an artifact, in the order of its file; UserError where that file does not fit it."""
     own = reported[reported["artifact"] == rendering.name]
-    path = rendering.outputs[0]
-    rows = _read_table(path) if rendering.kind == "table" else _figure_rows(rendering, own)
+    rows = _read_table(rendering) if rendering.kind == "table" else _figure_rows(rendering, own)
     entries = rendering.entries
     for entry, row in zip(entries, rows, strict=False):
         if (entry.cell.task, entry.cell.method, entry.metric) != (row["task"], row["method"], row["metric"]):
@@ -82,10 +80,14 @@ def _out_of_date(rendering: Rendering, problem: str) -> UserError:
     )
 
 
-def _read_table(path: Path) -> list[dict[str, str]]:
+def _read_table(rendering: Rendering) -> list[dict[str, str]]:
     """The rows of a table's long form, all of them text."""
+    path = rendering.outputs[0]
     if not path.exists():
-        raise UserError(f"{path}: missing, so there is nothing to report. Make it: snakemake tables figures")
+        raise UserError(
+            f"{path}: missing, so there is nothing to report. Make it: snakemake tables figures "
+            f"--config tier={rendering.tier}"
+        )
     return pd.read_csv(path, dtype=str, keep_default_na=False).to_dict("records")  # type: ignore[return-value]
 
 

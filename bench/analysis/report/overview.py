@@ -111,7 +111,8 @@ def claims_shown(claims: dict[str, Claim], table: pd.DataFrame) -> list[ClaimSho
         part = f"{done} of {wanted} pairs of cells" if ran and done < wanted else ""
         sources = dict.fromkeys(f"{row['data_source']} data" for row in ran if row["data_source"])
         budgets = dict.fromkeys(f"{row['budget']} budget" for row in ran if row["budget"])
-        rests_on = ", ".join(filter(None, [part, *sources, *budgets]))
+        older = "numbers by older code" if any(row["changed"] for row in ran) else ""
+        rests_on = ", ".join(filter(None, [part, *sources, *budgets, older]))
         shown.append(ClaimShown(name, claim, rows[0]["claim_verdict"], rows[0]["claim_why"], rests_on, rows))
     return sorted(shown, key=lambda one: CLAIM_VERDICTS.index(one.verdict))
 
