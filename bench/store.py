@@ -6,6 +6,7 @@ promoted, and what the store holds of the rest stays as it is: so a long tier gr
 
 from __future__ import annotations
 
+import os
 import shutil
 from typing import Annotated, Any
 
@@ -17,7 +18,7 @@ from bench.analysis.finished import ended_well, finished_jobs
 from bench.record import write_atomically
 from bench.spec.errors import UserError, exit_with_message
 from bench.spec.jobs import Job, all_jobs
-from bench.spec.load import load_catalogue
+from bench.spec.load import load_catalogue, shown
 from bench.spec.stored import STORED, VARIABLE, Key, from_store, stored_texts
 
 
@@ -50,8 +51,18 @@ def promoted(tier: str, jobs: list[Job]) -> tuple[dict[Key, dict[str, Any]], pd.
             continue
         records[job.key] = record
         if job.stage != "dataset":
-            frames.append(job_rows(job) if job in own else before[record["fingerprint"]])
+            frames.append(job_rows(job) if job in own else _kept(job, record["fingerprint"], before))
     return records, pd.concat([frame for frame in frames if len(frame)] or frames, ignore_index=True)
+
+
+def _kept(job: Job, fingerprint: str, before: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    if fingerprint not in before:
+        path = shown(STORED / job.tier / "cells.csv")
+        raise UserError(
+            f"{path}: no row of {job.stage} of {job.cell.key} seed {job.seed}, of which records.jsonl has "
+            f"the record. Restore the files: git checkout -- {shown(STORED / job.tier)}"
+        )
+    return before[fingerprint]
 
 
 @exit_with_message
@@ -73,8 +84,11 @@ def main(
     folder = STORED / tier
     for job in jobs:
         if job.arrays.exists():
-            stored_arrays(job).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(job.arrays, stored_arrays(job))
+            target = stored_arrays(job)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            beside = target.with_name(f".{target.name}.{os.getpid()}")
+            shutil.copyfile(job.arrays, beside)
+            beside.replace(target)
     for name, text in stored_texts(records).items():
         write_atomically(folder / name, text)
     write_atomically(folder / "cells.csv", cells.to_csv(index=False, lineterminator="\n"))

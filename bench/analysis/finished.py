@@ -6,13 +6,20 @@ from bench.analysis.collect import record_of
 from bench.spec.errors import UserError
 from bench.spec.jobs import Job, all_jobs
 
-# How the status of a job begins that has to be mended; what this machine lacks has not to.
-BROKEN = ("failed", "skipped")
+# How the status of a job begins that has no number, but whose code did what it should: a result of its own.
+WITHOUT_NUMBER = ("diverged", "oom", "timeout")
 
 
 def ended_well(job: Job) -> bool:
-    """Whether a job's record says anything else than that its code, or what came before it, broke."""
-    return not record_of(job)["status"].startswith(BROKEN)
+    """Whether nothing of a job has to be mended; what this machine lacks, or a loss that diverged, needs not.
+
+    A job is skipped for what it builds on: well where that ended without a number, badly where that broke or
+    is not there.
+    """
+    status = record_of(job)["status"]
+    if status.startswith("skipped"):
+        return any(record_of(before)["status"].startswith(WITHOUT_NUMBER) for before in job.upstream)
+    return not status.startswith("failed")
 
 
 def finished_jobs(tier: str, done: tuple[str, ...] = ("current",), instead: str = "") -> list[Job]:

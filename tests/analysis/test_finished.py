@@ -7,7 +7,7 @@ import pytest
 from bench.analysis.finished import finished_jobs
 from bench.spec.errors import UserError
 from bench.spec.jobs import all_jobs
-from bench.store import promotable
+from bench.store import promotable, promoted
 
 
 def write_record(job, **changes):
@@ -63,3 +63,32 @@ def test_part_of_a_run_can_be_promoted_without_what_is_not_finished_or_broken(ru
     write_record(run[6], status="failed: KeyError: x")
     run[-1].record.unlink()
     assert promotable("quick", partial=True) == [job for job in run if job not in (run[3], run[6], run[-1])]
+
+
+@pytest.mark.parametrize("status", ["diverged: loss is nan after 7 updates", "oom"])
+def test_a_training_without_a_number_and_its_skipped_evaluation_leave_a_run_finished(run, status):
+    evaluation = next(job for job in run if job.stage == "evaluate")
+    write_record(evaluation.upstream[0], status=status)
+    write_record(evaluation, status=f"skipped: its training is {status}")
+    assert (
+        finished_jobs("quick")
+        == promotable("quick", partial=False)
+        == promotable("quick", partial=True)
+        == run
+    )
+
+
+def test_what_was_skipped_for_want_of_its_training_is_broken_and_not_promoted(run):
+    evaluation = next(job for job in run if job.stage == "evaluate")
+    write_record(evaluation, status="skipped: its training is not made")
+    with pytest.raises(UserError, match="did not end well"):
+        finished_jobs("quick")
+    assert evaluation not in promotable("quick", partial=True)
+
+
+def test_a_store_without_rows_of_a_record_it_has_is_named(run, monkeypatch):
+    job = next(job for job in run if job.stage == "probe")
+    job.record.unlink()
+    monkeypatch.setattr("bench.store.stored_cells", lambda tier: {})
+    with pytest.raises(UserError, match=r"results/stored/quick/cells.csv: no row of \w+ of .* git checkout"):
+        promoted("quick", promotable("quick", partial=True))
