@@ -183,8 +183,11 @@ def read_entry(entry: Entry, tier: str) -> Reading:
     if entry.parts:
         return _derived(entry, tier)
     jobs = entry.jobs(tier)
+    records = [record_of(job) for job in jobs]
+    statuses = [record["status"] for record in records]
+    if "ok" not in statuses:
+        return Reading(entry, statuses[0], seconds=sum(record.get("seconds", 0.0) for record in records))
     frames = [job_rows(job) for job in jobs]
-    statuses = [frame["status"].iloc[0] for frame in frames]
     rows = pd.concat(frames, ignore_index=True)
     rows = rows[rows["metric"] == entry.metric].dropna(subset="value")
     seconds = float(sum(frame["seconds"].iloc[0] for frame in frames))
