@@ -108,7 +108,9 @@ class ProgressHandler(logging.Handler):
             self.tally.finish(told["jobid"], failed=True)
         else:
             return
-        if self.live is None and now - self.last_line >= SECONDS_BETWEEN_LINES:
+        # Not where one has just ended: Snakemake starts the next a moment later, and none would seem to run.
+        ended_one = event == LogEvent.JOB_FINISHED
+        if self.live is None and not ended_one and now - self.last_line >= SECONDS_BETWEEN_LINES:
             self._line(now)
 
     def close(self) -> None:
