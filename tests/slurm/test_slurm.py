@@ -64,6 +64,8 @@ def test_an_in_context_figure_is_made_through_slurm(cluster, tmp_path):
         "methods: [ad-transformer, ad-mamba]\n    stages: [train, evaluate]\n    seeds: 2",
         "methods: [ad-transformer]\n    stages: [train, evaluate]",
     )
+    regressed = "".join(f"  - {{task: darkroom, method: ad-mamba, seed: {seed}}}\n" for seed in (0, 1))
+    suite.edit("workflow/regress.yaml", regressed, "")
     suite.edit("workflow/tiers/tiny.yaml", "budget: reduced", "budget: reduced\ngpus_per_training: 1")
     suite.edit("workflow/tiers/tiny.yaml", "budget: reduced", "budget: reduced\nmemory_mib: 1500")
     said = suite.snakemake("dmh_fig02", *PROFILE, *HERE)
