@@ -20,7 +20,7 @@ from bench.spec.errors import UserError, exit_with_message
 from bench.spec.jobs import RESULTS, Job
 from bench.spec.load import load_catalogue
 from bench.spec.renderings import Rendering
-from bench.spec.stored import VARIABLE, from_store
+from bench.spec.stored import refuse_stored
 
 if TYPE_CHECKING:
     from rocrate.rocrate import ROCrate
@@ -76,11 +76,9 @@ def main(
 ) -> None:
     """Write the crate; UserError, and nothing written, where the run is not finished or is out of date."""
     load_catalogue().tier(tier)
-    if from_store():
-        raise UserError(
-            f"config key source (environment variable {VARIABLE}): a crate is of a run and of the code that "
-            "made it, and the store may hold numbers by older code. Leave it out."
-        )
+    refuse_stored(
+        "a crate is of a run and of the code that made it, and the store may hold numbers by older code"
+    )
     target = output or RESULTS / tier / "crate.zip"
     check_output(target)
     crate = empty_crate()

@@ -19,12 +19,12 @@ from bench.analysis.collect import job_rows, record_of, stored_cells
 from bench.analysis.regression import MEANS, Comparison, Held, Key, Side, compare
 from bench.analysis.regression_page import Notes, page_of, summary_of
 from bench.record import COLUMNS, write_atomically
-from bench.spec.errors import UserError, exit_with_message
+from bench.spec.errors import exit_with_message
 from bench.spec.fingerprint import changes, package_changes
 from bench.spec.jobs import RESULTS, Job, all_jobs
 from bench.spec.load import load_catalogue
 from bench.spec.regression import counted_jobs, regressed_jobs
-from bench.spec.stored import VARIABLE, from_store, stored_files, stored_records
+from bench.spec.stored import refuse_stored, stored_files, stored_records
 
 # On a console; the page has all.
 MOST_ROWS = 30
@@ -158,11 +158,7 @@ def main(
 ) -> None:
     """Print every alarm and write the page; exit with 1 where there is one."""
     load_catalogue().tier(tier)
-    if from_store():
-        raise UserError(
-            f"config key source (environment variable {VARIABLE}): the store cannot be compared with itself. "
-            "Leave it out."
-        )
+    refuse_stored("the store cannot be compared with itself")
     compared, notes = regress(tier, all_cells)
     write_atomically(RESULTS / tier / "regress.md", page_of(compared, notes))
     show(compared, notes)

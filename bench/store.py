@@ -19,7 +19,7 @@ from bench.record import write_atomically
 from bench.spec.errors import UserError, exit_with_message
 from bench.spec.jobs import Job, all_jobs
 from bench.spec.load import load_catalogue, shown
-from bench.spec.stored import STORED, VARIABLE, Key, from_store, stored_texts
+from bench.spec.stored import STORED, Key, refuse_stored, stored_texts
 
 
 def promotable(tier: str, partial: bool) -> list[Job]:
@@ -74,11 +74,7 @@ def main(
 ) -> None:
     """Write `results/stored/<tier>`; UserError where the run is not finished or is out of date."""
     load_catalogue().tier(tier)
-    if from_store():
-        raise UserError(
-            f"config key source (environment variable {VARIABLE}): a store cannot be promoted from itself. "
-            "Leave it out."
-        )
+    refuse_stored("a store cannot be promoted from itself")
     jobs = promotable(tier, partial)
     records, cells = promoted(tier, jobs)
     folder = STORED / tier

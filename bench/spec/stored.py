@@ -36,6 +36,12 @@ def from_store() -> bool:
     return value == "stored"
 
 
+def refuse_stored(why: str) -> None:
+    """Raise UserError, saying why, where numbers are read from the store alone: the command needs a run."""
+    if from_store():
+        raise UserError(f"config key source (environment variable {VARIABLE}): {why}. Leave it out.")
+
+
 def takes_stored(tier: str) -> bool:
     """Whether a run of this tier takes a stored result whose fingerprint is the one at hand as done."""
     return load_catalogue().tier(tier).takes_stored
