@@ -15,7 +15,7 @@ BIN := .venv/bin
 
 reproduce: .venv/.core
 	@$(BIN)/snakemake --cores $(CORES) all --config tier=$(TIER)
-	@$(BIN)/python -m bench.summary --tier $(TIER)
+	@$(BIN)/python -m bench summary --tier $(TIER)
 
 test: .venv/.dev lint
 	$(BIN)/python -m pytest -n 2

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from bench.datasets.histories import make
-from bench.spec.cells import defaults
+from bench.work.cells import defaults
 from benchmarks.timing import Measurement, write
 
 DYNAMIC: dict[str, tuple[dict[str, Any], ...]] = {

@@ -22,10 +22,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.memory import peak_during
+from bench.measure.memory import peak_during
 from bench.methods.base import Learner, make_learner
-from bench.probe import training_step
-from bench.spec.cells import defaults
+from bench.stages.probe import training_step
+from bench.work.cells import defaults
 from benchmarks.timing import Measurement, best, take_turns, write
 
 CONTEXTS = {"darkroom": 200, "large-darkroom": 2000, "hopper-medium": 4000}

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench.analysis.prediction import foretell
+from bench.analysis.expected_range import foretell
 
 RESULT = Path("results/benchmarks/regression.csv")
 RUNS = 5_000

@@ -15,7 +15,7 @@ import torch
 
 from bench.datasets.trajectories import Trajectories, Trajectory
 from bench.methods.base import Learner, make_learner
-from bench.spec.cells import defaults
+from bench.work.cells import defaults
 
 BATCH, LENGTH, STEPS = 64, 20, 500
 

@@ -18,7 +18,7 @@ settings.load_profile("suite")
 @pytest.fixture(scope="session")
 def copied_workflow():
     """A context in which a copy of workflow/, made in the folder it is given, is read in its place."""
-    import bench.spec.load as load
+    import bench.catalogue.load as load
 
     @contextmanager
     def copied(folder):
@@ -34,12 +34,12 @@ def copied_workflow():
 
 def _forget_workflow():
     """Empty every cache of what is read from workflow/: tiers of one name differ from test to test."""
-    import bench.spec.claims
-    import bench.spec.jobs
-    import bench.spec.load
-    import bench.spec.renderings
+    import bench.catalogue.load
+    import bench.work.claims
+    import bench.work.jobs
+    import bench.work.renderings
 
-    for module in (bench.spec.claims, bench.spec.jobs, bench.spec.load, bench.spec.renderings):
+    for module in (bench.work.claims, bench.work.jobs, bench.catalogue.load, bench.work.renderings):
         for remembered in vars(module).values():
             if hasattr(remembered, "cache_clear"):
                 remembered.cache_clear()

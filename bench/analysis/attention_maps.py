@@ -17,10 +17,10 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from bench.analysis.collect import Reading
 from bench.analysis.labels import axis_value
-from bench.analysis.look import COLOURS, MARKERS, say_why
-from bench.spec.models import AttentionLayout
+from bench.analysis.readings import Reading
+from bench.analysis.style import COLOURS, MARKERS, say_why
+from bench.catalogue.models import AttentionLayout
 
 COLOUR_MAP = "viridis"
 # Weights below this share of the largest have the darkest colour.

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from bench.spec.load import load_catalogue
+from bench.catalogue.load import load_catalogue
 
 Verdict = Literal["agrees", "conflicts", "noted", "open"]
 # Environments a paper's text names together -> how their tasks' names begin.

@@ -6,11 +6,11 @@ import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 
-from bench.analysis.collect import Reading
 from bench.analysis.labels import axis_value
-from bench.analysis.look import COLOURS, UNCHANGED, label_values, line_name
+from bench.analysis.readings import Reading
 from bench.analysis.statistics import Summary, summarise
-from bench.spec.models import BarLayout
+from bench.analysis.style import COLOURS, UNCHANGED, label_values, line_name
+from bench.catalogue.models import BarLayout
 
 
 def bar(ax: Axes, layout: BarLayout, readings: list[Reading], colours: dict[str, int]) -> None:

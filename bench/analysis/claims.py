@@ -17,13 +17,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench.analysis.collect import selected
-from bench.analysis.over_tasks import probability_of_improvement
+from bench.analysis.aggregate import probability_of_improvement
+from bench.analysis.readings import selected
 from bench.analysis.statistics import Summary, summarise
-from bench.spec.built import why_missing
-from bench.spec.cells import Cell
-from bench.spec.claims import Claim, Comparison, Side
-from bench.spec.load import load_catalogue
+from bench.catalogue.load import load_catalogue
+from bench.work.availability import why_missing
+from bench.work.cells import Cell
+from bench.work.claims import Claim, Comparison, Side
 
 Word = Literal["supported", "contradicted", "inconclusive", "not-run"]
 # Fewer pairs than this say nothing of their own spread; our choice.

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bench.analysis.collect import record_of
-from bench.spec.jobs import Job, planned_hours
-from bench.spec.models import StageName
+from bench.analysis.readings import record_of
+from bench.catalogue.models import StageName
+from bench.work.jobs import Job
 
 # What a stage keeps beside `<stage>.*`, in its job's folder.
 KEPT_FOLDER: dict[StageName, str] = {"dataset": "data", "train": "checkpoints"}
+
+
+def planned_hours(jobs: list[Job]) -> float:
+    """Estimated hours of some jobs, of one core (or, in the paper tier, of one device)."""
+    return sum(job.core_seconds for job in jobs) / 3600
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from bench.spec.jobs import RESULTS
-from bench.spec.load import PAPERS, ROOT, load_catalogue
-from bench.spec.renderings import REPORTED, Rendering
-from bench.spec.reporting import report_files
-from bench.spec.stored import Key, stored_texts
+from bench.catalogue.load import PAPERS, load_catalogue
+from bench.files import ROOT
+from bench.work.jobs import RESULTS
+from bench.work.renderings import REPORTED, Rendering
+from bench.work.reporting import report_files
+from bench.work.stored import Key, stored_texts
 
 if TYPE_CHECKING:
     from rocrate.model.entity import Entity

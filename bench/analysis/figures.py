@@ -23,12 +23,19 @@ from matplotlib.figure import Figure
 
 from bench.analysis.attention_maps import draw_attention
 from bench.analysis.bars import bar
-from bench.analysis.collect import Reading
 from bench.analysis.labels import axis_value, metric_label
-from bench.analysis.look import COLOURS, LOOK, MARKERS, PANEL, STYLES, label_values, line_name, say_why
 from bench.analysis.profiles import draw_profiles
+from bench.analysis.readings import Reading
+from bench.analysis.style import COLOURS, LOOK, MARKERS, PANEL, STYLES, label_values, line_name, say_why
 from bench.analysis.verdicts import Verdict
-from bench.spec.models import SELECTIONS, Artifact, AttentionLayout, CurveLayout, ProfileLayout, ScalingLayout
+from bench.catalogue.models import (
+    SELECTIONS,
+    Artifact,
+    AttentionLayout,
+    CurveLayout,
+    ProfileLayout,
+    ScalingLayout,
+)
 
 
 def draw(artifact: Artifact, readings: list[Reading], heading: str) -> Figure:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bench.spec.cells import defaults
-from bench.spec.jobs import Entry
-from bench.spec.load import load_catalogue
+from bench.catalogue.load import load_catalogue
+from bench.work.cells import defaults
+from bench.work.jobs import Entry
 
 
 def axis_value(entry: Entry, field: str) -> str:

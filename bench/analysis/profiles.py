@@ -16,18 +16,18 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.analysis.collect import Reading
-from bench.analysis.labels import metric_label
-from bench.analysis.look import COLOURS, MARKERS, PANEL, STYLES, say_why
-from bench.analysis.over_tasks import (
+from bench.analysis.aggregate import (
     Interval,
     Scores,
     interquartile_mean,
     performance_profile,
     stratified_bootstrap,
 )
-from bench.spec.load import load_catalogue
-from bench.spec.seeds import stream
+from bench.analysis.labels import metric_label
+from bench.analysis.readings import Reading
+from bench.analysis.style import COLOURS, MARKERS, PANEL, STYLES, say_why
+from bench.catalogue.load import load_catalogue
+from bench.seeds import stream
 
 THRESHOLDS = 200
 LEAST_TASKS = 3

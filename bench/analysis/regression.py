@@ -2,7 +2,7 @@
 
 What both sides made alike (processor and system, device, backend of the scan, versions of the packages) must
 be equal, number by number; counts must be on any machine. Scores that were made otherwise, or by another
-seed, are compared by `bench.analysis.prediction`, one comparison a cell: the rows of one evaluation depend
+seed, are compared by `expected_range`, one comparison a cell: the rows of one evaluation depend
 strongly on each other, so many of them would tell no more than one. What has neither (training curves of
 another processor, say) is not compared.
 """
@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from bench.analysis.collect import selected
-from bench.analysis.prediction import FALSE_ALARMS, Foretold, foretell
-from bench.spec.load import load_catalogue
+from bench.analysis.expected_range import FALSE_ALARMS, Foretold, foretell
+from bench.analysis.readings import selected
+from bench.catalogue.load import load_catalogue
 
 ROW = ["metric", "step", "index"]
 MEANS = ("platform", "device", "scan backend")

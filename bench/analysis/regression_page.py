@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.analysis.regression import Comparison, Finding, Key
-from bench.record import command
-from bench.spec.jobs import RESULTS, Job
+from bench.work.jobs import RESULTS, Job
 
 # On a console; the page names all.
 MOST_NAMED = 3
@@ -144,4 +143,4 @@ def _files(key: Key, notes: Notes) -> str:
         for kind, path in (("record", job.record), ("log", job.record.with_suffix(".log")))
         if path.exists()
     ]
-    return f"- {_named(key)}: {', '.join([*links, f'`{command(job)}`'])}"
+    return f"- {_named(key)}: {', '.join([*links, f'`{job.command}`'])}"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 
-from bench.analysis.collect import Reading
-from bench.spec.cells import defaults
-from bench.spec.errors import SpecError
-from bench.spec.jobs import Job
-from bench.spec.load import PAPERS, load_catalogue
-from bench.spec.models import ProfileLayout
-from bench.spec.renderings import Rendering
-from bench.spec.sources import assignment
-from bench.spec.stored import from_store
+from bench.analysis.readings import Reading
+from bench.catalogue.load import PAPERS, load_catalogue
+from bench.catalogue.models import ProfileLayout
+from bench.catalogue.sources import assignment
+from bench.errors import SpecError
+from bench.work.cells import defaults
+from bench.work.jobs import Job
+from bench.work.renderings import Rendering
+from bench.work.stored import from_store
 
 
 def asked_for(tier: str, artifact: str, kind: str) -> list[Rendering]:

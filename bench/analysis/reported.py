@@ -14,7 +14,7 @@ import pandas as pd
 import pandera.errors
 import pandera.pandas as pa
 
-from bench.spec.errors import UserError
+from bench.errors import UserError
 
 COLUMNS = [
     "paper", "artifact", "task", "method", "settings", "metric", "value", "spread", "spread_kind",

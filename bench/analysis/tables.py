@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.analysis.collect import Reading
+from bench.analysis.aggregate import interquartile_mean, stratified_bootstrap
 from bench.analysis.labels import axis_label
-from bench.analysis.over_tasks import interquartile_mean, stratified_bootstrap
+from bench.analysis.readings import Reading
 from bench.analysis.reported import Printed, find_printed
 from bench.analysis.statistics import Summary, average
 from bench.analysis.verdicts import Verdict, data_source_of, judge, margin_of, verdict_of
-from bench.spec.cells import defaults, resolve
-from bench.spec.load import load_catalogue
-from bench.spec.models import SELECTIONS, TableLayout
-from bench.spec.renderings import Rendering, varied_in
-from bench.spec.seeds import stream
+from bench.catalogue.load import load_catalogue
+from bench.catalogue.models import SELECTIONS, TableLayout
+from bench.seeds import stream
+from bench.work.cells import defaults, resolve
+from bench.work.renderings import Rendering, varied_in
 
 COLUMNS = [
     "artifact", "row", "column", "task", "method", "settings", "metric", "unit", "reported",

@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench.analysis.collect import Reading
+from bench.analysis.readings import Reading
 from bench.analysis.reported import Printed, find_printed
 from bench.analysis.statistics import Summary, half_width
-from bench.spec.load import load_catalogue
+from bench.catalogue.load import load_catalogue
 
 Word = Literal[
     "match", "differs", "inconclusive", "not-run", "unavailable", "unreported", "stand-in", "reduced"

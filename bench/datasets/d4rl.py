@@ -19,12 +19,13 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.catalogue.load import load_catalogue
+from bench.catalogue.real_data import located
+from bench.catalogue.sources import DatasetRow
 from bench.datasets.real import check_counts, check_dimensions, check_sha256, store
 from bench.datasets.real import load as load
 from bench.datasets.trajectories import Trajectories
-from bench.spec.errors import DatasetError
-from bench.spec.load import load_catalogue
-from bench.spec.sources import DatasetRow, located
+from bench.errors import DatasetError
 
 NEXT = "next_observations"
 # Key -> dimensions. The others are as long as the first.

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from bench.envs.gridworld import ACTIONS, PHASES, GridWorld, make_rooms
 from bench.envs.gridworld_tasks import mean_optimal_returns, numbered_goals, task_count
-from bench.spec.seeds import stream
+from bench.seeds import stream
 
 FILES = ("histories.npz",)
 # A task counts as solved when the last tenth of its history earns this share of the optimum.

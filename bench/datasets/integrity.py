@@ -6,7 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from bench.spec.errors import DatasetError
+from bench.errors import DatasetError
 
 
 def checksums(folder: Path) -> dict[str, str]:

@@ -24,8 +24,8 @@ from bench.datasets.minari_store import load_minari, save_minari
 from bench.datasets.trajectories import Trajectories, Trajectory
 from bench.datasets.waypoints import WaypointController
 from bench.envs.maze import MazeBatch, make_batch, no_file_left
-from bench.spec.errors import UnavailableError
-from bench.spec.seeds import stream_seed
+from bench.errors import UnavailableError
+from bench.seeds import stream_seed
 
 DATASET_ID = "local/waypoints-v0"
 WALKS = 16

@@ -10,12 +10,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from bench.catalogue.load import load_catalogue
+from bench.catalogue.real_data import located
 from bench.datasets.minari_store import load_minari
 from bench.datasets.real import check_counts, check_dimensions, check_sha256, store
 from bench.datasets.real import load as load
 from bench.datasets.trajectories import Trajectories, Trajectory
-from bench.spec.load import load_catalogue
-from bench.spec.sources import located
 
 
 def make(options: dict[str, Any], task: str, folder: Path) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import numpy as np
 from minari.data_collector import EpisodeBuffer
 
 from bench.datasets.trajectories import Trajectories, Trajectory
-from bench.spec.errors import DatasetError
+from bench.errors import DatasetError
 
 CONTENT_KEY = "content_sha256"
 

@@ -22,7 +22,7 @@ from bench.datasets.minari_store import load_minari, save_minari
 from bench.datasets.policies import BehaviourPolicy, load_ladder
 from bench.datasets.trajectories import Trajectories, Trajectory
 from bench.envs.mujoco import MujocoBatch
-from bench.spec.seeds import stream_seed
+from bench.seeds import stream_seed
 
 DATASET_ID = "local/behaviour-v0"
 ENVIRONMENTS = 16

@@ -3,7 +3,7 @@
 A name stands for one snapshot of a training run, or for a ladder of them, early ones first. It is two files
 beside this module: `policies/<name>.npz`, the float16 weights and the observation normaliser of each
 snapshot, and `policies/<name>.json`, their records (how each was made, what it scores) and the sha256 of the
-weights. `python -m bench.behaviour` writes both.
+weights. `python -m tools.behaviour` writes both.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.spec.errors import DatasetError, UnavailableError
+from bench.errors import DatasetError, UnavailableError
 
 SHIPPED = Path(__file__).parent / "policies"
 OBSERVATION_CLIP = 10.0  # standard deviations; the same bound while training and acting
@@ -70,7 +70,7 @@ def load_ladder(name: str, folder: Path = SHIPPED) -> list[BehaviourPolicy]:
         names = ", ".join(shipped_policies(folder)) or "none"
         raise UnavailableError(
             f"There is no behaviour policy {name!r}. Policies there: {names}. Name one of these, or train "
-            "one with `python -m bench.behaviour train` and ship it with `python -m bench.behaviour ship`."
+            "one with `python -m tools.behaviour train` and ship it with `python -m tools.behaviour ship`."
         )
     record = _read_record(record_file)
     _verify(weights_file, record, name)

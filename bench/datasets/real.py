@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from bench.catalogue.sources import DatasetRow, file_sha256
 from bench.datasets.minari_store import load_minari, save_minari
 from bench.datasets.mujoco import delay_rewards
 from bench.datasets.trajectories import Trajectories
-from bench.spec.errors import DatasetError
-from bench.spec.sources import DatasetRow, file_sha256
+from bench.errors import DatasetError
 
 DATASET_ID = "real/copy-v0"
 # Returns that others report were added in float32: a share of the largest of them.

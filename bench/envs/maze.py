@@ -27,7 +27,7 @@ from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
 from bench.envs.batch import EpisodeBatch, positive
-from bench.spec.errors import SpecError
+from bench.errors import SpecError
 
 START_SPREAD = 0.1  # metres
 START_SPEED = 0.1  # metres a second, the deviation along each axis

@@ -6,7 +6,7 @@ import gymnasium
 from gymnasium.spaces import Box
 
 from bench.envs.batch import EpisodeBatch, positive
-from bench.spec.errors import SpecError
+from bench.errors import SpecError
 
 
 class MujocoBatch(EpisodeBatch):

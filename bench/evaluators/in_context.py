@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bench.envs.gridworld import make_rooms
 from bench.evaluators.episodes import Rows, Synchronous, play
-from bench.spec.seeds import stream, stream_seed
+from bench.seeds import stream, stream_seed
 
 
 def spread_goals(goals: NDArray[np.int64], rooms: int) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bench.envs.mujoco import MujocoBatch
 from bench.evaluators.episodes import Rows, play
-from bench.spec.seeds import stream, stream_seed
+from bench.seeds import stream, stream_seed
 
 
 class Robots:

@@ -9,7 +9,7 @@ import numpy as np
 from bench.envs.tmaze import TMaze, alternating_goals
 from bench.evaluators.episodes import Rows, Synchronous, play
 from bench.evaluators.tmaze import scores
-from bench.spec.seeds import stream_seed
+from bench.seeds import stream_seed
 
 
 def evaluate(learner: Any, options: dict[str, Any], task: str, seed: int, facts: dict[str, Any]) -> Rows:

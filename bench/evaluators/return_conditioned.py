@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from bench.envs.batch import EpisodeBatch
 from bench.envs.mujoco import MujocoBatch
-from bench.spec.seeds import stream
+from bench.seeds import stream
 
 Rows = list[tuple[str, float, float]]
 Played = tuple[NDArray[np.float64], NDArray[np.float64]]  # returns and lengths (episodes,)

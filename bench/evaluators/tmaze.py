@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from bench.envs.tmaze import TMaze, alternating_goals
-from bench.spec.seeds import stream_seed
+from bench.seeds import stream_seed
 
 Rows = list[tuple[str, float, float]]
 

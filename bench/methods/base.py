@@ -1,4 +1,4 @@
-"""What `bench.train`, `bench.evaluate` and `bench.probe` ask of a method.
+"""What `bench.stages.train`, `bench.stages.evaluate` and `bench.stages.probe` ask of a method.
 
 A method is one module `bench/methods/<name>.py` with a class `Learner`. It is found by its
 name, so that no registry couples one method's code to another's.
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.spec.built import method_module
+from bench.work.availability import method_module
 
 Batch = dict[str, Tensor]
 

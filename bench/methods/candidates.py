@@ -25,7 +25,7 @@ from bench.methods.return_conditioned import ReturnConditionedModel
 from bench.nn.attention import AttentionState
 from bench.nn.backbone import Backbone
 from bench.nn.mixer import MixerState
-from bench.spec.seeds import stream_seed
+from bench.seeds import stream_seed
 
 if TYPE_CHECKING:
     from bench.methods.value_guided import ValueGuidedLearner

@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 
 from bench.datasets.trajectories import Trajectories
+from bench.errors import DatasetError
 from bench.methods.actor_critic import ActorCriticLearner, ActorCriticModel, values_of
 from bench.methods.base import Batch
 from bench.methods.feed_forward import Floats, perceptron
-from bench.spec.errors import DatasetError
 
 RETURN_RANGE = 1000.0  # between the worst and the best trajectory, after scaling
 LOG_DEVIATIONS = (-5.0, 2.0)  # bounds of the authors' code

@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from bench.record import COLUMNS
+from bench.work.record import COLUMNS
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.analysis.collect import Reading, read_entry
 from bench.analysis.figures import draw, figure_data, save
+from bench.analysis.readings import Reading, read_entry
 from bench.analysis.statistics import summarise
 from bench.analysis.verdicts import Verdict
-from bench.spec.jobs import Job, entries
-from bench.spec.load import load_catalogue
+from bench.catalogue.load import load_catalogue
+from bench.work.jobs import Job, entries
 
 LAYERS, STEPS, TOKENS = 3, 30, 59
 

@@ -5,8 +5,8 @@ import pytest
 
 from bench.analysis.audit import audit, bounds, half_unit
 from bench.analysis.reported import COLUMNS, load_reported
-from bench.audit import page_of
-from bench.spec.renderings import REPORTED
+from bench.commands.audit import page_of
+from bench.work.renderings import REPORTED
 
 TASKS = ("hopper-medium", "walker2d-medium", "halfcheetah-medium")
 

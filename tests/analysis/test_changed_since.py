@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-import bench.spec.stored
-from bench.analysis.collect import changed_since
-from bench.spec.cells import parse_slug
-from bench.spec.errors import UserError
-from bench.spec.jobs import Job
-from bench.spec.stored import VARIABLE, stored_records, stored_texts
+import bench.work.stored
+from bench.analysis.readings import changed_since
+from bench.errors import UserError
+from bench.work.cells import parse_slug
+from bench.work.jobs import Job
+from bench.work.stored import VARIABLE, stored_records, stored_texts
 
 EVALUATION = Job("evaluate", "quick", parse_slug("darkroom", "ad-mamba", "default"), 0)
 TRAINING = EVALUATION.upstream[0]
@@ -31,7 +31,7 @@ def store(monkeypatch):
     """A store that is read in the place of a run, to be filled by name."""
     records = {}
     monkeypatch.setenv(VARIABLE, "stored")
-    monkeypatch.setattr("bench.spec.jobs.stored_records", lambda tier: records)
+    monkeypatch.setattr("bench.work.jobs.stored_records", lambda tier: records)
     return records
 
 
@@ -71,7 +71,7 @@ def test_a_number_whose_training_is_not_the_stored_one_is_marked(store, promoted
     ],
 )
 def test_a_damaged_store_is_said_with_its_remedy(tmp_path, monkeypatch, name, damage, words):
-    monkeypatch.setattr(bench.spec.stored, "STORED", tmp_path)
+    monkeypatch.setattr(bench.work.stored, "STORED", tmp_path)
     folder = tmp_path / "damaged"
     folder.mkdir()
     (folder / "cells.csv").write_text("")

@@ -6,10 +6,10 @@ import pytest
 
 from bench.analysis.claims import READING_FACTOR, Finding, claim_word, compare
 from bench.analysis.report.overview import claims_shown
-from bench.claims import page_of, read_cells, table_of
-from bench.spec.claims import Comparison, load_claims
-from bench.spec.errors import UserError
-from bench.spec.stored import STORED
+from bench.commands.claims import page_of, read_cells, table_of
+from bench.errors import UserError
+from bench.work.claims import Comparison, load_claims
+from bench.work.stored import STORED
 
 TASKS = ("hopper-medium", "walker2d-medium")
 DEMA, DT = {"method": "dema"}, {"method": "dt"}
@@ -236,7 +236,7 @@ def test_a_verdict_on_numbers_by_older_code_is_marked_and_says_what_changed(monk
     def changed(job):
         return ["bench.methods.dema"] if job.cell.method == "dema" and job.stage == "probe" else []
 
-    monkeypatch.setattr("bench.claims.changed_since", changed)
+    monkeypatch.setattr("bench.commands.claims.changed_since", changed)
     claims = load_claims()
     table = table_of(claims, pd.read_csv(STORED / "quick" / "cells.csv"), "quick")
     marked = set(table.loc[table["changed"] != "", "claim"])

@@ -9,14 +9,14 @@ import pandas as pd
 import pytest
 from matplotlib.container import ErrorbarContainer
 
-from bench.analysis.collect import Reading
 from bench.analysis.figures import draw, figure_data, save
 from bench.analysis.labels import axis_value, metric_label
-from bench.analysis.look import UNCHANGED, line_name
+from bench.analysis.readings import Reading
 from bench.analysis.statistics import summarise
+from bench.analysis.style import UNCHANGED, line_name
 from bench.analysis.verdicts import Verdict
-from bench.spec.load import load_catalogue
-from bench.spec.renderings import Rendering
+from bench.catalogue.load import load_catalogue
+from bench.work.renderings import Rendering
 
 FIGURES = [name for name, one in load_catalogue().artifacts.items() if one.layout.kind != "table"]
 KINDS = {name: load_catalogue().artifacts[name].layout.kind for name in FIGURES}

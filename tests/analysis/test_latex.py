@@ -7,13 +7,13 @@ import subprocess
 import pandas as pd
 import pytest
 
-from bench.analysis.collect import read_entry
 from bench.analysis.latex import to_latex
+from bench.analysis.readings import read_entry
 from bench.analysis.rendering import heading
 from bench.analysis.reported import load_reported
 from bench.analysis.tables import COLUMNS, long_table
-from bench.spec.load import load_catalogue
-from bench.spec.renderings import REPORTED, Rendering
+from bench.catalogue.load import load_catalogue
+from bench.work.renderings import REPORTED, Rendering
 
 DOCUMENT = r"""\documentclass{article}
 \usepackage[a4paper,margin=2.5cm]{geometry}

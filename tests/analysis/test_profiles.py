@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from bench.analysis.collect import Reading
 from bench.analysis.figures import draw
 from bench.analysis.profiles import shared_scores
+from bench.analysis.readings import Reading
 from bench.analysis.statistics import summarise
-from bench.spec.renderings import Rendering
+from bench.work.renderings import Rendering
 
 PROFILE = Rendering("cpu", "extra_fig02")
 

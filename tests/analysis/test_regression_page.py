@@ -4,8 +4,8 @@ import pytest
 
 from bench.analysis.regression import Comparison, Finding, Key
 from bench.analysis.regression_page import Notes, page_of, summary_of
-from bench.spec.cells import parse_slug
-from bench.spec.jobs import Job
+from bench.work.cells import parse_slug
+from bench.work.jobs import Job
 
 DT = Key("evaluate", "hopper-medium", "dt", "default", 0)
 GONE = Key("evaluate", "hopper-medium", "no-longer-here", "default", 0)
@@ -40,7 +40,7 @@ def test_an_alarm_names_its_likely_cause(stale, means, cause):
 def test_the_page_gives_the_command_or_says_that_the_cell_is_gone():
     page = page_of(Comparison([alarm(DT), alarm(GONE)]), notes())
     assert "2 alarms" in page
-    assert "`python -m bench.evaluate --tier quick --task hopper-medium --method dt --seed 0" in page
+    assert "`python -m bench evaluate --tier quick --task hopper-medium --method dt --seed 0" in page
     assert (
         "hopper-medium/no-longer-here/default seed 0, evaluate: the quick tier has no such cell any more"
         in page

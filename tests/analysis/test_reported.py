@@ -5,10 +5,11 @@ import shutil
 import pytest
 
 from bench.analysis.reported import COLUMNS, load_reported
-from bench.spec.cells import defaults, parse_slug
-from bench.spec.errors import UserError
-from bench.spec.jobs import entries
-from bench.spec.load import ROOT, load_catalogue
+from bench.catalogue.load import load_catalogue
+from bench.errors import UserError
+from bench.files import ROOT
+from bench.work.cells import defaults, parse_slug
+from bench.work.jobs import entries
 
 FOLDER = ROOT / "results" / "reported"
 REPORTED = load_reported(FOLDER)

@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench.analysis.collect import Reading, read_entry
 from bench.analysis.latex import to_latex
+from bench.analysis.readings import Reading, read_entry
 from bench.analysis.reported import load_reported
 from bench.analysis.statistics import summarise
 from bench.analysis.tables import long_table, to_markdown
-from bench.spec.models import SELECTIONS
-from bench.spec.renderings import REPORTED, Rendering
+from bench.catalogue.models import SELECTIONS
+from bench.work.renderings import REPORTED, Rendering
 
 SCORES = Rendering("quick", "dmh_table02")
 PRINTED = load_reported(REPORTED)

@@ -6,7 +6,7 @@ import pytest
 from bench.analysis.reported import Printed
 from bench.analysis.statistics import summarise
 from bench.analysis.verdicts import Verdict, equivalence, judge, margin_of, same_value, seeds_needed
-from bench.spec.load import load_catalogue
+from bench.catalogue.load import load_catalogue
 
 MARGIN = 5.0
 # Standard normal draws, one for each simulated run: seeds of one cell in a row.

@@ -64,7 +64,7 @@ def test_a_bad_setting_on_the_command_line(suite):
         [
             sys.executable,
             "-m",
-            "bench.train",
+            "bench.stages.train",
             "--tier",
             "tiny",
             "--task",

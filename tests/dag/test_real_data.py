@@ -71,8 +71,8 @@ def test_every_row_and_record_says_real(d4rl_run: tuple[Suite, Path]) -> None:
     assert (dataset["status"], evaluation["status"]) == ("ok", "ok")
     assert (dataset["data_source"], evaluation["data_source"]) == ("real", "real")
     assert (dataset["facts"]["file"], dataset["facts"]["transitions"]) == (FILE, 149)
-    assert evaluation["command"].startswith(f"BENCH_DATA={folder} python -m bench.evaluate ")
-    suite.run([sys.executable, "-m", "bench.cells", "--tier", "tiny"])
+    assert evaluation["command"].startswith(f"BENCH_DATA={folder} python -m bench evaluate ")
+    suite.run([sys.executable, "-m", "bench", "cells", "--tier", "tiny"])
     with (suite.root / "results/tiny/cells.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["task"] == "hopper-medium" and row["value"]]
     assert len(rows) > 3

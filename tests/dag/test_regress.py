@@ -12,11 +12,11 @@ pytestmark = pytest.mark.slow
 STORE = "results/stored/tiny/cells.csv"
 MAMBA, DT = "darkroom/ad-mamba/default", "hopper-medium/dt/default"
 AGAIN = """
-from bench.evaluate import evaluate
-from bench.record import run
-from bench.regress import main
-from bench.spec.regression import regressed_jobs
-from bench.train import train
+from bench.stages.evaluate import evaluate
+from bench.stages.runner import run
+from bench.commands.regress import main
+from bench.work.regression import regressed_jobs
+from bench.stages.train import train
 for job in regressed_jobs("tiny"):
     if job.state != "current":
         run(job, {"train": train, "evaluate": evaluate}[job.stage])
@@ -24,7 +24,7 @@ main("tiny")
 """
 WITHOUT_TORCH = """
 import atexit, sys
-from bench.regress import main
+from bench.commands.regress import main
 atexit.register(lambda: print("torch" if "torch" in sys.modules else "no torch"))
 main("tiny", True)
 """
@@ -36,7 +36,7 @@ def promoted(finished, tmp_path_factory):
     folder = tmp_path_factory.mktemp("promoted") / "suite"
     shutil.copytree(finished.root, folder, symlinks=True, copy_function=shutil.copy2)
     suite = type(finished)(folder)
-    suite.run([sys.executable, "-m", "bench.store", "--tier", "tiny"])
+    suite.run([sys.executable, "-m", "bench", "store", "--tier", "tiny"])
     return suite
 
 
@@ -61,7 +61,7 @@ def page(suite):
 
 def compare(suite, *options):
     """The comparison alone, of the records that lie there."""
-    return suite.run([sys.executable, "-m", "bench.regress", "--tier", "tiny", *options], check=False)
+    return suite.run([sys.executable, "-m", "bench", "regress", "--tier", "tiny", *options], check=False)
 
 
 def make_again_and_compare(suite):
@@ -145,11 +145,11 @@ def test_a_row_deleted_from_the_store_and_one_from_the_run(stored):
     links = re.findall(r"\[(\w+)\]\(([^)]+)\)", line)
     assert [kind for kind, _ in links] == ["record", "log"]
     assert all((stored.root / "results/tiny" / path).is_file() for _, path in links)
-    assert "`python -m bench.evaluate --tier tiny --task hopper-medium --method dt --seed 0" in line
+    assert "`python -m bench evaluate --tier tiny --task hopper-medium --method dt --seed 0" in line
 
 
 def test_a_changed_constant_of_a_count(stored):
-    stored.edit("bench/counting.py", "SCAN_PRODUCTS = 4", "SCAN_PRODUCTS = 5")
+    stored.edit("bench/measure/counting.py", "SCAN_PRODUCTS = 4", "SCAN_PRODUCTS = 5")
     said = compare(stored)
     assert alarmed(stored, said) == {(MAMBA, "probe")}
     assert "macs (step 0, index 0)" in page(stored)
@@ -202,7 +202,7 @@ def test_another_platforms_scores_may_differ_within_what_seeds_do(stored):
 
 def test_storing_an_unfinished_run_is_refused(suite):
     (suite.root / "results/tiny/cells/darkroom/ad-mamba/default/seed-0/probe.json").unlink()
-    said = suite.run([sys.executable, "-m", "bench.store", "--tier", "tiny"], check=False)
+    said = suite.run([sys.executable, "-m", "bench", "store", "--tier", "tiny"], check=False)
     assert suite.exit_code == 2
     assert "results/tiny: 1 of " in said
     assert "jobs are missing or out of date, the first being probe of darkroom/ad-mamba" in said

@@ -10,7 +10,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 STORE = "results/stored/tiny"
-PROMOTE = [sys.executable, "-m", "bench.store", "--tier", "tiny"]
+PROMOTE = [sys.executable, "-m", "bench", "store", "--tier", "tiny"]
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_tables_and_figures_of_the_store_hold_the_numbers_of_the_run(finished, f
 
 
 def test_tables_of_the_store_need_no_torch(fresh):
-    code = "import sys; sys.modules['torch'] = None; import bench.table; bench.table.main('tiny')"
+    code = "import sys; sys.modules['torch'] = None; from bench.commands import table; table.main('tiny')"
     fresh.run(["env", "BENCH_SOURCE=stored", sys.executable, "-c", code])
     assert (fresh.root / "results/tiny/tables/dmh_table04.csv").exists()
 

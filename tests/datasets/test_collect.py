@@ -11,7 +11,7 @@ import pytest
 from bench.datasets.mujoco import collect, episode_returns
 from bench.datasets.policies import load_ladder, shipped_policies
 from bench.datasets.trajectories import Trajectories
-from bench.spec.errors import UnavailableError
+from bench.errors import UnavailableError
 
 
 @pytest.fixture(scope="module")

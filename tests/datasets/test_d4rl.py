@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from real_files import LENGTHS, Columns, make_columns, write_d4rl
 
+from bench.catalogue.sources import DatasetRow
 from bench.datasets.d4rl import read_d4rl, split
 from bench.datasets.trajectories import Trajectories
-from bench.spec.errors import DatasetError
-from bench.spec.sources import DatasetRow
+from bench.errors import DatasetError
 
 SOURCE = "http://host.example/gym_mujoco_v2/hopper_medium-v2.hdf5"
 ROW = DatasetRow(id="d4rl-hopper-medium-v2", source=SOURCE, mirrors="https://mirror.example/hopper.hdf5")

@@ -8,8 +8,8 @@ import pytest
 from bench.datasets.histories import evenly_spaced, load, make, split_tasks
 from bench.envs.gridworld import ACTIONS, goal_columns, make_rooms
 from bench.envs.gridworld_tasks import all_goals, optimal_return, task_count
-from bench.spec.cells import defaults
-from bench.spec.seeds import stream
+from bench.seeds import stream
+from bench.work.cells import defaults
 
 SMALL = {"room_side": 5, "train_tasks": 6, "test_tasks": 4, "horizon": 8, "history_steps": 4800}
 MOVING = {"dynamics": "moving-goal"}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 
-from bench.spec.load import ROOT, load_catalogue
+from bench.catalogue.load import load_catalogue
+from bench.files import ROOT
 from benchmarks.histories import LARGE_STEPS, cases, measured
 
 

@@ -16,8 +16,8 @@ from bench.datasets.maze import collect, controller_returns, load, make
 from bench.datasets.trajectories import Trajectories
 from bench.datasets.waypoints import THERE, WaypointController, next_cells
 from bench.envs.maze import Layout, make_batch
-from bench.spec.cells import defaults
-from bench.spec.errors import UnavailableError
+from bench.errors import UnavailableError
+from bench.work.cells import defaults
 
 TASKS = ["maze2d-umaze", "maze2d-medium", "maze2d-large"]
 

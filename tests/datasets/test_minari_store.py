@@ -17,7 +17,7 @@ from minari.data_collector import EpisodeBuffer
 
 from bench.datasets.minari_store import load_minari, save_minari
 from bench.datasets.trajectories import Trajectories, Trajectory
-from bench.spec.errors import DatasetError
+from bench.errors import DatasetError
 
 DATASET = "local/hopper-test-v0"
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bench.datasets.policies import SHIPPED, load_ladder, save_ladder, shipped_policies
-from bench.spec.errors import DatasetError, UnavailableError
+from bench.errors import DatasetError, UnavailableError
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_shipped_records_are_complete(name: str) -> None:
     keys = ("env_id", "algorithm", "environment_steps", "training_seed", "versions", "evaluation")
     for policy in load_ladder(name):
         assert set(policy.record) == {*keys, "deterministic", "stochastic", "command"}
-        assert policy.record["command"].startswith("python -m bench.behaviour train ")
+        assert policy.record["command"].startswith("python -m tools.behaviour train ")
 
 
 @pytest.mark.parametrize("robot", ROBOTS)
@@ -98,7 +98,7 @@ def test_saving_what_was_loaded_gives_the_same_content(tmp_path: Path) -> None:
 
 def test_unknown_name_lists_what_ships() -> None:
     with pytest.raises(
-        UnavailableError, match=r"no behaviour policy 'ant'.*hopper-medium.*bench.behaviour train"
+        UnavailableError, match=r"no behaviour policy 'ant'.*hopper-medium.*tools.behaviour.command train"
     ):
         load_ladder("ant")
 

@@ -10,7 +10,7 @@ import pytest
 from bench.datasets.tmaze import load, make
 from bench.datasets.trajectories import Trajectories
 from bench.envs.tmaze import TMaze
-from bench.spec.cells import defaults
+from bench.work.cells import defaults
 
 TASKS = [("tmaze-passive-10", 0), ("tmaze-active-30", 1), ("tmaze-passive-1000", 0)]
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from bench.envs.maze import MAX_SPEED, START_SPREAD, Layout, MazeBatch, make_batch, no_file_left
-from bench.spec.cells import defaults
-from bench.spec.errors import SpecError
+from bench.errors import SpecError
+from bench.work.cells import defaults
 
 UMAZE, GOAL, RADIUS = "PointMaze_UMaze-v3", (1, 1), 0.5
 TASKS = ["maze2d-umaze", "maze2d-medium", "maze2d-large"]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bench.envs.mujoco import MujocoBatch
-from bench.spec.errors import SpecError
+from bench.errors import SpecError
 
 SEEDS = [3, 1, 4]
 MAX_STEPS = 60

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.catalogue.load import load_catalogue
 from bench.envs.tmaze import ACTIONS, OBSERVATIONS, TMaze, alternating_goals, episode_length
-from bench.spec.load import load_catalogue
 
 STEPS = {0: (1, 0), 1: (0, 1), 2: (-1, 0), 3: (0, -1)}
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bench.evaluators import return_conditioned
-from bench.spec.cells import defaults
+from bench.work.cells import defaults
 
 RETURNS = {3600.0: [100.0, 300.0], 1800.0: [500.0, 900.0]}
 

@@ -11,7 +11,7 @@ from bench.evaluators.episodes import play
 from bench.evaluators.in_context import evaluate, spread_goals
 from bench.evaluators.in_context_control import Robots
 from bench.methods.base import make_learner
-from bench.spec.cells import defaults
+from bench.work.cells import defaults
 
 
 class Countdown:

@@ -8,7 +8,7 @@ import pytest
 from bench.datasets.waypoints import WaypointController
 from bench.envs.maze import make_batch
 from bench.evaluators.maze import evaluate
-from bench.spec.cells import defaults
+from bench.work.cells import defaults
 
 OPTIONS = defaults("maze2d-umaze", "dt") | {"evaluation_episodes": 12}
 

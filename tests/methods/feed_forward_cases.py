@@ -8,7 +8,7 @@ from torch import nn
 
 from bench.datasets.trajectories import Trajectories, Trajectory
 from bench.methods.base import make_learner
-from bench.spec.cells import defaults
+from bench.work.cells import defaults
 
 TINY = {"observation_dim": 2, "action_dim": 1, "hidden_dim": 8, "batch_size": 16}
 

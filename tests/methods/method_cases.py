@@ -9,7 +9,7 @@ from bench.datasets.histories import Histories
 from bench.envs.gridworld import ACTIONS
 from bench.methods.base import make_learner
 from bench.methods.in_context import random_episodes
-from bench.spec.cells import defaults
+from bench.work.cells import defaults
 
 ROOMS = 3
 NEAR = {"rtol": 1e-4, "atol": 2e-5}

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from bench.counting import macs, macs_by_torch, parameters, parameters_by_fvcore
+from bench.measure.counting import macs, macs_by_torch, parameters, parameters_by_fvcore
 from bench.methods.base import make_learner
 from bench.methods.decoding import StepPolicy, WindowPolicy
-from bench.spec.cells import defaults
+from bench.work.cells import defaults
 
 NEAR = {"rtol": 1e-4, "atol": 2e-5}
 TINY = {"embedding_dim": 16, "layers": 2, "context_length": 5, "dropout": 0.0, "max_episode_steps": 12}
@@ -68,7 +68,7 @@ def test_both_counters_agree_with_the_formula_of_the_work(window):
 
 
 def test_what_is_traced_while_counting_is_what_runs():
-    from bench.counting import _counted_mixers
+    from bench.measure.counting import _counted_mixers
 
     learner = make()
     batch = learner.random_windows(2, 5, np.random.default_rng(0))

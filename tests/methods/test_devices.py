@@ -13,8 +13,8 @@ from other_device import OtherDevice, Remote, move
 
 from bench.datasets import tmaze
 from bench.datasets.trajectories import Trajectories, Trajectory
-from bench.spec.built import evaluator_module
-from bench.spec.cells import Cell
+from bench.work.availability import evaluator_module
+from bench.work.cells import Cell
 
 SMALL = {
     "embedding_dim": 16, "d_model": 16, "hidden_dim": 16, "head_dim": 8, "layers": 1, "mamba_layers": 1,

@@ -12,7 +12,7 @@ from bench.envs.tmaze import TMaze
 from bench.evaluators.tmaze import evaluate
 from bench.methods import decoding
 from bench.methods.base import make_learner
-from bench.spec.cells import defaults
+from bench.work.cells import defaults
 
 TASK = "tmaze-passive-10"
 TINY = {"embedding_dim": 16, "d_model": 16, "layers": 2, "dropout": 0.0, "context_length": 11}

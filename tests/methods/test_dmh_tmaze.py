@@ -10,7 +10,7 @@ from bench.datasets import tmaze
 from bench.evaluators.in_context_tmaze import evaluate
 from bench.methods.base import make_learner
 from bench.methods.in_context import draw_contexts
-from bench.spec.cells import defaults
+from bench.work.cells import defaults
 
 SMALL = {
     "embedding_dim": 32, "mamba_layers": 1, "transformer_layers": 1, "local_tokens": "merged", "dropout": 0.0,

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from method_cases import update
 
-from bench.counting import macs, macs_by_torch, parameters
 from bench.datasets.trajectories import Trajectories, Trajectory
+from bench.measure.counting import macs, macs_by_torch, parameters
 from bench.methods.base import make_learner
 from bench.methods.bc_10 import best_trajectories
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from bench.datasets.trajectories import Trajectories
-from bench.spec.errors import DatasetError
+from bench.errors import DatasetError
 
 
 def said(advantages):

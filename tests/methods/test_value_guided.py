@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from torch import nn
 from value_guided_learners import METHODS, TINY, Acting, make, some_trajectories
 
-from bench.counting import macs, macs_by_torch, parameters
+from bench.errors import SpecError
+from bench.measure.counting import macs, macs_by_torch, parameters
 from bench.methods.base import make_learner
 from bench.methods.value_guided import backed_up
-from bench.spec.cells import defaults, parse_slug
-from bench.spec.errors import SpecError
+from bench.work.cells import defaults, parse_slug
 
 
 def copy_of(module):

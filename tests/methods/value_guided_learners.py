@@ -8,7 +8,7 @@ from torch import nn
 
 from bench.datasets.trajectories import Trajectories, Trajectory
 from bench.methods.base import make_learner
-from bench.spec.cells import defaults
+from bench.work.cells import defaults
 
 METHODS = ["qt", "q-dema"]
 POLICIES = [

@@ -18,7 +18,7 @@ if STORED:
             tier=TIER,
             fingerprint=[one.fingerprint for one in renderings("table")],
         shell:
-            PYTHON + " -m bench.table --tier {params.tier} > {log} 2>&1"
+            PYTHON + " -m bench table --tier {params.tier} > {log} 2>&1"
 
     rule figure:
         """Draw every figure from the store, in one process."""
@@ -33,7 +33,7 @@ if STORED:
             tier=TIER,
             fingerprint=[one.fingerprint for one in renderings("figure")],
         shell:
-            PYTHON + " -m bench.figure --tier {params.tier} > {log} 2>&1"
+            PYTHON + " -m bench figure --tier {params.tier} > {log} 2>&1"
 
 else:
 
@@ -52,7 +52,7 @@ else:
             ).fingerprint,
         shell:
             PYTHON
-            + " -m bench.table --tier {wildcards.tier} --artifact {wildcards.artifact} > {log} 2>&1"
+            + " -m bench table --tier {wildcards.tier} --artifact {wildcards.artifact} > {log} 2>&1"
 
     rule figure:
         """Draw a figure from the records of its own cells."""
@@ -69,7 +69,7 @@ else:
             ).fingerprint,
         shell:
             PYTHON
-            + " -m bench.figure --tier {wildcards.tier} --artifact {wildcards.artifact} > {log} 2>&1"
+            + " -m bench figure --tier {wildcards.tier} --artifact {wildcards.artifact} > {log} 2>&1"
 
 
 for artifact_name, artifact in CATALOGUE.artifacts.items():

@@ -9,20 +9,20 @@ from typing import get_args
 from snakemake.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.settings import ExecMode
 
-from bench.progress import START_SECONDS, follow
-from bench.spec.cells import parse_slug
-from bench.spec.claims import load_claims
-from bench.spec.errors import UserError
-from bench.spec.fingerprint import fingerprint, fingerprint_parts
-from bench.spec.jobs import RESULTS, Job, all_jobs, dataset_job
-from bench.spec.load import PAPERS, load_catalogue
-from bench.spec.models import StageName
-from bench.spec.regression import regressed_jobs
-from bench.spec.renderings import FIGURES, REPORTED, Rendering
-from bench.spec.reporting import report_files, report_inputs, template_hashes
-from bench.spec.sources import VARIABLE
-from bench.spec.stored import VARIABLE as SOURCE
-from bench.spec.stored import from_store, stored_digest, stored_files
+from bench.work.progress import START_SECONDS, follow
+from bench.work.cells import parse_slug
+from bench.work.claims import load_claims
+from bench.errors import UserError
+from bench.work.fingerprint import fingerprint, fingerprint_parts
+from bench.work.jobs import RESULTS, Job, all_jobs, dataset_job
+from bench.catalogue.load import PAPERS, load_catalogue
+from bench.catalogue.models import StageName
+from bench.work.regression import regressed_jobs
+from bench.work.renderings import FIGURES, REPORTED, Rendering
+from bench.work.reporting import report_files, report_inputs, template_hashes
+from bench.catalogue.sources import VARIABLE
+from bench.work.stored import VARIABLE as SOURCE
+from bench.work.stored import from_store, stored_digest, stored_files
 
 # Every command of the run reads these from its environment: see docs/data.md and docs/store.md.
 if "data" in config:

@@ -2,7 +2,7 @@
 EVERY_RECORD = records(JOBS)
 GATHERED = fingerprint(
     fingerprint_parts(
-        ["bench.cells", "bench.health"],
+        ["bench.commands.cells", "bench.commands.health"],
         {"stored": STORED_DIGEST},
         0,
         [job.fingerprint for job in JOBS],
@@ -22,7 +22,7 @@ rule cells:
         tier=TIER,
         fingerprint=GATHERED,
     shell:
-        PYTHON + " -m bench.cells --tier {params.tier} > {log} 2>&1"
+        PYTHON + " -m bench cells --tier {params.tier} > {log} 2>&1"
 
 
 rule health:
@@ -37,7 +37,7 @@ rule health:
         tier=TIER,
         fingerprint=GATHERED,
     shell:
-        PYTHON + " -m bench.health --tier {params.tier} > {log} 2>&1"
+        PYTHON + " -m bench health --tier {params.tier} > {log} 2>&1"
 
 
 rule claims:
@@ -54,11 +54,11 @@ rule claims:
         tier=TIER,
         fingerprint=fingerprint(
             fingerprint_parts(
-                ["bench.claims"], {"claims": repr(CLAIMS)}, 0, [GATHERED]
+                ["bench.commands.claims"], {"claims": repr(CLAIMS)}, 0, [GATHERED]
             )
         ),
     shell:
-        PYTHON + " -m bench.claims --tier {params.tier} > {log} 2>&1"
+        PYTHON + " -m bench claims --tier {params.tier} > {log} 2>&1"
 
 
 rule audit:
@@ -71,9 +71,9 @@ rule audit:
     log:
         str(RESULTS / "audit/audit.log"),
     params:
-        fingerprint=fingerprint(fingerprint_parts(["bench.audit"], {}, 0, [])),
+        fingerprint=fingerprint(fingerprint_parts(["bench.commands.audit"], {}, 0, [])),
     shell:
-        PYTHON + " -m bench.audit > {log} 2>&1"
+        PYTHON + " -m bench audit > {log} 2>&1"
 
 
 rule store:
@@ -84,7 +84,7 @@ rule store:
     params:
         tier=TIER,
     shell:
-        PYTHON + " -m bench.store --tier {params.tier}"
+        PYTHON + " -m bench store --tier {params.tier}"
 
 
 rule report:
@@ -102,7 +102,7 @@ rule report:
         tier=TIER,
         fingerprint=fingerprint(
             fingerprint_parts(
-                ["bench.report"],
+                ["bench.commands.report"],
                 {"claims": repr(CLAIMS), "stored": STORED_DIGEST},
                 0,
                 [Rendering(TIER, name).fingerprint for name in CATALOGUE.artifacts],
@@ -110,7 +110,7 @@ rule report:
             )
         ),
     shell:
-        PYTHON + " -m bench.report --tier {params.tier} > {log} 2>&1"
+        PYTHON + " -m bench report --tier {params.tier} > {log} 2>&1"
 
 
 rule plan:
@@ -118,7 +118,7 @@ rule plan:
     params:
         tier=TIER,
     shell:
-        PYTHON + " -m bench.plan --tier {params.tier}"
+        PYTHON + " -m bench plan --tier {params.tier}"
 
 
 rule bill:
@@ -126,7 +126,7 @@ rule bill:
     params:
         tier=TIER,
     shell:
-        PYTHON + " -m bench.bill --tier {params.tier}"
+        PYTHON + " -m bench bill --tier {params.tier}"
 
 
 rule regress:
@@ -136,4 +136,4 @@ rule regress:
     params:
         tier=TIER,
     shell:
-        PYTHON + " -m bench.regress --tier {params.tier}"
+        PYTHON + " -m bench regress --tier {params.tier}"

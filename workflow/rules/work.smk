@@ -24,7 +24,7 @@ rule dataset:
         fingerprint=print_of("dataset"),
     shell:
         PYTHON
-        + " -m bench.dataset "
+        + " -m bench dataset "
         + NAMED
         + " --settings '{wildcards.settings}' > {log} 2>&1"
 
@@ -46,7 +46,7 @@ rule train:
     params:
         fingerprint=print_of("train"),
     shell:
-        PYTHON + " -m bench.train " + SEEDED + " > {log} 2>&1"
+        PYTHON + " -m bench train " + SEEDED + " > {log} 2>&1"
 
 
 rule evaluate:
@@ -65,7 +65,7 @@ rule evaluate:
     params:
         fingerprint=print_of("evaluate"),
     shell:
-        PYTHON + " -m bench.evaluate " + SEEDED + " > {log} 2>&1"
+        PYTHON + " -m bench evaluate " + SEEDED + " > {log} 2>&1"
 
 
 rule attend:
@@ -84,7 +84,7 @@ rule attend:
     params:
         fingerprint=print_of("attend"),
     shell:
-        PYTHON + " -m bench.attend " + SEEDED + " > {log} 2>&1"
+        PYTHON + " -m bench attend " + SEEDED + " > {log} 2>&1"
 
 
 rule intervene:
@@ -103,7 +103,7 @@ rule intervene:
     params:
         fingerprint=print_of("intervene"),
     shell:
-        PYTHON + " -m bench.intervene " + SEEDED + " > {log} 2>&1"
+        PYTHON + " -m bench intervene " + SEEDED + " > {log} 2>&1"
 
 
 rule probe:
@@ -122,4 +122,4 @@ rule probe:
     params:
         fingerprint=print_of("probe"),
     shell:
-        PYTHON + " -m bench.probe " + SEEDED + " > {log} 2>&1"
+        PYTHON + " -m bench probe " + SEEDED + " > {log} 2>&1"

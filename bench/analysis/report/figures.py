@@ -8,12 +8,12 @@ from typing import Any
 
 from bench.analysis.labels import axis_value, metric_label
 from bench.analysis.report.numbers import Number
-from bench.spec.errors import UserError
-from bench.spec.jobs import Entry
-from bench.spec.load import load_catalogue
-from bench.spec.models import AttentionLayout, BarLayout, CurveLayout, ProfileLayout, ScalingLayout
-from bench.spec.renderings import Rendering
-from bench.spec.reporting import image_of
+from bench.catalogue.load import load_catalogue
+from bench.catalogue.models import AttentionLayout, BarLayout, CurveLayout, ProfileLayout, ScalingLayout
+from bench.errors import UserError
+from bench.work.jobs import Entry
+from bench.work.renderings import Rendering
+from bench.work.reporting import image_of
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,16 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis.collect import read_entry
 from bench.analysis.labels import method_label, metric_label
+from bench.analysis.readings import read_entry
 from bench.analysis.report.runs import Records, Run
 from bench.analysis.reported import find_printed
 from bench.analysis.verdicts import verdict_of
-from bench.spec.errors import UserError
-from bench.spec.jobs import Entry
-from bench.spec.load import load_catalogue
-from bench.spec.models import SELECTIONS
-from bench.spec.renderings import Rendering
+from bench.catalogue.load import load_catalogue
+from bench.catalogue.models import SELECTIONS
+from bench.errors import UserError
+from bench.work.jobs import Entry
+from bench.work.renderings import Rendering
 
 # Rows of a table that are made of others.
 OVER_TASKS = ("average", "interquartile-mean")

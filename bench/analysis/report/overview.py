@@ -9,9 +9,9 @@ import pandas as pd
 
 from bench.analysis.costs import Line, cost_of, line_of
 from bench.analysis.report.runs import Records
-from bench.spec.claims import Claim
-from bench.spec.jobs import Job
-from bench.spec.load import load_catalogue
+from bench.catalogue.load import load_catalogue
+from bench.work.claims import Claim
+from bench.work.jobs import Job
 
 # In the order in which a reader wants them.
 CLAIM_VERDICTS = ("supported", "contradicted", "inconclusive", "not-run")

@@ -22,14 +22,14 @@ from bench.analysis.report.figures import Picture, picture_of
 from bench.analysis.report.numbers import Number, numbers_of
 from bench.analysis.report.runs import Records, Run
 from bench.analysis.tables import OLDER
-from bench.spec.claims import load_claims
-from bench.spec.errors import UserError
-from bench.spec.jobs import RESULTS, all_jobs
-from bench.spec.load import PAPERS, load_catalogue
-from bench.spec.models import Artifact, Unsaid
-from bench.spec.renderings import Rendering, varied_in
-from bench.spec.reporting import PAGES, TEMPLATES
-from bench.spec.stored import from_store
+from bench.catalogue.load import PAPERS, load_catalogue
+from bench.catalogue.models import Artifact, Unsaid
+from bench.errors import UserError
+from bench.work.claims import load_claims
+from bench.work.jobs import RESULTS, all_jobs
+from bench.work.renderings import Rendering, varied_in
+from bench.work.reporting import PAGES, TEMPLATES
+from bench.work.stored import from_store
 
 # In the order in which a reader wants them.
 VERDICTS = (

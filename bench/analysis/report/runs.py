@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.analysis.collect import job_rows, record_of, selected
 from bench.analysis.labels import metric_label
+from bench.analysis.readings import job_rows, record_of, selected
 from bench.analysis.report.charts import Chart, line_chart
-from bench.record import command
-from bench.spec.cells import Cell
-from bench.spec.jobs import Entry, Job
-from bench.spec.load import load_catalogue
+from bench.catalogue.load import load_catalogue
+from bench.work.cells import Cell
+from bench.work.jobs import Entry, Job
 
 # What a sidecar holds of the machine and the cost: key -> how it is called.
 SIDECAR = {
@@ -100,7 +99,7 @@ class Records:
 
     def command(self, job: Job) -> str:
         """The command that reruns a job, as its sidecar has it."""
-        return str(self.record(job).get("command") or command(job))
+        return str(self.record(job).get("command") or job.command)
 
     def runs_of(self, entry: Entry) -> tuple[Run, ...]:
         """The runs a number rests on; none for what is not run, and for settings."""

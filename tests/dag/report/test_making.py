@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from bench.spec.reporting import report_folder
+from bench.work.reporting import report_folder
 
 pytestmark = pytest.mark.slow
-MAKE = [sys.executable, "-m", "bench.report", "--tier", "tiny"]
+MAKE = [sys.executable, "-m", "bench", "report", "--tier", "tiny"]
 
 
 def number_of(suite, method):
@@ -43,7 +43,7 @@ def test_the_same_files_give_the_same_bytes_without_torch(suite):
     shutil.rmtree(folder)
     suite.run([
         sys.executable, "-c",
-        "import sys, bench.report; bench.report.main('tiny'); assert 'torch' not in sys.modules",
+        "import sys; from bench.commands.report import main; main('tiny'); assert 'torch' not in sys.modules",
     ])  # fmt: skip
     after = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert after == before

@@ -52,8 +52,8 @@ def test_a_click_on_a_cell_unfolds_its_commands_curve_and_sidecar(visit):
     cell.click()
     assert cell.get_attribute("aria-expanded") == "true"
     commands = detail.locator("pre").inner_text().splitlines()
-    assert [line.split()[2] for line in commands] == [
-        "bench.dataset", "bench.train", "bench.evaluate", "bench.train", "bench.evaluate"
+    assert [line.split()[3] for line in commands] == [
+        "dataset", "train", "evaluate", "train", "evaluate"
     ]  # fmt: skip
     assert "seed 0:" in detail.inner_text()
     assert "mean-of-last-3" in detail.inner_text()
@@ -85,7 +85,7 @@ def test_without_scripts_a_number_unfolds_natively_to_its_commands(visit):
     page.locator(f"{FIGURE} > summary").click()
     detail = page.locator(f"{FIGURE} tr.d details").first
     detail.locator("summary").click()
-    assert "python -m bench.train" in detail.locator("pre").inner_text()
+    assert "python -m bench train" in detail.locator("pre").inner_text()
     run = detail.locator(".run a").get_attribute("href")
     assert page.locator(run).locator("svg[role=img]").count() >= 1
 

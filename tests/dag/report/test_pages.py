@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from bench.spec.claims import load_claims
-from bench.spec.reporting import PAGES
+from bench.work.claims import load_claims
+from bench.work.reporting import PAGES
 
 pytestmark = pytest.mark.slow
 

@@ -1,0 +1,51 @@
+"""Whether a tier's run is finished: what every command asks that makes something lasting of a run."""
+
+from __future__ import annotations
+
+from bench.analysis.readings import record_of
+from bench.errors import UserError
+from bench.work.jobs import Job, all_jobs
+
+# How the status of a job begins that has no number, but whose code did what it should: a result of its own.
+WITHOUT_NUMBER = ("diverged", "oom", "timeout")
+
+
+def ended_well(job: Job) -> bool:
+    """Whether nothing of a job has to be mended; what this machine lacks, or a loss that diverged, needs not.
+
+    A job is skipped for what it builds on: well where that ended without a number, badly where that broke or
+    is not there.
+    """
+    status = record_of(job)["status"]
+    if status.startswith("skipped"):
+        return any(record_of(before)["status"].startswith(WITHOUT_NUMBER) for before in job.upstream)
+    return not status.startswith("failed")
+
+
+def finished_jobs(tier: str, done: tuple[str, ...] = ("current",), instead: str = "") -> list[Job]:
+    """The jobs of a tier whose run is finished, upstream first.
+
+    Raises UserError where the state of one is none of `done`, so that it is missing or out of date, or where
+    one is broken. `instead` is what else the user can do about the first.
+    """
+    jobs = all_jobs(tier)
+    waiting = [job for job in jobs if job.state not in done]
+    if waiting:
+        raise UserError(
+            f"results/{tier}: {len(waiting)} of {len(jobs)} jobs are missing or out of date, the first being "
+            f"{_named(waiting[0])}, so this run is not finished. Run: snakemake all --config tier={tier}"
+            + (f", or {instead}" if instead else "")
+        )
+    broken = [job for job in jobs if not ended_well(job)]
+    if broken:
+        first = broken[0]
+        raise UserError(
+            f"{first.record}: key status: {_named(first)} is {record_of(first)['status']}, and "
+            f"{len(broken)} of {len(jobs)} jobs did not end well. Mend the cause, then run: "
+            f"snakemake retry --config tier={tier}"
+        )
+    return jobs
+
+
+def _named(job: Job) -> str:
+    return f"{job.stage} of {job.cell.key} seed {job.seed}"

@@ -1,0 +1,124 @@
+"""Real data: the rows of `workflow/datasets.csv`, and where the files of a run lie.
+
+A run is given real data by one value, the environment variable BENCH_DATA (Snakemake's config key `data` sets
+it): a folder with D4RL's HDF5 files, or the word `minari` for the store of the minari package. Without it
+every task uses the data that the suite makes itself.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+import shlex
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+
+from bench.catalogue.models import Name, Reader, Strict
+from bench.errors import SpecError
+
+VARIABLE = "BENCH_DATA"
+MINARI = "minari"
+MINARI_VARIABLE = "MINARI_DATASETS_PATH"  # the minari package's own
+# What a row that rests on a reader's data says of it.
+DATA_SOURCES: dict[Reader, str] = {"d4rl": "real", "minari-sets": "minari"}
+
+
+class DatasetRow(Strict):
+    """A row of `workflow/datasets.csv`: where a dataset is to be had, and what is known of it.
+
+    Counts and returns are those of finished episodes: an unfinished one at a file's end is left out of them.
+    """
+
+    id: Name
+    source: str = Field(min_length=1)
+    mirrors: str = ""
+    sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
+    bytes: int | None = None
+    licence: str = ""
+    transitions: int | None = None
+    trajectories: int | None = None
+    lowest_return: float | None = None
+    mean_return: float | None = None
+    highest_return: float | None = None
+    note: str = ""
+
+    @property
+    def minari_id(self) -> str:
+        """The dataset's name in Minari's store; empty for one that is not Minari's."""
+        return self.source.removeprefix("minari:") if self.source.startswith("minari:") else ""
+
+    @property
+    def file(self) -> str:
+        """Its data file, relative to the folder that holds it."""
+        return f"{self.minari_id}/data/main_data.hdf5" if self.minari_id else self.source.rsplit("/", 1)[-1]
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where the file can be downloaded: the source, then the mirrors."""
+        return [self.source, *self.mirrors.split()]
+
+
+def read_rows(path: Path) -> dict[str, DatasetRow]:
+    """The rows of a file by their id; SpecError, naming line and key, at the first that does not fit."""
+    rows: dict[str, DatasetRow] = {}
+    with path.open(newline="") as file:
+        for number, cells in enumerate(csv.DictReader(file), start=2):
+            where = f"workflow/datasets.csv: row {number} ({cells['id']})"
+            try:
+                row = DatasetRow.model_validate({key: text for key, text in cells.items() if text})
+            except ValidationError as error:
+                first = error.errors()[0]
+                key = ".".join(map(str, first["loc"]))
+                raise SpecError(f"{where}: key {key}: {first['msg']}. Correct the row.") from None
+            if row.id in rows:
+                raise SpecError(f"{where}: key id: declared twice. Rename or remove one of the rows.")
+            rows[row.id] = row
+    return rows
+
+
+@dataclass(frozen=True)
+class Given:
+    """The real data a run was given: what reads it, and the folder it lies in."""
+
+    reader: Reader
+    folder: Path
+
+
+def given_data() -> Given | None:
+    """What BENCH_DATA names; None where it is empty or not set. SpecError where there is no such folder."""
+    value = os.environ.get(VARIABLE, "")
+    if not value:
+        return None
+    if value == MINARI:
+        root = os.environ.get(MINARI_VARIABLE, "")
+        return Given("minari-sets", Path(root) if root else Path.home() / ".minari" / "datasets")
+    folder = Path(value).expanduser()
+    if not folder.is_dir():
+        raise SpecError(
+            f"config key data (environment variable {VARIABLE}): there is no folder {value}. Name the folder "
+            f"that holds D4RL's HDF5 files, or {MINARI!r} for Minari's store, or leave it out: the suite "
+            "then makes stand-ins."
+        )
+    return Given("d4rl", folder)
+
+
+def assignment() -> str:
+    """`BENCH_DATA=... ` to stand before a command that is to run on this data; empty where none is given."""
+    value = os.environ.get(VARIABLE, "")
+    return f"{VARIABLE}={shlex.quote(value)} " if value else ""
+
+
+@cache
+def _sha256(path: Path, size: int, modified: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """The sha256 of a file, computed once a process while size and time of the file stay."""
+    state = path.stat()
+    return _sha256(path, state.st_size, state.st_mtime_ns)

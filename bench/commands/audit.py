@@ -1,0 +1,53 @@
+"""Check what the papers print against itself: `python -m bench audit`.
+
+Writes `results/audit/audit.csv` and `audit.md`, from `results/reported` alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import pandas as pd
+
+from bench.analysis.audit import Finding, audit, counted
+from bench.analysis.reported import load_reported
+from bench.errors import exit_with_message
+from bench.files import write_atomically
+from bench.work.jobs import RESULTS
+from bench.work.renderings import REPORTED
+
+INTRODUCTION = """\
+What the papers print, held against itself; no number of this suite takes part. `agrees`: it can be so, given
+that printed digits are rounded. `conflicts`: it cannot. `noted`: a fact a reader should know. `open`: it
+cannot be told from what is known of the papers. Their numbers stand in `results/reported`, with sources.
+"""
+
+
+def page_of(findings: list[Finding]) -> str:
+    """The page: counts, the conflicts, then everything that was checked."""
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in counted(findings).items())
+    conflicts = [finding for finding in findings if finding.verdict == "conflicts"]
+    lines = ["# Audit of the papers\n", f"{counts}.\n", INTRODUCTION, "## Conflicts\n", *_table(conflicts)]
+    lines += ["\n## Everything that was checked"]
+    for check in dict.fromkeys(finding.check for finding in findings):
+        own = [finding for finding in findings if finding.check == check]
+        lines += [f"\n### {check.capitalize()}\n", *_table(own)]
+    return "\n".join(lines) + "\n"
+
+
+def _table(findings: list[Finding]) -> list[str]:
+    cells = [(f.place, f.printed, f.found, f.verdict, f.source) for f in findings]
+    rows = ["| " + " | ".join(text.replace("|", "/") for text in row) + " |" for row in cells]
+    return ["| where | printed | found | verdict | read in |", "|---|---|---|---|---|", *rows]
+
+
+@exit_with_message
+def main() -> None:
+    """Write audit.csv and audit.md."""
+    findings = audit(load_reported(REPORTED))
+    folder = RESULTS / "audit"
+    table = pd.DataFrame([asdict(finding) for finding in findings])
+    write_atomically(folder / "audit.csv", table.to_csv(index=False, lineterminator="\n"))
+    write_atomically(folder / "audit.md", page_of(findings))
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in counted(findings).items())
+    print(f"{counts}: {folder / 'audit.md'}")

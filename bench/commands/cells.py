@@ -1,0 +1,29 @@
+"""Gather every number of a tier: `python -m bench cells --tier quick` writes `results/quick/cells.csv`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import pandas as pd
+import typer
+
+from bench.analysis.readings import RECORD_COLUMNS, job_rows
+from bench.catalogue.load import load_catalogue
+from bench.errors import exit_with_message
+from bench.files import write_atomically
+from bench.work.jobs import RESULTS, all_jobs
+
+
+def gather(tier: str) -> pd.DataFrame:
+    """Every number of the tier's records, with what identifies and qualifies it."""
+    frames = [job_rows(job) for job in all_jobs(tier) if job.stage != "dataset"]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=RECORD_COLUMNS)
+
+
+@exit_with_message
+def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None:
+    """Write the tidy file; a cell without a number has one row that says why."""
+    load_catalogue().tier(tier)
+    cells = gather(tier)
+    write_atomically(RESULTS / tier / "cells.csv", cells.to_csv(index=False, lineterminator="\n"))
+    print(f"{len(cells)} rows")

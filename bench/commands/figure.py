@@ -1,0 +1,41 @@
+"""Draw a figure from its cells' records: `python -m bench figure --tier quick --artifact dmh_fig02`.
+
+Without `--artifact` every figure is drawn, in one process: quicker where nothing has to be waited for.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import pandas as pd
+import typer
+
+from bench.analysis.figures import draw, figure_data, save
+from bench.analysis.readings import read_entry
+from bench.analysis.rendering import asked_for, heading, write_sidecar
+from bench.analysis.reported import load_reported
+from bench.analysis.verdicts import verdict_of
+from bench.errors import exit_with_message
+from bench.work.renderings import REPORTED, Rendering
+
+
+@exit_with_message
+def main(
+    tier: Annotated[str, typer.Option(help="quick, cpu or paper")],
+    artifact: Annotated[str, typer.Option(help="a figure, as in dmh_fig02; without, every figure")] = "",
+) -> None:
+    """Write PNG, PDF and the data behind them as CSV."""
+    reported = load_reported(REPORTED)
+    for rendering in asked_for(tier, artifact, "figure"):
+        render(rendering, reported)
+
+
+def render(rendering: Rendering, reported: pd.DataFrame) -> None:
+    """Write the files of one figure."""
+    tier, name, folder = rendering.tier, rendering.name, rendering.folder
+    readings = [read_entry(entry, tier) for entry in rendering.entries]
+    folder.mkdir(parents=True, exist_ok=True)
+    data = figure_data(readings, [verdict_of(reading, tier, reported) for reading in readings])
+    data.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g", lineterminator="\n")
+    save(draw(rendering.artifact, readings, heading(rendering, readings)), folder, name)
+    write_sidecar(rendering, readings)

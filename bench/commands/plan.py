@@ -1,0 +1,67 @@
+"""What would be run, and its cost: `python -m bench plan --tier quick`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bench.analysis.costs import planned_hours
+from bench.catalogue.load import load_catalogue
+from bench.catalogue.models import Tier
+from bench.errors import exit_with_message
+from bench.work.jobs import Job, all_jobs
+
+
+def to_run(jobs: list[Job]) -> list[Job]:
+    """Those of the jobs whose result is neither here nor, where the tier takes from it, in the store."""
+    return [job for job in jobs if job.state not in ("current", "stored")]
+
+
+def by_artifact(tier: str) -> dict[str, list[Job]]:
+    """The jobs each artifact needs in a tier; a job that several need is in each."""
+    return {name: all_jobs(tier, (name,)) for name in load_catalogue().artifacts}
+
+
+def cost_unit(tier: Tier) -> str:
+    """What the hours of a tier are of: the paper tier repeats those of the papers' own GPUs."""
+    return "device-hours" if tier.budget == "paper" else "core-hours"
+
+
+@exit_with_message
+def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None:
+    """Print, for each artifact, its cells, what is current, what would be run, and the hours."""
+    catalogue = load_catalogue()
+    budget = catalogue.tier(tier)
+    unit = cost_unit(budget)
+    table = Table(
+        title=f"Plan of the {tier} tier: {budget.title}",
+        caption=f"A job that several artifacts need is counted in each of them, and once in the total. "
+        f"{unit.capitalize()} are estimates of the tier file.",
+    )
+    for column in ("artifact", "printed as", "jobs", "current", "to run", unit):
+        table.add_column(column, justify="left" if column in ("artifact", "printed as") else "right")
+    for name, jobs in by_artifact(tier).items():
+        waiting = to_run(jobs)
+        table.add_row(
+            name,
+            catalogue.artifacts[name].printed,
+            str(len(jobs)),
+            str(len(jobs) - len(waiting)),
+            str(len(waiting)),
+            f"{planned_hours(waiting):.2f}",
+        )
+    jobs = all_jobs(tier)
+    waiting = to_run(jobs)
+    table.add_section()
+    table.add_row(
+        "total",
+        "",
+        str(len(jobs)),
+        str(len(jobs) - len(waiting)),
+        str(len(waiting)),
+        f"{planned_hours(waiting):.2f}",
+    )
+    Console(width=100).print(table)

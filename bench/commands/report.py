@@ -1,0 +1,36 @@
+"""Write the report of a tier: `python -m bench report --tier quick` makes `results/quick/report/`.
+
+Made of files alone: tables, figures, claims and audit, and the records of the cells; it imports no torch.
+The same files give the same bytes.
+"""
+
+from __future__ import annotations
+
+import shutil
+from typing import Annotated
+
+import typer
+
+from bench.analysis.report.pages import Report
+from bench.analysis.reported import load_reported
+from bench.catalogue.load import load_catalogue
+from bench.errors import exit_with_message
+from bench.files import write_atomically
+from bench.work.renderings import REPORTED
+from bench.work.reporting import ASSETS, PAGES, TEMPLATES, figures_of, image_of, report_folder
+
+
+@exit_with_message
+def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None:
+    """Write every page; nothing is written unless all of them can be."""
+    load_catalogue().tier(tier)
+    report = Report(tier, load_reported(REPORTED))
+    texts = {f"{page}.html": report.page(page) for page in PAGES}
+    texts |= {name: (TEMPLATES / name).read_text() for name in ASSETS}
+    folder = report_folder(tier)
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    for rendering in figures_of(tier):
+        shutil.copyfile(rendering.outputs[1], folder / image_of(rendering))
+    for name, text in texts.items():
+        write_atomically(folder / name, text)
+    print(f"{len(PAGES)} pages: {folder / 'index.html'}")

@@ -1,0 +1,40 @@
+"""Say in a few lines what a run made and where it lies: `python -m bench summary --tier quick`."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bench.catalogue.load import load_catalogue
+from bench.errors import exit_with_message
+from bench.work.renderings import Rendering
+from bench.work.reporting import report_folder
+
+
+@exit_with_message
+def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None:
+    """Print each artifact with how many of its numbers are there."""
+    catalogue = load_catalogue()
+    catalogue.tier(tier)
+    table = Table(title=f"What the {tier} tier holds")
+    for column in ("artifact", "what it shows", "numbers", "of", "file"):
+        table.add_column(column, justify="right" if column in ("numbers", "of") else "left")
+    for name, artifact in catalogue.artifacts.items():
+        rendering = Rendering(tier, name)
+        try:
+            record = json.loads(rendering.outputs[-1].read_text())
+        except (FileNotFoundError, json.JSONDecodeError):
+            record = {"filled": "-", "entries": "-"}
+        table.add_row(
+            name, artifact.title, str(record["filled"]), str(record["entries"]), str(rendering.outputs[1])
+        )
+    console = Console()
+    console.print(table)
+    console.print(
+        f"To read: {report_folder(tier) / 'index.html'}. Every number: results/{tier}/cells.csv. "
+        f"One artifact again: snakemake {next(iter(catalogue.artifacts))}"
+    )

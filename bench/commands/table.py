@@ -1,0 +1,43 @@
+"""Render a table from its cells' records: `python -m bench table --tier quick --artifact dmh_table04`.
+
+Without `--artifact` every table is rendered, in one process: quicker where nothing has to be waited for.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import pandas as pd
+import typer
+
+from bench.analysis.latex import to_latex
+from bench.analysis.readings import read_entry
+from bench.analysis.rendering import asked_for, heading, write_sidecar
+from bench.analysis.reported import load_reported
+from bench.analysis.tables import long_table, to_markdown
+from bench.errors import exit_with_message
+from bench.work.renderings import REPORTED, Rendering
+
+
+@exit_with_message
+def main(
+    tier: Annotated[str, typer.Option(help="quick, cpu or paper")],
+    artifact: Annotated[str, typer.Option(help="a table, as in dmh_table04; without, every table")] = "",
+) -> None:
+    """Write CSV (one row a number), Markdown and LaTeX, reported and ours side by side."""
+    reported = load_reported(REPORTED)
+    for rendering in asked_for(tier, artifact, "table"):
+        render(rendering, reported)
+
+
+def render(rendering: Rendering, reported: pd.DataFrame) -> None:
+    """Write the files of one table."""
+    readings = [read_entry(entry, rendering.tier) for entry in rendering.entries]
+    table = long_table(rendering, readings, reported)
+    rendering.folder.mkdir(parents=True, exist_ok=True)
+    base = rendering.folder / rendering.name
+    table.to_csv(base.with_suffix(".csv"), index=False, lineterminator="\n")
+    title = heading(rendering, readings)
+    base.with_suffix(".md").write_text(to_markdown(rendering, table, title))
+    base.with_suffix(".tex").write_text(to_latex(table, title))
+    write_sidecar(rendering, readings)

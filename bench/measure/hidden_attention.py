@@ -1,0 +1,192 @@
+"""Hidden attention along an episode that was played, and how it falls with the distance in tokens.
+
+Shapes: N steps that are looked at, K steps that a decision is shown with, T tokens in them up to the one its
+action is read off: 3 K - 1 of three tokens a step (the action follows the state it is read off), K of one.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from bench.methods.base import Batch
+from bench.methods.decoding import WindowPolicy
+from bench.nn.block import starts
+from bench.nn.hidden_attention import hidden_attention, hidden_attention_row
+from bench.nn.intervene import mixers
+
+Floats = NDArray[np.float32]
+
+
+class Episode(NamedTuple):
+    """What a policy was given and did: states (steps, S), returns wanted (steps,), actions (steps, A)."""
+
+    states: Floats
+    returns: Floats
+    actions: Floats
+
+
+class Recorder:
+    """A learner for an evaluator, whose policy remembers what passes through it."""
+
+    def __init__(self, learner: Any) -> None:
+        self.learner, self.options = learner, learner.options
+
+    def policy(self, episodes: int, **how: Any) -> Recorder:
+        """Itself, in front of the learner's policy; the record begins anew."""
+        self.decoder = self.learner.policy(episodes, **how)
+        self.steps: list[tuple[Floats, Floats, NDArray[np.bool_], Floats]] = []
+        return self
+
+    def act(self, states: Floats, returns: Floats, alive: NDArray[np.bool_]) -> Floats:
+        """The learner's actions (episodes, A)."""
+        actions: Floats = self.decoder.act(states, returns, alive)
+        self.steps.append((states.copy(), returns.copy(), alive.copy(), actions.copy()))
+        return actions
+
+    def longest(self) -> Episode:
+        """The longest of the episodes played since `policy`; of equals the first."""
+        states, returns, alive, actions = (np.stack(values) for values in zip(*self.steps, strict=True))
+        chosen = int(alive.sum(axis=0).argmax())
+        length = int(alive[:, chosen].sum())
+        return Episode(states[:length, chosen], returns[:length, chosen], actions[:length, chosen])
+
+
+class Maps(NamedTuple):
+    """Magnitudes of hidden attention; see `bench.stages.attend` for shapes and content."""
+
+    weights: Floats
+    matrices: Floats
+    channels: Floats
+    tokens_per_step: int
+
+
+class Decay(NamedTuple):
+    """An exponential through weights: half-life in tokens (NaN where they do not fall), and its R squared."""
+
+    half_life: float
+    fit: float
+
+
+def fit_exponential(weights: NDArray[Any]) -> Decay:
+    """Fit w(d) = w(0) 2^(-d / half_life) to the mean magnitudes (T,) at distances d = 0 ... T - 1.
+
+    Least squares of log w on d, every distance counting alike, over all distances whose weight is above 0
+    (NaN marks one that was never seen). R squared is the explained share of the variance of log w. Both are
+    NaN for fewer than three such distances; R squared also for weights that are all equal.
+    """
+    distance = np.flatnonzero(np.nan_to_num(weights) > 0)
+    if len(distance) < 3:
+        return Decay(math.nan, math.nan)
+    logarithm = np.log(weights[distance].astype(np.float64))
+    centred, spread = distance - distance.mean(), logarithm - logarithm.mean()
+    slope = float(centred @ spread / (centred @ centred))
+    variance = float(spread @ spread)
+    fit = 1 - float(((spread - slope * centred) ** 2).sum()) / variance if variance > 0 else math.nan
+    return Decay(-math.log(2) / slope if slope < 0 else math.nan, fit)
+
+
+@torch.no_grad()
+def attention_maps(
+    learner: Any, episode: Episode, steps: NDArray[np.int64], fusion: str, channel: int
+) -> Maps:
+    """The hidden attention of a learner's Mamba layers at some ascending steps (N,) of an episode.
+
+    A learner that reads the last K steps anew at each decision is looked at in those windows, one that keeps
+    a state in the episode as a whole, of which the last K steps are shown. `channel` counts from 1.
+    Raises ValueError for a model without Mamba layers, or without that channel.
+    """
+    layers = mixers(learner.model)
+    if not layers:
+        raise ValueError("the model has no Mamba layers, and so no hidden attention")
+    fewest = min(layer.channels for layer in layers)
+    if not 1 <= channel <= fewest:
+        raise ValueError(f"channel: expected 1 to {fewest}, the channels of a layer, got {channel}")
+    last = int(steps[-1])
+    length = min(learner.options["context_length"], last + 1)
+    if isinstance(learner.policy(1), WindowPolicy):
+        batch = windows(learner, episode, steps, length)
+        entered = mixer_inputs(learner.model, batch)
+        per_step = entered[0].shape[1] // length
+        mask = batch["mask"].repeat_interleave(per_step, dim=1)
+        shown = _up_to_action(length, per_step)
+        entered, mask = [inputs[:, :shown] for inputs in entered], mask[:, :shown]
+    else:
+        whole = mixer_inputs(learner.model, windows(learner, episode, steps[-1:], last + 1))
+        per_step = whole[0].shape[1] // (last + 1)
+        shown = _up_to_action(length, per_step)
+        # The convolution reads a few tokens before the first that is shown.
+        tokens = shown + max(layer.d_conv for layer in layers) - 1
+        ends = torch.from_numpy(steps) * per_step + _up_to_action(1, per_step)
+        index = ends[:, None] - tokens + torch.arange(tokens)
+        mask = index >= 0
+        entered = [inputs[0, index.clamp(min=0)] for inputs in whole]
+    resets = starts(mask, None)
+    seen = mask[:, -shown:].flip(1).numpy()
+    weights, matrices, channels = [], [], []
+    for layer, inputs in zip(layers, entered, strict=True):
+        row = _fused(hidden_attention_row(layer, inputs, -1, resets), fusion)[:, -shown:]
+        weights.append(np.where(seen, row.flip(1).numpy(), np.nan))
+        matrix = hidden_attention(layer, inputs[-1:], None if resets is None else resets[-1:])
+        matrix = matrix[:, :, -shown:, -shown:]
+        matrices.append(_fused(matrix, fusion)[0].numpy())
+        channels.append(matrix[0, channel - 1].abs().numpy())
+    return Maps(_with_fused(weights, fusion), _with_fused(matrices, fusion), np.stack(channels), per_step)
+
+
+def windows(learner: Any, episode: Episode, steps: NDArray[np.int64], length: int) -> Batch:
+    """Windows (N, length, ...) that end at each of the steps (N,), padded on the left before the episode.
+
+    The last action is not known yet when a decision is made, and is zero.
+    """
+    options = learner.options
+    index = steps[:, None] - length + 1 + np.arange(length)
+    mask = index >= 0
+    index = np.where(mask, index, 0)
+    actions = episode.actions[index] * mask[..., None]
+    actions[:, -1] = 0.0
+    returns = (episode.returns / np.float32(options["return_scale"]))[index] * mask
+    return {
+        "returns": torch.from_numpy(returns).unsqueeze(-1),
+        "states": torch.from_numpy(learner.normalise(episode.states)[index] * mask[..., None]),
+        "actions": torch.from_numpy(actions),
+        "timesteps": torch.from_numpy(np.minimum(index, options["max_timestep"] - 1)),
+        "mask": torch.from_numpy(mask),
+    }
+
+
+def mixer_inputs(model: nn.Module, batch: Batch) -> list[Tensor]:
+    """What each Mamba mixer of a model is given, (N, tokens, d_model), when the model reads a batch."""
+    entered: list[Tensor] = []
+    hooks = [
+        layer.register_forward_pre_hook(lambda _, given: entered.append(given[0])) for layer in mixers(model)
+    ]
+    try:
+        model(**batch)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return entered
+
+
+def _up_to_action(steps: int, per_step: int) -> int:
+    """Tokens of some steps up to the one that the last action is read off."""
+    return steps * per_step - (per_step == 3)
+
+
+def _fused(attention: Tensor, fusion: str) -> Tensor:
+    """Magnitudes of attention (N, channels, ...) fused over channels, (N, ...)."""
+    magnitude = attention.abs()
+    return magnitude.mean(1) if fusion == "mean" else magnitude.sum(1)
+
+
+def _with_fused(layers: list[Floats], fusion: str) -> Floats:
+    """(1 + layers, ...): all layers fused, then each of them."""
+    stacked = np.stack(layers).astype(np.float32)
+    fused = stacked.mean(axis=0) if fusion == "mean" else stacked.sum(axis=0)
+    return np.concatenate([fused[None], stacked])

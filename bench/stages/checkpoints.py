@@ -1,0 +1,74 @@
+"""The checkpoints of a training: where they lie, and the trained model read back from one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench.errors import DatasetError, UserError
+from bench.methods.base import Learner, make_learner
+from bench.stages.runner import require_ok
+from bench.work.jobs import Job, dataset_job
+
+
+def checkpoint_steps(options: dict[str, Any]) -> list[int]:
+    """The updates after which a run is evaluated, evenly spaced, the last one at its end."""
+    count = min(options["checkpoints"], options["updates"])
+    return [round(options["updates"] * (number + 1) / count) for number in range(count)]
+
+
+def checkpoint_path(folder: Path, step: int) -> Path:
+    """Where the checkpoint after `step` updates lies."""
+    return folder / "checkpoints" / f"step-{step:07d}.pt"
+
+
+def require_trained(trained: Job, what: str = "its training") -> None:
+    """Stop, with the status and its reason, where a training that a job builds on did not succeed.
+
+    Raises UnavailableError where the training's data are unavailable, SkippedError otherwise.
+    """
+    require_ok(what, (trained.recorded() or {}).get("status", "not made"))
+
+
+def dataset_facts(job: Job) -> dict[str, Any]:
+    """What the dataset of a job's cell says of itself; DatasetError where its record cannot be read."""
+    source = dataset_job(job.tier, job.cell)
+    facts: dict[str, Any] | None = (source.recorded() or {}).get("facts")
+    if facts is None:
+        raise DatasetError(f"{source.record}: missing or damaged. Delete {source.folder} and run again.")
+    return facts
+
+
+def test_options(job: Job) -> dict[str, Any]:
+    """A job's options, its target being the largest return of the dataset where `target_source` says so."""
+    if job.options.get("target_source", "printed") == "printed":
+        return job.options
+    largest = dataset_facts(job)["largest_return"]
+    return job.options | {"target_return": largest, "second_target_return": 0.0}
+
+
+def load_checkpoint(learner: Learner, trained: Job, step: int) -> None:
+    """Give a learner the weights and normalisers after `step` updates, and put it in evaluation mode.
+
+    Raises UserError where the checkpoint is gone.
+    """
+    path = checkpoint_path(trained.folder, step)
+    if not path.exists():
+        raise UserError(
+            f"{path}: missing, although {trained.record} says the cell is trained. "
+            f"Delete {trained.folder} and run again: the cell is then trained anew."
+        )
+    saved = torch.load(path, map_location="cpu", weights_only=False)
+    learner.model.load_state_dict(saved["model"])
+    learner.restore(saved["learner"])
+    learner.model.eval()
+
+
+def load_last(trained: Job) -> tuple[Learner, int]:
+    """The learner of a training's last checkpoint, and the updates it had."""
+    learner = make_learner(trained.cell.method, trained.options)
+    step = checkpoint_steps(trained.options)[-1]
+    load_checkpoint(learner, trained, step)
+    return learner, step

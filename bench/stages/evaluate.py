@@ -1,0 +1,44 @@
+"""Evaluate every checkpoint of a trained cell: `python -m bench evaluate --task darkroom ...`."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import torch
+
+from bench.methods.base import make_learner
+from bench.stages.checkpoints import (
+    checkpoint_steps,
+    dataset_facts,
+    load_checkpoint,
+    require_trained,
+    test_options,
+)
+from bench.stages.runner import stage_command
+from bench.stages.runtime import described, one_thread
+from bench.work.availability import evaluator_module
+from bench.work.jobs import Job
+from bench.work.record import Rows
+
+
+def evaluate(job: Job) -> tuple[Rows, dict[str, Any]]:
+    """Scores of every checkpoint, in the order of training; nothing is selected here."""
+    one_thread()
+    trained = job.upstream[0]
+    require_trained(trained)
+    evaluator = importlib.import_module(evaluator_module(job.cell))
+    facts = dataset_facts(job)
+    options = test_options(job)
+    learner = make_learner(job.cell.method, options)
+    rows: Rows = []
+    for step in checkpoint_steps(trained.options):
+        load_checkpoint(learner, trained, step)
+        rows += [
+            (metric, step, index, value)
+            for metric, index, value in evaluator.evaluate(learner, options, job.cell.task, job.seed, facts)
+        ]
+    return rows, {"checkpoints": checkpoint_steps(trained.options), **described(torch.device("cpu"))}
+
+
+main = stage_command("evaluate", evaluate)

@@ -1,0 +1,80 @@
+"""Play a trained cell with its hidden attention replaced (DeMa Section 4.2, Figure 5).
+
+`python -m bench intervene --task hopper-medium --method dema --settings intervention=zero`. The model is the
+one of the last checkpoint; a donor's is the last of its own training, with the same seed. All variants of a
+cell, the unchanged one included, meet the same starts.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import torch
+
+from bench.catalogue.load import load_catalogue
+from bench.errors import SpecError
+from bench.methods.base import Learner
+from bench.nn.intervene import intervene as replace
+from bench.nn.intervene import mixers
+from bench.seeds import stream_seed
+from bench.stages.checkpoints import load_last, require_trained, test_options
+from bench.stages.runner import stage_command
+from bench.stages.runtime import described, one_thread
+from bench.work.availability import evaluator_module, why_not_built
+from bench.work.cells import trained_cell
+from bench.work.jobs import Job
+from bench.work.record import Rows
+
+
+def change(learner: Learner, job: Job, donor: Learner | None) -> None:
+    """Replace what the job's options say in the learner's model.
+
+    Raises SpecError, naming the option, where the model or the donor's does not fit.
+    """
+    options = job.options
+    if not mixers(learner.model):
+        raise SpecError(f"{job.cell.key}: {job.cell.method} has no Mamba layers. Choose a method that has.")
+    layer = options["intervened_layer"]
+    seed = stream_seed("intervention", trained_cell(job.cell).key, job.seed)
+    try:
+        learner.model = replace(
+            learner.model,
+            options["intervention"],
+            layers=None if layer == "all" else [int(layer)],
+            donor=None if donor is None else donor.model,
+            seed=seed,
+            replaced=options["intervened_tensors"],
+            random_values=options["random_values"],
+        )
+    except ValueError as error:
+        name, remedy = "intervened_layer", "Choose a layer that the model has, or train one with more layers."
+        if donor is not None and str(error).startswith("donor"):
+            name = f"donor={options['donor']}"
+            remedy = (
+                "Choose a donor of equal d_model, d_state, expand and layers, or train both with equal ones."
+            )
+        raise SpecError(f"{job.cell.key}: option {name}: {error}. {remedy}") from None
+
+
+def intervene(job: Job) -> tuple[Rows, dict[str, Any]]:
+    """The score of each test episode, in the protocol's units, after the intervention."""
+    one_thread()
+    missing = why_not_built(job.stage, job.cell, load_catalogue())
+    if missing:
+        raise SpecError(f"{job.cell.key}: {missing}. Choose a cell whose protocol declares `intervention`.")
+    trained, *others = job.upstream
+    require_trained(trained)
+    for other in others:
+        require_trained(other, f"the training of its donor {other.cell.task}")
+    learner, step = load_last(trained)
+    donor = load_last(others[0])[0] if others else None
+    if job.options["intervention"] != "none":
+        change(learner, job, donor)
+    evaluator = importlib.import_module(evaluator_module(job.cell))
+    scores = evaluator.episode_scores(learner, test_options(job), job.seed)
+    rows: Rows = [("intervened_score", step, float(number), float(s)) for number, s in enumerate(scores)]
+    return rows, {"donor": others[0].cell.key if others else "", **described(torch.device("cpu"))}
+
+
+main = stage_command("intervene", intervene)

@@ -1,0 +1,108 @@
+"""Counts, times and memory of one cell: `python -m bench probe --task hopper-medium --method dema ...`.
+
+It runs alone on the machine, one thread. Memory comes first, in the fresh process, after one
+update on a single sequence; times are medians of `probe_repeats` runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from bench.measure.counting import macs, macs_by_torch, parameters, parameters_by_fvcore
+from bench.measure.memory import peak_during
+from bench.measure.online import median_seconds, online_seconds
+from bench.methods.base import Learner, make_learner
+from bench.methods.spaces import space_of
+from bench.seeds import stream, stream_seed
+from bench.stages.runner import stage_command
+from bench.stages.runtime import described, one_thread
+from bench.work.jobs import Job
+from bench.work.record import Rows
+
+UPDATES = 10_000
+MIB = 2**20
+
+
+def counts(job: Job) -> Rows:
+    """The rows of a probe that do not depend on the machine."""
+    learner = make_learner(job.cell.method, job.options)
+    batch = learner.synthetic_batch(1, stream("probe", job.cell.key))
+    counted = {"parameters": parameters(learner.counted()), "macs": macs(learner.model, batch)}
+    return [(name, 0, 0.0, float(value)) for name, value in counted.items()]
+
+
+def training_step(learner: Learner, sequences: int, generator: np.random.Generator) -> Callable[[], None]:
+    """One gradient update on a batch of the true shapes."""
+    batch = learner.synthetic_batch(sequences, generator)
+    optimiser = torch.optim.AdamW(learner.model.parameters(), lr=learner.options["learning_rate"])
+    learner.model.train()
+
+    def step() -> None:
+        optimiser.zero_grad(set_to_none=True)
+        learner.loss(batch).backward()
+        torch.nn.utils.clip_grad_norm_(learner.model.parameters(), learner.options["gradient_clip"])
+        optimiser.step()
+
+    return step
+
+
+def probe(job: Job) -> tuple[Rows, dict[str, Any]]:
+    """Count and measure the cell; the facts hold both ways of counting and what the times are of."""
+    one_thread()
+    options = job.options
+    torch.manual_seed(stream_seed("init", job.cell.key, job.seed))
+    learner = make_learner(job.cell.method, options)
+    sequences = min(options["probe_batch_size"], options["batch_size"])
+    generator = stream("probe", job.cell.key)
+    # Kernels are compiled, or read from their cache, before memory is looked at.
+    training_step(learner, 1, generator)()
+    learner.model.zero_grad(set_to_none=True)
+    step = training_step(learner, sequences, generator)
+    memory = peak_during(step) / MIB
+    step_seconds = median_seconds(step, options["probe_repeats"])
+    learner.model.eval()
+    with torch.no_grad():
+        forward_seconds = median_seconds(learner.decision(generator), options["probe_repeats"])
+    single = learner.synthetic_batch(1, generator)
+    counted = {"parameters": parameters(learner.counted()), "macs": macs(learner.model, single)}
+    # The time of a full batch follows from the timed one in proportion to its size.
+    scale = options["batch_size"] / sequences
+    measured = {
+        **counted,
+        "forward_milliseconds": 1e3 * forward_seconds,
+        "training_step_milliseconds": 1e3 * step_seconds,
+        "peak_memory_mib": memory,
+        "training_hours": step_seconds * scale * UPDATES / 3600,
+        **_online(learner),
+    }
+    facts = {
+        "parameters_by_fvcore": parameters_by_fvcore(learner.counted()),
+        "macs_by_torch": macs_by_torch(learner.model, single),
+        **described(torch.device("cpu")),
+        "timed_batch_size": sequences,
+        "batch_size_of_training_hours": options["batch_size"],
+    }
+    return [(name, 0, 0.0, float(value)) for name, value in measured.items()], facts
+
+
+def _online(learner: Learner) -> dict[str, float]:
+    """Minutes of an online test in one environment: as the papers timed it, and with a key-value cache."""
+    options = learner.options
+    if not options["probe_online"] or learner.online_work(0, True, stream("probe", "online")) is None:
+        return {}
+    test = {
+        "horizon": space_of(options).horizon,
+        "context_episodes": options.get("context_episodes", 1),
+        "episodes": options.get("episodes", options.get("evaluation_episodes", 1)),
+        "repeats": options["probe_repeats"],
+    }
+    plain = online_seconds(learner, cached=False, **test) / 60
+    cached = online_seconds(learner, cached=True, **test) / 60
+    return {"online_testing_minutes": plain, "cached_online_testing_minutes": cached}
+
+
+main = stage_command("probe", probe)

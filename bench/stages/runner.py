@@ -1,0 +1,153 @@
+"""What every stage writes: `<stage>.csv` (tidy numbers) and `<stage>.json` (the sidecar).
+
+Both are written beside their place and moved in at the end, the sidecar last, so that a killed
+run leaves either the whole result or none. A result that could not be had is data as well:
+its status says why, its table is empty, and the command ends normally.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import pandas as pd
+import typer
+
+from bench.catalogue.load import load_catalogue
+from bench.catalogue.models import StageName
+from bench.catalogue.sources import VARIABLE
+from bench.errors import UnavailableError, UserError, exit_with_message
+from bench.files import write_atomically
+from bench.stages.devices import hold_device
+from bench.work.cells import parse_slug
+from bench.work.jobs import Job, dataset_job
+from bench.work.provenance import provenance
+from bench.work.record import COLUMNS, Rows
+
+Work = Callable[[Job], tuple[Rows, dict[str, Any]]]
+
+
+class SkippedError(Exception):
+    """Work that has no point because what it builds on did not succeed."""
+
+
+def require_ok(what: str, status: str) -> None:
+    """Pass where the record of `what` says `ok`.
+
+    Raises UnavailableError where that is not to be had on this machine, so that the reason stands by every
+    number that rests on it, and SkippedError for any other status.
+    """
+    if status.startswith("unavailable: "):
+        raise UnavailableError(status.removeprefix("unavailable: "))
+    if status != "ok":
+        raise SkippedError(f"{what} is {status}")
+
+
+class DivergedError(Exception):
+    """A loss that is no longer a finite number."""
+
+
+def run(job: Job, work: Work) -> None:
+    """Do the work of a job and write its record, whatever comes of it.
+
+    Raises UserError, before anything is written, for what the user has to mend.
+    """
+    _check_data(job)
+    # Evaluation and probes stay on the CPU. Waiting for a GPU is no part of what the work takes.
+    gpu = hold_device() if job.stage == "train" else ""
+    started, clock, cpu = datetime.now(UTC), time.perf_counter(), time.process_time()
+    rows: Rows = []
+    facts: dict[str, Any] = {}
+    try:
+        rows, facts = work(job)
+        status = "ok"
+    except UserError:
+        raise
+    except DivergedError as error:
+        status = f"diverged: {error}"
+    except UnavailableError as error:
+        status = f"unavailable: {error}"
+    except SkippedError as error:
+        status = f"skipped: {error}"
+    except MemoryError:
+        status = "oom"
+    except Exception as error:
+        # A bug is data too, so that the tables still render; the `health` rule makes the run fail.
+        traceback.print_exc()
+        status = "oom" if _is_out_of_memory(error) else f"failed: {type(error).__name__}: {error}"
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    write_atomically(job.table, table.to_csv(index=False, lineterminator="\n"))
+    sidecar = {
+        "status": status,
+        **_identity(job),
+        "facts": facts,
+        "gpu": gpu,
+        "seconds": round(time.perf_counter() - clock, 3),
+        "cpu_seconds": round(time.process_time() - cpu, 3),
+        # What the process had used before the work began: Python's start and its imports.
+        "start_cpu_seconds": round(cpu, 3),
+        "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        "started": started.isoformat(timespec="seconds"),
+        **provenance(),
+        "parts": job.parts,
+    }
+    write_atomically(job.record, json.dumps(sidecar, indent=1) + "\n")
+    print(f"{job.stage} {job.cell.key} seed {job.seed}: {status} in {sidecar['seconds']} s")
+
+
+def _check_data(job: Job) -> None:
+    """Raise UserError where what the job reads was made from another kind of data than it is given now."""
+    now = load_catalogue().tasks[job.cell.task].data_source
+    for before in job.upstream:
+        used = (before.recorded() or {}).get("data_source", now)
+        if used != now:
+            raise UserError(
+                f"{before.record}: key data_source: it rests on {used} data, but this command was given "
+                f"{now} data (environment variable {VARIABLE}: {os.environ.get(VARIABLE) or 'not set'}). Set "
+                "the variable as it was, or let Snakemake make anew what is out of date."
+            )
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether torch ran out of memory: a type of its own on a GPU, a plain RuntimeError on a CPU."""
+    return type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+
+
+def _identity(job: Job) -> dict[str, Any]:
+    return {
+        "stage": job.stage,
+        "tier": job.tier,
+        "task": job.cell.task,
+        "method": job.cell.method,
+        "settings": job.cell.slug,
+        "seed": job.seed,
+        "data_source": load_catalogue().tasks[job.cell.task].data_source,
+        "fingerprint": job.fingerprint,
+        "command": job.command,
+    }
+
+
+def stage_command(stage: StageName, work: Work) -> Callable[..., None]:
+    """The command of a stage, on one cell and one seed."""
+
+    @exit_with_message
+    def main(
+        tier: Annotated[str, typer.Option(help="quick, cpu or paper")],
+        task: Annotated[str, typer.Option(help="a task of workflow/tasks")],
+        method: Annotated[str, typer.Option(help="a method of workflow/methods; none for a dataset")] = "",
+        settings: Annotated[str, typer.Option(help="key=value,... or default")] = "default",
+        seed: Annotated[int, typer.Option(min=0, help="replicate")] = 0,
+    ) -> None:
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+        load_catalogue().tier(tier)
+        cell = parse_slug(task, method, settings)
+        run(dataset_job(tier, cell) if stage == "dataset" else Job(stage, tier, cell, seed), work)
+
+    return main

@@ -1,0 +1,151 @@
+"""Train one cell with one seed: `python -m bench train --tier quick --task darkroom --method ad-mamba`.
+
+Checkpoints lie in the cell's folder. A killed run goes on from the newest one and ends with the
+same bytes: weights, optimiser, random states and the loss curve are all in it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import time
+from typing import Any
+
+import numpy as np
+import torch
+
+from bench.catalogue.load import load_catalogue
+from bench.datasets.integrity import verified
+from bench.methods.base import Learner, make_learner
+from bench.seeds import stream, stream_seed
+from bench.stages.checkpoints import checkpoint_path, checkpoint_steps
+from bench.stages.runner import DivergedError, require_ok, stage_command
+from bench.stages.runtime import described, one_thread, training_device
+from bench.work.jobs import Job
+from bench.work.record import Rows
+
+LOSS_POINTS = 50
+
+
+def learning_rate_factor(step: int, options: dict[str, Any]) -> float:
+    """Share of the peak learning rate at an update: linear warm-up, then constant or cosine to zero."""
+    warmup = options["warmup_updates"]
+    if step < warmup:
+        return (step + 1) / warmup
+    if options["decay"] == "constant":
+        return 1.0
+    progress = (step - warmup) / max(options["updates"] - warmup, 1)
+    return 0.5 * (1.0 + math.cos(math.pi * progress))
+
+
+class Run:
+    """A training run: everything that moves, and how it is saved and taken up again."""
+
+    def __init__(self, job: Job) -> None:
+        self.options, self.folder = job.options, job.folder
+        self.identity = job.fingerprint
+        torch.manual_seed(stream_seed("init", job.cell.key, job.seed))
+        self.learner: Learner = make_learner(job.cell.method, self.options)
+        self.device = training_device()
+        self.learner.model.to(self.device)
+        torch.manual_seed(stream_seed("dropout", job.cell.key, job.seed))
+        self.generator = stream("batch", job.cell.key, job.seed)
+        self.optimiser = torch.optim.AdamW(
+            self.learner.model.parameters(),
+            lr=self.options["learning_rate"],
+            weight_decay=self.options["weight_decay"],
+            eps=self.options["adam_epsilon"],
+        )
+        self.scheduler = torch.optim.lr_scheduler.LambdaLR(
+            self.optimiser, lambda step: learning_rate_factor(step, self.options)
+        )
+        self.step = 0
+        self.losses: list[float] = []
+        # Processor seconds of the updates so far, and at each checkpoint: for comparisons at equal time.
+        self.spent = 0.0
+        self.spent_at: dict[int, float] = {}
+
+    def update(self, dataset: Any) -> None:
+        """One gradient update; raises DivergedError where the loss is not finite."""
+        begun = time.process_time()
+        loss = self.learner.loss(self.learner.on_device(self.learner.batch(dataset, self.generator)))
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.learner.model.parameters(), self.options["gradient_clip"])
+        self.optimiser.step()
+        self.scheduler.step()
+        self.step += 1
+        value = float(loss.detach())
+        self.spent += time.process_time() - begun
+        if not math.isfinite(value):
+            raise DivergedError(f"loss is {value} after {self.step} updates")
+        self.losses.append(value)
+
+    def save(self) -> None:
+        """Write a checkpoint beside its place and move it in."""
+        path = checkpoint_path(self.folder, self.step)
+        self.spent_at[self.step] = round(self.spent, 3)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(".building")
+        torch.save({
+            "fingerprint": self.identity, "step": self.step, "losses": self.losses,
+            "spent": self.spent, "spent_at": self.spent_at,
+            "model": self.learner.model.state_dict(), "learner": self.learner.state(),
+            "optimiser": self.optimiser.state_dict(), "scheduler": self.scheduler.state_dict(),
+            "torch": torch.get_rng_state(), "cuda": self._cuda_state(),
+            "numpy": self.generator.bit_generator.state,
+        }, temporary)  # fmt: skip
+        temporary.replace(path)
+
+    def _cuda_state(self) -> torch.Tensor | None:
+        """The state of the GPU's generator, which dropout draws from there."""
+        return torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None
+
+    def resume(self) -> None:
+        """Go on from the newest checkpoint of this fingerprint; those of another one are removed."""
+        for path in sorted((self.folder / "checkpoints").glob("step-*.pt"), reverse=True):
+            saved = torch.load(path, map_location="cpu", weights_only=False)
+            if saved["fingerprint"] != self.identity:
+                path.unlink()
+            elif self.step == 0:
+                self.step, self.losses = saved["step"], saved["losses"]
+                self.spent, self.spent_at = saved["spent"], saved["spent_at"]
+                self.learner.model.load_state_dict(saved["model"])
+                self.learner.restore(saved["learner"])
+                self.optimiser.load_state_dict(saved["optimiser"])
+                self.scheduler.load_state_dict(saved["scheduler"])
+                torch.set_rng_state(saved["torch"])
+                if self.device.type == "cuda":
+                    torch.cuda.set_rng_state(saved["cuda"], self.device)
+                self.generator.bit_generator.state = saved["numpy"]
+                print(f"resumed after {self.step} updates")
+
+
+def train(job: Job) -> tuple[Rows, dict[str, Any]]:
+    """Train to the end; returns the loss curve and facts about the model."""
+    one_thread()
+    source = job.upstream[0]
+    require_ok("its dataset", (source.recorded() or {}).get("status", "not made"))
+    collector = load_catalogue().tasks[job.cell.task].collector.replace("-", "_")
+    dataset = importlib.import_module(f"bench.datasets.{collector}").load(verified(source.record))
+    run = Run(job)
+    run.learner.prepare(dataset)
+    run.resume()
+    run.learner.model.train()
+    steps = checkpoint_steps(job.options)
+    every = max(1, job.options["updates"] // LOSS_POINTS)
+    while run.step < job.options["updates"]:
+        run.update(dataset)
+        if run.step in steps:
+            run.save()
+            print(f"update {run.step}: loss {np.mean(run.losses[-every:]):.4f}")
+    curve = [
+        ("training_loss", start + every, 0.0, float(np.mean(run.losses[start : start + every])))
+        for start in range(0, len(run.losses) - every + 1, every)
+    ]
+    parameters = sum(p.numel() for p in run.learner.model.parameters() if p.requires_grad)
+    facts = {"updates": run.step, "trainable_parameters": parameters, "training_seconds": run.spent_at}
+    return curve, facts | described(run.device)
+
+
+main = stage_command("train", train)

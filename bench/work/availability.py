@@ -1,0 +1,75 @@
+"""Where the code of a cell lies, found by name, whether it is written yet, and whether a tier runs it."""
+
+from __future__ import annotations
+
+from bench.catalogue.catalogue import Catalogue
+from bench.catalogue.load import load_catalogue
+from bench.catalogue.models import StageName
+from bench.errors import SpecError
+from bench.work.cells import Cell, donor_cell, resolve, where_run
+from bench.work.fingerprint import module_path
+
+# Stages that ask a protocol for options of their own, by one of these.
+ASKED = {"attend": "attend_from", "intervene": "intervention"}
+
+
+def method_module(method: str) -> str:
+    """Module that holds a method: its name with underscores, under `bench.methods`."""
+    return f"bench.methods.{method.replace('-', '_')}"
+
+
+def evaluator_module(cell: Cell) -> str:
+    """Module that evaluates a cell: its protocol's, which may have one of its own for in-context methods."""
+    catalogue = load_catalogue()
+    protocol = catalogue.protocols[catalogue.tasks[cell.task].protocol]
+    name = protocol.evaluator
+    if catalogue.methods[cell.method].in_context and protocol.in_context_evaluator:
+        name = protocol.in_context_evaluator
+    return f"bench.evaluators.{name.replace('-', '_')}"
+
+
+def why_not_built(stage: str, cell: Cell, catalogue: Catalogue) -> str:
+    """Empty if the code for this stage of the cell exists, else what is not built yet."""
+    task = catalogue.tasks[cell.task]
+    if module_path(f"bench.stages.{stage}") is None:
+        return f"stage {stage} is not built yet"
+    if not task.built or module_path(f"bench.envs.{task.environment.replace('-', '_')}") is None:
+        return f"task {cell.task} is not built yet"
+    if module_path(method_module(cell.method)) is None:
+        return f"method {cell.method} is not built yet"
+    if task.environment not in catalogue.methods[cell.method].built_for:
+        return f"method {cell.method} is not built for {task.environment} tasks yet"
+    if stage in ASKED and ASKED[stage] not in catalogue.protocols[task.protocol].options:
+        return f"protocol {task.protocol} has no options for stage {stage}"
+    return ""
+
+
+def why_missing(tier: str, cell: Cell, stage: StageName) -> str:
+    """Why a tier has no number of a cell's stage; empty where it runs it."""
+    missing = why_not_built(stage, cell, load_catalogue())
+    if missing:
+        return missing
+    for left in load_catalogue().tier(tier).left_out:
+        everywhere = left.tasks == "any" or cell.task in left.tasks
+        if cell.method in left.methods and everywhere and stage in left.stages:
+            return left.reason
+    resolved = resolve(tier, cell, stage)
+    if resolved is None:
+        return where_run(cell, stage)
+    if stage == "intervene" and resolved.options.get("intervention") == "swap":
+        donor = donor_cell(cell, resolved.options["donor"])
+        why = why_missing(tier, donor, "train")
+        return f"its donor {donor.task}: {why}" if why else ""
+    return ""
+
+
+def check_sweep(tier: str, cell: Cell, stage: StageName, swept: set[str], artifact: str) -> None:
+    """SpecError where a tier sets what an artifact varies: the cell would bear another value in its name."""
+    resolved = resolve(tier, cell, stage)
+    assert resolved is not None
+    both = swept & set(resolved.budget.options) - dict(cell.settings).keys()
+    if both:
+        raise SpecError(
+            f"workflow/tiers/{tier}.yaml: budget {resolved.budget.label!r} sets {sorted(both)[0]}, which "
+            f"{artifact} varies for {cell.key}. Remove it from the budget's options."
+        )

@@ -1,0 +1,195 @@
+"""Cells, their canonical ids, and what a tier makes of them.
+
+A cell is paper-independent: (task, method, settings). Settings equal to the resolved default
+are dropped, so that two artifacts that ask for the same thing share one cell.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from bench.catalogue.catalogue import Catalogue
+from bench.catalogue.check import check_values
+from bench.catalogue.load import load_catalogue
+from bench.catalogue.models import Budget, CellQuery, Options, StageName, Value
+from bench.errors import SpecError
+
+
+@dataclass(frozen=True, order=True)
+class Cell:
+    """One trained-and-evaluated thing: task, method, and the settings that differ from defaults."""
+
+    task: str
+    method: str
+    settings: tuple[tuple[str, Value], ...] = ()
+
+    @property
+    def slug(self) -> str:
+        """The settings as one folder name: `key=value,...` in alphabetical order, or `default`."""
+        return slug_of(dict(self.settings))
+
+    @property
+    def key(self) -> str:
+        """The cell's id: `task/method/slug`."""
+        return f"{self.task}/{self.method}/{self.slug}"
+
+
+def slug_of(settings: dict[str, Any]) -> str:
+    """Settings as one folder name."""
+    return ",".join(f"{key}={_text(value)}" for key, value in sorted(settings.items())) or "default"
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def parse_slug(task: str, method: str, slug: str) -> Cell:
+    """The cell named by a folder or a command line; values take the type of their option.
+
+    An empty method names the task's dataset alone.
+    """
+    catalogue = load_catalogue()
+    catalogue.task(task)
+    if method:
+        catalogue.method(method)
+    options = catalogue.options(task, method or None)
+    settings: dict[str, Any] = {}
+    for pair in [] if slug == "default" else slug.split(","):
+        key, separator, text = pair.partition("=")
+        if not separator:
+            raise SpecError(f"settings {slug!r}: expected key=value pairs joined by commas, or 'default'.")
+        if key not in options:
+            check_values({key: text}, options, f"settings {slug!r} of {method} on {task}")
+        settings[key] = _typed(text, options[key].default, f"settings {slug!r}: option {key}")
+    check_values(settings, options, f"settings {slug!r} of {method} on {task}")
+    return make_cell(task, method, settings)
+
+
+def _typed(text: str, default: Value, where: str) -> Value:
+    if isinstance(default, bool):
+        if text not in ("true", "false"):
+            raise SpecError(f"{where}: expected true or false, got {text!r}.")
+        return text == "true"
+    try:
+        return type(default)(text)
+    except ValueError:
+        raise SpecError(f"{where}: expected {type(default).__name__}, got {text!r}.") from None
+
+
+def defaults(task: str, method: str | None) -> dict[str, Any]:
+    """Resolved values before any tier or setting: option defaults, then task, then per-task values."""
+    catalogue = load_catalogue()
+    values = {name: option.default for name, option in catalogue.options(task, method).items()}
+    values |= catalogue.tasks[task].values
+    if method:
+        for override in catalogue.methods[method].per_task:
+            if task in override.tasks:
+                values |= override.values
+    return _exact(values, catalogue.options(task, method))
+
+
+def _exact(values: dict[str, Any], options: Options) -> dict[str, Any]:
+    """The values in the types of their options: a 1 written for a 1.0 would name the same cell twice."""
+    return {key: float(v) if isinstance(options[key].default, float) else v for key, v in values.items()}
+
+
+def make_cell(task: str, method: str, settings: dict[str, Any]) -> Cell:
+    """The canonical cell: settings equal to their default are dropped, the rest sorted."""
+    base = defaults(task, method or None)
+    exact = _exact(settings, load_catalogue().options(task, method or None))
+    return Cell(task, method, tuple(sorted((k, v) for k, v in exact.items() if base[k] != v)))
+
+
+def cells_of(query: CellQuery) -> list[Cell]:
+    """Every cell of a query, in the order written: tasks, then methods, then settings."""
+    grid = {key: value if isinstance(value, tuple) else (value,) for key, value in query.settings.items()}
+    return [
+        make_cell(task, method, dict(zip(grid, values, strict=True)))
+        for task in query.tasks
+        for method in query.methods
+        for values in product(*grid.values())
+    ]
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A cell in a tier: every option's value, its replicates, and what the paper has in their place."""
+
+    cell: Cell
+    tier: str
+    options: dict[str, Any]
+    seeds: int
+    budget: Budget
+
+
+def find_budget(tier_name: str, cell: Cell, stage: StageName) -> Budget | None:
+    """The first budget of the tier that matches the cell and stage; None: not run in this tier."""
+    for budget in load_catalogue().tier(tier_name).budgets:
+        if (
+            stage in budget.stages
+            and (budget.tasks == "any" or cell.task in budget.tasks)
+            and (budget.methods == "any" or cell.method in budget.methods)
+            and _settings_match(budget, cell)
+        ):
+            return budget
+    return None
+
+
+def _settings_match(budget: Budget, cell: Cell) -> bool:
+    if budget.settings == "any":
+        return True
+    for key, value in cell.settings:
+        allowed = budget.settings.get(key, ())
+        if allowed != "any" and value not in allowed:
+            return False
+    return True
+
+
+def resolve(tier_name: str, cell: Cell, stage: StageName) -> Resolved | None:
+    """The cell with every option set: defaults, then the tier's budget, then the cell's own settings."""
+    budget = find_budget(tier_name, cell, stage)
+    if budget is None:
+        return None
+    known = load_catalogue().options(cell.task, cell.method)
+    options = defaults(cell.task, cell.method) | _exact(budget.options, known) | dict(cell.settings)
+    return Resolved(cell, tier_name, options, budget.seeds, budget)
+
+
+def data_options(cell: Cell, options: dict[str, Any]) -> dict[str, Any]:
+    """The part of a cell's options that its dataset depends on."""
+    task = load_catalogue().tasks[cell.task]
+    return {key: options[key] for key in task.data_names}
+
+
+def data_slug(catalogue: Catalogue, cell: Cell) -> str:
+    """Folder name of a cell's dataset: those of its settings that the dataset depends on."""
+    task = catalogue.tasks[cell.task]
+    return slug_of({key: value for key, value in cell.settings if key in task.data_names})
+
+
+def trained_cell(cell: Cell) -> Cell:
+    """The cell whose training a cell is evaluated from: its own settings, but for the protocol's."""
+    catalogue = load_catalogue()
+    protocol = catalogue.protocols[catalogue.tasks[cell.task].protocol].options
+    return Cell(cell.task, cell.method, tuple(pair for pair in cell.settings if pair[0] not in protocol))
+
+
+def donor_cell(cell: Cell, donor: str) -> Cell:
+    """The cell of another task whose trained model gives its hidden attention: the same method and variant.
+
+    Raises SpecError where no task is called so.
+    """
+    catalogue = load_catalogue()
+    catalogue.task(donor, f"option donor of {cell.key}")
+    own = catalogue.method_options[cell.method]
+    return make_cell(donor, cell.method, {key: value for key, value in cell.settings if key in own})
+
+
+def where_run(cell: Cell, stage: StageName) -> str:
+    """The first tier, from the smallest, that has a budget for a stage of a cell, in words."""
+    for tier in ("quick", "cpu", "paper"):
+        if tier in load_catalogue().tiers and resolve(tier, cell, stage) is not None:
+            return f"{tier} tier"
+    return "no tier runs it yet"

@@ -1,0 +1,132 @@
+"""Claims of the papers as data: `workflow/claims/<paper>_<name>.yaml`, checked against the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from bench.catalogue import load
+from bench.catalogue.catalogue import Catalogue
+from bench.catalogue.check import check_names, check_values
+from bench.catalogue.load import load_catalogue, read_model
+from bench.catalogue.models import Name, OptionName, Strict, Value
+from bench.errors import SpecError
+from bench.work.cells import Cell, cells_of, make_cell
+
+
+class Side(Strict):
+    """One side of a comparison: a method with settings on each task, as such or against a baseline.
+
+    `tasks` names this side's own tasks, in the order of the comparison's, where they differ
+    (delayed beside dense rewards). `against` is subtracted from it, or divides it on a ratio scale.
+    """
+
+    method: Name
+    settings: dict[OptionName, Value] = Field(default={})
+    tasks: tuple[Name, ...] = ()
+    times: float = Field(default=1.0, gt=0)
+    against: Side | None = None
+
+    def cells(self, tasks: tuple[Name, ...]) -> list[Cell]:
+        """Its cell on each task of the comparison."""
+        return [make_cell(task, self.method, dict(self.settings)) for task in self.tasks or tasks]
+
+    def parts(self) -> Iterator[Side]:
+        """Itself and what it stands against."""
+        yield self
+        if self.against:
+            yield from self.against.parts()
+
+
+class Comparison(Strict):
+    """Two sides on the same tasks, what is expected of their difference, and the smallest that counts.
+
+    Metrics of a probe (sizes, times) are compared by ratio, scores by difference; `smallest` is in
+    that unit. `more`: the effect is above it. `equal`: the effect lies within it, either way.
+    """
+
+    label: str
+    tasks: tuple[Name, ...] = Field(min_length=1)
+    metric: OptionName
+    first: Side
+    second: Side | float
+    expect: Literal["more", "equal"]
+    smallest: float
+
+    @model_validator(mode="after")
+    def _tasks_pair_up(self) -> Comparison:
+        for side in self.sides():
+            if side.tasks and len(side.tasks) != len(self.tasks):
+                raise ValueError(
+                    f"a side's own tasks stand for the comparison's one by one: {len(side.tasks)} for "
+                    f"{len(self.tasks)}"
+                )
+        return self
+
+    def sides(self) -> list[Side]:
+        """Every side and what it stands against."""
+        sides = [self.first] if isinstance(self.second, float) else [self.first, self.second]
+        return [part for side in sides for part in side.parts()]
+
+    @property
+    def is_ratio(self) -> bool:
+        """Whether first is divided by second and not lessened by it."""
+        return load_catalogue().metrics[self.metric].stage == "probe"
+
+
+class Claim(Strict):
+    """A sentence of a paper, in our words, and the comparisons that all have to hold for it."""
+
+    title: str
+    section: str
+    says: str
+    comparisons: tuple[Comparison, ...] = Field(min_length=1)
+    note: str = ""
+
+
+@cache
+def load_claims() -> dict[str, Claim]:
+    """Every claim by name; SpecError on the first that names what nothing declares, or no artifact runs."""
+    catalogue = load_catalogue()
+    files = sorted((load.WORKFLOW / "claims").glob("*.yaml"))
+    claims = {path.stem: read_model(path, Claim) for path in files}
+    asked = {
+        (cell, metric)
+        for artifact in catalogue.artifacts.values()
+        for query in artifact.cells
+        for cell in cells_of(query)
+        for metric in query.metrics
+    }
+    for name, claim in claims.items():
+        where = f"workflow/claims/{name}.yaml"
+        if name.split("_")[0] not in load.PAPERS:
+            raise SpecError(f"{where}: name: must begin with {' or '.join(load.PAPERS)} and an underscore.")
+        for number, comparison in enumerate(claim.comparisons):
+            _check(catalogue, comparison, f"{where}: key comparisons.{number}", asked)
+    return claims
+
+
+def _check(
+    catalogue: Catalogue, comparison: Comparison, where: str, asked: set[tuple[Cell, OptionName]]
+) -> None:
+    check_names(comparison.tasks, "task", catalogue.tasks, f"{where}.tasks")
+    check_names([comparison.metric], "metric", catalogue.metrics, f"{where}.metric")
+    if comparison.is_ratio and comparison.smallest <= 0:
+        raise SpecError(
+            f"{where}.smallest: a ratio must be above 0, got {comparison.smallest:g}. Correct it."
+        )
+    for side in comparison.sides():
+        check_names([side.method], "method", catalogue.methods, f"{where}: key method")
+        check_names(side.tasks, "task", catalogue.tasks, f"{where}: key tasks of {side.method}")
+        for task in side.tasks or comparison.tasks:
+            options = catalogue.options(task, side.method)
+            check_values(dict(side.settings), options, f"{where}: key settings of {side.method} on {task}")
+        for cell in side.cells(comparison.tasks):
+            if (cell, comparison.metric) not in asked:
+                raise SpecError(
+                    f"{where}: no artifact asks for {comparison.metric} of {cell.key}, so no tier would run "
+                    f"it. Compare cells of an artifact, or add one under workflow/papers/extra."
+                )

@@ -1,0 +1,122 @@
+"""Renderings: an artifact's table or figure in a tier, with its files and fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from bench.catalogue.load import load_catalogue
+from bench.catalogue.models import Artifact
+from bench.files import ROOT
+from bench.work.cells import defaults, resolve
+from bench.work.fingerprint import fingerprint, fingerprint_parts
+from bench.work.jobs import RESULTS, Entry, Job, entries
+from bench.work.stored import stored_digest
+
+FIGURES = Path("figures")
+REPORTED = ROOT / "results" / "reported"
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """How one artifact is shown in one tier."""
+
+    tier: str
+    name: str
+
+    @property
+    def artifact(self) -> Artifact:
+        """Its specification."""
+        return load_catalogue().artifact(self.name)
+
+    @property
+    def kind(self) -> str:
+        """`table` or `figure`; also the rule and the module that make it."""
+        return "table" if self.artifact.layout.kind == "table" else "figure"
+
+    @property
+    def folder(self) -> Path:
+        """Where its files lie, relative to the working folder."""
+        return RESULTS / self.tier / "tables" if self.kind == "table" else FIGURES / self.tier
+
+    @property
+    def outputs(self) -> list[Path]:
+        """Its files; the sidecar comes last."""
+        kinds = ("csv", "md", "tex") if self.kind == "table" else ("csv", "png", "pdf")
+        return [self.folder / f"{self.name}.{kind}" for kind in (*kinds, "json")]
+
+    @cached_property
+    def entries(self) -> tuple[Entry, ...]:
+        """Every number it shows."""
+        return entries(self.name, self.tier)
+
+    @cached_property
+    def jobs(self) -> list[Job]:
+        """The jobs it reads, each once."""
+        return list(dict.fromkeys(job for entry in self.entries for job in entry.jobs(self.tier)))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of everything it shows or that decides how."""
+        missing = json.dumps([entry.missing for entry in self.entries])
+        said = self.artifact.model_dump_json() + missing + self._spoken()
+        options: dict[str, Any] = {
+            "artifact": hashlib.sha256(said.encode()).hexdigest(),
+            "reported": _reported_hash(),
+            "stored": stored_digest(self.tier),
+        }
+        upstream = [job.fingerprint for job in self.jobs]
+        return fingerprint(fingerprint_parts((f"bench.commands.{self.kind}",), options, 0, upstream))
+
+    def _spoken(self) -> str:
+        """What the catalogue says of its entries and the page rests on: titles, units, selection, margin."""
+        catalogue = load_catalogue()
+        said: set[tuple[str, ...]] = set()
+        for entry in self.entries:
+            # Hyper-parameters and axis labels are read from the resolved options.
+            shown = resolve("paper", entry.cell, "train")
+            options = shown.options if shown else defaults(entry.cell.task, entry.cell.method)
+            said.add((entry.cell.key, json.dumps(options, sort_keys=True)))
+            task = catalogue.tasks[entry.cell.task]
+            metric = catalogue.metrics.get(entry.metric)
+            protocol = catalogue.protocols[task.protocol]
+            said |= {
+                (entry.metric, metric.model_dump_json() if metric else ""),
+                (task.name, task.title, task.data_source, protocol.selection, f"{protocol.margin}"),
+                (entry.cell.method, catalogue.methods[entry.cell.method].title),
+            }
+        return json.dumps([catalogue.tier(self.tier).budget, *sorted(said)])
+
+    @property
+    def state(self) -> str:
+        """`current`, `stale` or `missing`."""
+        try:
+            record = json.loads(self.outputs[-1].read_text())
+        except (FileNotFoundError, json.JSONDecodeError):
+            return "missing"
+        return "current" if record.get("fingerprint") == self.fingerprint else "stale"
+
+
+def varied_in(option: str, rendering: Rendering) -> list[str]:
+    """The artifacts of which the tier runs a method of this rendering's with several values of an option."""
+    methods = {entry.cell.method for entry in rendering.entries}
+    values: dict[tuple[str, str, str], set[Any]] = {}
+    for name in load_catalogue().artifacts:
+        for entry in entries(name, rendering.tier):
+            cell = entry.cell
+            if cell.method in methods and entry.stage and not entry.missing:
+                # A cell's settings hold only what differs from the default on its task.
+                values.setdefault((name, cell.task, cell.method), set()).add(dict(cell.settings).get(option))
+    return list(dict.fromkeys(name for (name, _, _), found in values.items() if len(found) > 1))
+
+
+@cache
+def _reported_hash() -> str:
+    digest = hashlib.sha256()
+    for path in sorted(REPORTED.glob("*.csv")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,249 @@
+"""A mistake in a file under workflow/ gives one paragraph that names the file, the key and the remedy."""
+
+import pytest
+
+from bench.catalogue.load import load_catalogue
+from bench.errors import SpecError
+from bench.work.cells import make_cell, parse_slug
+from bench.work.claims import load_claims
+from bench.work.jobs import Job
+
+
+@pytest.fixture
+def workflow(tmp_path, copied_workflow):
+    """A copy of workflow/ that is read in its place."""
+    with copied_workflow(tmp_path / "workflow") as copy:
+        yield copy
+
+
+def change(path, old, new):
+    text = path.read_text()
+    assert old in text, f"{path} holds no {old!r}: the test is out of date"
+    path.write_text(text.replace(old, new, 1))
+
+
+def message():
+    with pytest.raises(SpecError) as caught:
+        load_catalogue()
+    text = str(caught.value)
+    assert "\n" not in text
+    assert len(text) < 900
+    return text
+
+
+def expect(*parts):
+    text = message()
+    for part in parts:
+        assert part in text, f"{part!r} not in: {text}"
+
+
+def test_the_copy_itself_is_sound(workflow):
+    assert len(load_catalogue().artifacts) == 43
+
+
+def test_typo_in_a_key_of_an_artifact(workflow):
+    change(workflow / "papers/dmh/fig02.yaml", "seeds: 10", "sedes: 10")
+    expect("dmh/fig02.yaml", "unknown key 'sedes'", "Did you mean 'seeds'?")
+
+
+def test_typo_in_a_key_of_a_query(workflow):
+    change(workflow / "papers/dmh/fig02.yaml", "    metrics:", "    metrix:")
+    expect("dmh/fig02.yaml", "cells.0", "metrix", "remove it or correct its spelling")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "parts"),
+    [
+        ("ad-mamba", "ad-mambo", ("key cells.0: key methods", "unknown method 'ad-mambo'", "'ad-mamba'")),
+        (
+            "darkroom-hard",
+            "darkroom-hrd",
+            ("cells.0: key tasks", "unknown task 'darkroom-hrd'", "'darkroom-hard'"),
+        ),
+        (
+            "episode_return]",
+            "episode_retrun]",
+            ("key cells.0: key metrics", "unknown metric", "'episode_return'"),
+        ),
+        (
+            "option: room_side",
+            "option: room_size",
+            ("key unsaid.", "unknown option 'room_size'", "'room_side'"),
+        ),
+        ("kind: curve", "kind: curv", ("key layout", "curv")),
+    ],
+)
+def test_a_name_that_nothing_declares(workflow, old, new, parts):
+    change(workflow / "papers/dmh/fig02.yaml", old, new)
+    expect("papers/dmh/fig02.yaml", *parts)
+
+
+def test_an_option_value_that_is_not_one_of_the_choices(workflow):
+    change(workflow / "papers/dema/table12.yaml", "mode: recurrent", "mode: recurent")
+    expect(
+        "papers/dema/table12.yaml", "option mode", "must be one of 'window', 'recurrent'", "Correct the value"
+    )
+
+
+def test_an_option_value_of_the_wrong_type(workflow):
+    change(workflow / "papers/dmh/fig04.yaml", "steps_per_subgoal: 10", "steps_per_subgoal: ten")
+    expect("papers/dmh/fig04.yaml", "option steps_per_subgoal", "type int", "'ten'")
+
+
+def test_an_option_value_out_of_range(workflow):
+    change(workflow / "tiers/cpu.yaml", "dropout: 0.0", "dropout: 1.5")
+    expect("workflow/tiers/cpu.yaml", "option dropout", "at most 0.9")
+
+
+def test_a_default_that_breaks_its_own_rule(workflow):
+    change(workflow / "options/hidden-attention.yaml", "default: b3ld", "default: b4ld")
+    expect("options/hidden-attention.yaml", "tokens", "must be one of 'b3ld', 'bl3d'")
+
+
+def test_a_printed_setting_for_a_task_that_is_not_there(workflow):
+    change(workflow / "methods/dema.yaml", "tasks: [maze2d-medium]", "tasks: [maze2d-meduim]")
+    expect("methods/dema.yaml", "per_task", "unknown task 'maze2d-meduim'", "'maze2d-medium'")
+
+
+def test_a_method_with_an_option_group_that_is_not_there(workflow):
+    change(workflow / "methods/dt.yaml", "return-conditioned", "return-conditoned")
+    expect("methods/dt.yaml", "unknown option group", "'return-conditioned'")
+
+
+def test_a_task_with_a_protocol_that_is_not_there(workflow):
+    change(workflow / "tasks/tmaze.yaml", "protocol: tmaze", "protocol: t-maze")
+    expect("tasks/tmaze.yaml", "key protocol", "unknown protocol 't-maze'", "'tmaze'")
+
+
+def test_a_task_declared_by_two_families(workflow):
+    change(workflow / "tasks/maze.yaml", "  maze2d-umaze:", "  hopper-medium:")
+    expect("tasks/mujoco.yaml", "tasks.hopper-medium", "tasks/maze.yaml", "rename one of them")
+
+
+def test_a_key_written_twice(workflow):
+    change(workflow / "tasks/maze.yaml", "  maze2d-medium:", "  maze2d-umaze:")
+    expect("tasks/maze.yaml", "'maze2d-umaze' is written twice", "line", "Mend the file")
+
+
+def test_an_option_declared_by_a_method_and_a_task(workflow):
+    with (workflow / "methods/bc.yaml").open("a") as file:
+        file.write("options:\n  horizon: {default: 1, help: planted}\n")
+    expect("methods/bc.yaml", "tasks/gridworld.yaml", "option horizon is declared twice")
+
+
+def test_a_file_that_is_not_yaml(workflow):
+    (workflow / "protocols/tmaze.yaml").write_text("title: [unclosed\n")
+    expect("protocols/tmaze.yaml", "not valid YAML", "line")
+
+
+@pytest.mark.parametrize(
+    ("new", "parts"),
+    [
+        ("metrics: [normalised_score, parameters]", ("a profile is of one metric", "parameters")),
+        (
+            "metrics: [normalised_score]\n    settings: {batch_size: [8, 16]}",
+            ("cells.0", "several cells of bc"),
+        ),
+    ],
+)
+def test_a_profile_in_which_a_line_would_stand_for_several_cells(workflow, new, parts):
+    change(workflow / "papers/extra/fig02.yaml", "metrics: [normalised_score]", new)
+    expect("extra/fig02.yaml", *parts)
+
+
+def test_a_budget_without_its_cost(workflow):
+    change(
+        workflow / "tiers/cpu.yaml", "core_seconds: {train: 270, evaluate: 80}", "core_seconds: {train: 270}"
+    )
+    expect("tiers/cpu.yaml", "budgets.0", "core_seconds lacks evaluate")
+
+
+def test_a_budget_with_a_ceiling_that_is_not_there(workflow):
+    change(workflow / "tiers/cpu.yaml", "ceiling: dema-mujoco", "ceiling: dema-mujocco")
+    expect("workflow/tiers/cpu.yaml", "unknown ceiling 'dema-mujocco'", "'dema-mujoco'")
+
+
+def test_a_left_out_method_that_is_not_there(workflow):
+    change(workflow / "tiers/cpu.yaml", "  - methods: [amago]", "  - methods: [amagoo]")
+    expect("workflow/tiers/cpu.yaml", "left_out.0", "unknown method 'amagoo'", "'amago'")
+
+
+def test_a_derived_metric_of_a_method_that_is_not_there(workflow):
+    change(
+        workflow / "metrics.yaml",
+        "metric: online_testing_minutes, baseline: dmh",
+        "metric: online_testing_minutes, baseline: dhm",
+    )
+    expect("workflow/metrics.yaml", "online_speedup.derived", "unknown method 'dhm'", "'dmh'")
+
+
+def test_a_budget_for_a_stage_that_is_not_there(workflow):
+    change(workflow / "tiers/paper.yaml", "stages: [train, evaluate, probe]", "stages: [train, evaluation]")
+    expect("tiers/paper.yaml", "budgets.0.stages.1", "evaluation")
+
+
+def test_a_tier_that_is_not_there():
+    with pytest.raises(SpecError, match=r"config key tier .*unknown tier 'qick'.*Did you mean 'quick'\?"):
+        load_catalogue().tier("qick")
+
+
+def test_an_artifact_that_is_not_there():
+    with pytest.raises(SpecError, match=r"unknown artifact 'dema_tabel02'.*'dema_table02'"):
+        load_catalogue().artifact("dema_tabel02")
+
+
+def test_a_folder_name_that_is_not_a_cell():
+    with pytest.raises(SpecError, match=r"unknown option 'tokns'.*'tokens'"):
+        parse_slug("hopper-medium", "dema", "tokns=bl3d")
+    with pytest.raises(SpecError, match="expected key=value"):
+        parse_slug("hopper-medium", "dema", "bl3d")
+    with pytest.raises(SpecError, match="option layers: expected int"):
+        parse_slug("hopper-medium", "dema", "layers=three")
+    with pytest.raises(SpecError, match="unknown method 'demma'"):
+        parse_slug("hopper-medium", "demma", "default")
+
+
+def test_a_cell_that_the_tier_does_not_run():
+    job = Job("train", "cpu", make_cell("large-darkroom-hard", "dmh", {}), 0)
+    with pytest.raises(
+        SpecError, match=r"no budget matches large-darkroom-hard/dmh/default at stage train\. Add"
+    ):
+        _ = job.resolved
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("says:", "sais:", ["key 'sais'", "Did you mean 'says'?"]),
+        ("    smallest:", "    smalest:", ["comparisons.0", "smalest"]),
+        ("expect: more", "expect: less", ["comparisons.0.expect", "'less'"]),
+        ("metric: parameters", "metric: parameter", ["unknown metric 'parameter'", "'parameters'"]),
+        ("{method: dt}", "{method: dtt}", ["unknown method 'dtt'", "'dt'"]),
+        ("[hopper-medium]", "[hoper-medium]", ["unknown task 'hoper-medium'", "'hopper-medium'"]),
+        ("{method: dema}", "{method: dema, settings: {tokns: b3ld}}", ["unknown option 'tokns'", "'tokens'"]),
+        ("smallest: 3.33", "smallest: -1.0", ["comparisons.0.smallest", "a ratio must be above 0"]),
+        (
+            "[hopper-medium]",
+            "[hopper-medium-delayed]",
+            ["no artifact asks for parameters of hopper-medium-delayed/dt"],
+        ),
+        ("{method: dt}", "{method: dt, tasks: [breakout, pong]}", ["one by one: 2 for 1"]),
+    ],
+)
+def test_mistakes_in_a_claim(workflow, old, new, said):
+    change(workflow / "claims/dema_parameters_in_mujoco.yaml", old, new)
+    load_claims.cache_clear()
+    with pytest.raises(SpecError) as caught:
+        load_claims()
+    text = str(caught.value)
+    assert "\n" not in text
+    for part in ["claims/dema_parameters_in_mujoco.yaml", *said]:
+        assert part in text
+
+
+def test_a_claim_belongs_to_a_paper(workflow):
+    claims = workflow / "claims"
+    (claims / "dema_macs.yaml").rename(claims / "dama_macs.yaml")
+    load_claims.cache_clear()
+    with pytest.raises(SpecError, match=r"dama_macs\.yaml: name: must begin with dema or dmh"):
+        load_claims()

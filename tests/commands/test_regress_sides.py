@@ -1,0 +1,109 @@
+"""What `regress` reads of run and store, what it says changed between them, and a store it cannot read."""
+
+import pandas as pd
+import pytest
+
+import bench.analysis.readings
+from bench.analysis.readings import stored_cells
+from bench.analysis.regression import Held, compare
+from bench.commands.regress import causes, count, key_of, made_otherwise, read_store, regress
+from bench.errors import UserError
+from bench.stages.probe import counts
+from bench.work.cells import parse_slug
+from bench.work.jobs import Job
+from bench.work.stored import STORED
+
+EVALUATION = Job("evaluate", "quick", parse_slug("darkroom", "ad-mamba", "default"), 0)
+TRAINING = EVALUATION.upstream[0]
+EMPTY = pd.DataFrame(columns=["metric", "step", "index", "value"])
+
+
+def held(job, parts=None, device="cpu", fingerprint=None):
+    """What one side holds of a job whose sidecar has these parts."""
+    record = {"status": "ok", "platform": "a processor", "facts": {"device": device, "scan_backend": "numba"}}
+    own = {"parts": parts} if parts else {}
+    return {key_of(job): Held(record | own | {"fingerprint": fingerprint or job.fingerprint}, EMPTY)}
+
+
+def with_part(job, kind, **changed):
+    return job.parts | {kind: job.parts[kind] | changed}
+
+
+def test_a_job_made_as_the_code_at_hand_would_has_no_cause():
+    assert causes(EVALUATION, held(EVALUATION) | held(TRAINING)) == ()
+
+
+def test_causes_name_what_changed_in_a_job_and_in_what_it_was_made_from():
+    store = held(EVALUATION, with_part(EVALUATION, "options", episodes=3), fingerprint="old")
+    store |= held(TRAINING, with_part(TRAINING, "modules", **{"bench.nn.scan": "old"}), fingerprint="older")
+    assert causes(EVALUATION, store) == ("option episodes: 3 -> 20", "bench.nn.scan")
+
+
+@pytest.mark.parametrize("job", [EVALUATION, TRAINING], ids=["itself", "its training"])
+def test_other_means_of_a_job_or_of_what_it_was_made_from_are_named(job):
+    run = held(EVALUATION, EVALUATION.parts) | held(TRAINING, TRAINING.parts)
+    assert made_otherwise(EVALUATION, run, dict(run)) == []
+    older = held(job, with_part(job, "packages", torch="1.0"))
+    torch = job.parts["packages"]["torch"]
+    assert made_otherwise(EVALUATION, run, run | older) == [f"package torch: 1.0 -> {torch}"]
+    elsewhere = held(job, job.parts, device="cuda")
+    assert made_otherwise(EVALUATION, run, run | elsewhere) == ["device: cuda -> cpu"]
+
+
+def test_a_count_made_now_was_not_made_by_other_means():
+    stored = read_store("quick")
+    probe = next(key for key in stored if key.stage == "probe")
+    job = Job("probe", "quick", parse_slug(probe.task, probe.method, probe.settings), probe.seed)
+    assert made_otherwise(job, {probe: Held({"status": "ok"}, EMPTY)}, stored) == []
+
+
+def test_what_a_tier_takes_from_the_store_is_not_compared_with_itself(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    # As where every fingerprint is the one at hand.
+    monkeypatch.setattr(Job, "is_stored", property(lambda job: job.stored is not None))
+    compared, _ = regress("quick", every_cell=True)
+    assert compared.taken > 0
+    assert compared.exact == 0
+
+
+def test_an_edited_module_does_not_make_a_number_incomparable():
+    run = held(EVALUATION, EVALUATION.parts)
+    edited = held(EVALUATION, with_part(EVALUATION, "modules", **{"bench.nn.scan": "old"}), fingerprint="old")
+    assert made_otherwise(EVALUATION, run, edited) == []
+
+
+def test_every_number_of_the_committed_store_belongs_to_a_job():
+    stored = read_store("quick")
+    assert sum(len(one.rows) for one in stored.values()) == len(pd.read_csv(STORED / "quick" / "cells.csv"))
+    assert {key.stage for key in stored} == {"dataset", "train", "evaluate", "attend", "intervene", "probe"}
+
+
+def test_a_count_that_breaks_is_an_alarm_of_its_cell_and_of_no_other(monkeypatch):
+    def broken(job):
+        if job.cell.key == "darkroom/dmh/default":
+            raise KeyError("broken")
+        return counts(job)
+
+    monkeypatch.setattr("bench.stages.probe.counts", broken)
+    ours, stored = count("quick"), read_store("quick")
+    found = compare(ours, stored, set(ours), lambda key: True).findings
+    assert {alarm.keys[0].cell for alarm in found} == {"darkroom/dmh/default"}
+    assert {alarm.number for alarm in found} == {"parameters", "macs"}
+    assert all("failed: KeyError: 'broken'" in alarm.why for alarm in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "cells.csv: not a table (No columns to parse from file). Restore the file: git checkout"),
+        ("task,method\n", "cells.csv: column budget is missing. Restore the file: git checkout"),
+    ],
+)
+def test_a_store_that_cannot_be_read_is_said_with_its_remedy(tmp_path, monkeypatch, text, words):
+    monkeypatch.setattr(bench.analysis.readings, "STORED", tmp_path)
+    path = tmp_path / "damaged" / "cells.csv"
+    path.parent.mkdir()
+    path.write_text(text)
+    with pytest.raises(UserError) as caught:
+        stored_cells("damaged")
+    assert words in str(caught.value)

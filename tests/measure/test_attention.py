@@ -1,0 +1,181 @@
+"""Attention along an episode: what it is read from, what its shapes mean, and the decay fitted to it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.measure.hidden_attention import Recorder, attention_maps, fit_exponential, windows
+from bench.methods.base import make_learner
+from bench.nn.hidden_attention import hidden_attention, hidden_attention_row
+from bench.nn.mixer import MambaMixer
+from bench.work.cells import defaults
+
+LENGTH = 5
+
+
+def make(method="dema", **changes):
+    """A tiny learner on Hopper's shapes whose every weight matters."""
+    torch.manual_seed(0)
+    options = defaults("hopper-medium", method)
+    tiny = {
+        "embedding_dim": 16,
+        "d_model": 8,
+        "d_state": 4,
+        "layers": 2,
+        "context_length": LENGTH,
+        "dropout": 0.0,
+    }
+    options |= {key: value for key, value in tiny.items() if key in options} | changes
+    learner = make_learner(method, options)
+    with torch.no_grad():
+        for parameter in learner.model.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+    learner.model.eval()
+    learner.mean = np.full(11, 0.3, np.float32)
+    return learner
+
+
+@torch.no_grad()
+def played(learner, steps=12, episodes=3):
+    """A record of episodes with random states; the second one lasts longest."""
+    generator = np.random.default_rng(0)
+    recorder = Recorder(learner)
+    policy = recorder.policy(episodes)
+    for step in range(steps):
+        states = generator.normal(size=(episodes, 11)).astype(np.float32)
+        wanted = np.full(episodes, 3000.0 - 10 * step, np.float32)
+        policy.act(states, wanted, np.array([step < 4, True, step < 7]))
+    return recorder.longest()
+
+
+@given(
+    half_life=st.floats(0.5, 500.0),
+    scale=st.floats(1e-6, 1e3),
+    length=st.integers(3, 180),
+)
+def test_the_fit_recovers_an_exponential(half_life, scale, length):
+    weights = scale * 2.0 ** (-np.arange(length) / half_life)
+    found = fit_exponential(weights)
+    assert found.half_life == pytest.approx(half_life, rel=1e-6)
+    assert found.fit == pytest.approx(1.0, abs=1e-6)
+
+
+@given(st.integers(0, 1000))
+def test_noise_lowers_the_fit_and_hardly_moves_the_half_life(seed):
+    noise = np.exp(0.5 * np.random.default_rng(seed).standard_normal(120))
+    found = fit_exponential(noise * 2.0 ** (-np.arange(120) / 10.0))
+    assert found.half_life == pytest.approx(10.0, rel=0.15)
+    assert 0.9 < found.fit < 0.999
+
+
+def test_distances_without_weight_are_left_out_and_too_few_are_no_fit():
+    weights = 2.0 ** (-np.arange(10) / 4.0)
+    weights[[2, 7]] = 0.0, np.nan
+    assert fit_exponential(weights).half_life == pytest.approx(4.0)
+    assert np.isnan(fit_exponential(np.array([1.0, 0.5, 0.0, np.nan]))).all()
+
+
+def test_weights_that_do_not_fall_have_no_half_life():
+    rising = fit_exponential(2.0 ** (np.arange(10) / 4.0))
+    assert np.isnan(rising.half_life)
+    assert rising.fit == pytest.approx(1.0)
+    assert np.isnan(fit_exponential(np.ones(10))).all()
+
+
+@pytest.mark.parametrize(("rate", "step"), [(0.5, 0.2), (2.0, 0.1), (0.1, 1.5)])
+def test_a_mixer_of_known_decay_has_its_half_life(rate, step):
+    torch.manual_seed(0)
+    mixer = MambaMixer(8, d_state=4)
+    with torch.no_grad():
+        mixer.A_log.fill_(np.log(rate))
+        mixer.dt_proj.weight.zero_()
+        mixer.dt_proj.bias.fill_(np.log(np.expm1(step)))
+    row = hidden_attention_row(mixer, torch.randn(1, 8).expand(1, 40, 8)).abs().mean((0, 1))
+    # The convolution has not seen its four tokens before the fourth.
+    found = fit_exponential(row.flip(0).numpy()[:37])
+    assert found.half_life == pytest.approx(np.log(2) / (rate * step), rel=1e-4)
+    assert found.fit == pytest.approx(1.0, abs=1e-5)
+
+
+def test_the_longest_episode_is_kept_with_what_was_wanted_and_done():
+    learner = make()
+    episode = played(learner)
+    assert [len(values) for values in episode] == [12, 12, 12]
+    np.testing.assert_array_equal(episode.returns, 3000.0 - 10 * np.arange(12, dtype=np.float32))
+
+
+@pytest.mark.parametrize("tokens", ["b3ld", "bl3d"])
+@pytest.mark.parametrize("position", [False, True])
+@torch.no_grad()
+def test_windows_are_what_the_policy_saw(tokens, position):
+    learner = make(tokens=tokens, position_embedding=position)
+    episode = played(learner)
+    seen = windows(learner, episode, np.arange(12), LENGTH)
+    np.testing.assert_allclose(learner.model(**seen)[:, -1].numpy(), episode.actions, atol=1e-5)
+
+
+@torch.no_grad()
+def test_weights_are_the_mean_magnitudes_of_the_state_tokens_row():
+    learner = make()
+    episode = played(learner)
+    maps = attention_maps(learner, episode, np.arange(8, 12), "mean", 2)
+    assert maps.tokens_per_step == 3
+    assert maps.weights.shape == (3, 4, 3 * LENGTH - 1)
+    model = learner.model
+    seen = windows(learner, episode, np.arange(8, 12), LENGTH)
+    embedded = model.embed(seen["returns"], seen["states"], seen["actions"], seen["timesteps"])
+    entered = model.backbone.blocks[0].norm(model.project_in(torch.stack(embedded, 2).flatten(1, 2)))
+    whole = hidden_attention(model.backbone.blocks[0].mixer, entered[:, :-1]).abs()
+    np.testing.assert_allclose(maps.weights[1], whole.mean(1)[:, -1].flip(1), rtol=1e-5)
+    np.testing.assert_allclose(maps.matrices[1], whole.mean(1)[-1], rtol=1e-5)
+    np.testing.assert_allclose(maps.channels[0], whole[-1, 1], rtol=1e-5)
+    np.testing.assert_allclose(maps.weights[0], maps.weights[1:].mean(0), rtol=1e-5)
+
+
+def test_fusing_by_sum_sums_over_channels_and_layers():
+    learner = make()
+    episode, steps = played(learner), np.arange(6, 9)
+    mean, total = (attention_maps(learner, episode, steps, how, 1) for how in ("mean", "sum"))
+    np.testing.assert_allclose(total.weights[1:], 16 * mean.weights[1:], rtol=1e-5)
+    np.testing.assert_allclose(total.matrices[0], 32 * mean.matrices[0], rtol=1e-5)
+
+
+def test_before_the_episode_there_is_no_weight():
+    learner = make()
+    maps = attention_maps(learner, played(learner), np.arange(1, 7), "mean", 1)
+    unseen = np.isnan(maps.weights[0]).sum(axis=1)
+    assert unseen.tolist() == [9, 6, 3, 0, 0, 0]
+    assert np.isfinite(maps.matrices).all()
+
+
+def test_one_token_a_step_gives_one_weight_a_step():
+    learner = make(tokens="bl3d")
+    maps = attention_maps(learner, played(learner), np.arange(6, 9), "mean", 1)
+    assert maps.tokens_per_step == 1
+    assert maps.weights.shape == (3, 3, LENGTH)
+
+
+@pytest.mark.parametrize("tokens", ["b3ld", "bl3d"])
+def test_a_recurrent_models_attention_is_that_of_the_whole_episode(tokens):
+    """A window as long as the episode sees the same as a state; a state's last K steps are cut from that."""
+    recurrent = make(tokens=tokens, mode="recurrent")
+    episode, steps = played(recurrent), np.array([3, 11])
+    cut = attention_maps(recurrent, episode, steps, "mean", 1)
+    whole = attention_maps(make(tokens=tokens, context_length=12), episode, steps, "mean", 1)
+    shown = cut.weights.shape[2]
+    assert shown == (14 if tokens == "b3ld" else 5)
+    np.testing.assert_allclose(cut.weights, whole.weights[:, :, :shown], rtol=2e-4)
+    np.testing.assert_allclose(cut.matrices, whole.matrices[:, -shown:, -shown:], rtol=2e-4, atol=1e-8)
+
+
+def test_a_model_without_mamba_and_a_channel_that_is_none_are_named():
+    learner = make("dt")
+    with pytest.raises(ValueError, match="the model has no Mamba layers"):
+        attention_maps(learner, played(learner), np.arange(3), "mean", 1)
+    learner = make()
+    with pytest.raises(ValueError, match="channel: expected 1 to 16, the channels of a layer, got 17"):
+        attention_maps(learner, played(learner), np.arange(3), "mean", 17)

@@ -1,0 +1,126 @@
+"""Parameters and MACs: two counters, and formulas written out from the papers' layers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from bench.measure.counting import macs, macs_by_torch, parameters, parameters_by_fvcore
+from bench.methods.base import make_learner
+from bench.nn.mixer import MambaMixer
+from bench.work.cells import defaults
+
+
+def make(task, method, **changes):
+    torch.manual_seed(0)
+    return make_learner(method, defaults(task, method) | changes)
+
+
+def dt_macs(K, L, D, S, A, sequences):
+    """Embeddings; in each block four maps of attention, the network of 4 D, and attention's two products."""
+    T = 3 * K
+    embeddings, blocks = K * (1 + S + A) * D, L * (T * (4 + 8) * D * D + 2 * T * T * D)
+    return sequences * (embeddings + blocks + K * D * A)
+
+
+def dema_macs(K, L, W, M, S, A, sequences, temporal=True, post=False, expand=2, N=64, taps=4):
+    """W: width of the embeddings, M: of the blocks, C: channels of the mixer, R: rank of its step size."""
+    T, C, R = (3 * K if temporal else K), expand * M, -(-M // 16)
+    enter = T * W * M if temporal else T * 3 * W * M
+    # The convolution pads on both sides and its last outputs are cut off: they are computed all the same.
+    convolution, scan = (T + taps - 1) * C * taps, 4 * T * C * N
+    mixer = T * M * 2 * C + convolution + T * C * (R + 2 * N) + T * R * C + scan + T * C * M
+    network = T * 8 * M * M if post else 0
+    leave = K * (M * W + W * A)
+    return sequences * (K * (1 + S + A) * W + enter + L * (mixer + network) + leave)
+
+
+@pytest.mark.parametrize(("K", "L", "D", "sequences"), [(20, 3, 128, 1), (5, 2, 32, 3), (7, 1, 16, 2)])
+def test_macs_of_dt(K, L, D, sequences):
+    learner = make("hopper-medium", "dt", context_length=K, layers=L, embedding_dim=D)
+    batch = learner.synthetic_batch(sequences, np.random.default_rng(0))
+    assert macs(learner.model, batch) == dt_macs(K, L, D, 11, 3, sequences)
+    assert macs_by_torch(learner.model, batch) == dt_macs(K, L, D, 11, 3, sequences)
+
+
+@pytest.mark.parametrize("temporal", [True, False])
+@pytest.mark.parametrize("post", [True, False])
+@pytest.mark.parametrize(
+    ("K", "L", "W", "M", "sequences"), [(20, 3, 256, 64, 1), (5, 2, 24, 16, 3), (7, 1, 16, 32, 2)]
+)
+def test_macs_of_dema(K, L, W, M, sequences, post, temporal):
+    changes = {"tokens": "b3ld" if temporal else "bl3d", "block": "post" if post else "pre"}
+    learner = make("hopper-medium", "dema", context_length=K, layers=L, embedding_dim=W, d_model=M, **changes)
+    batch = learner.synthetic_batch(sequences, np.random.default_rng(0))
+    wanted = dema_macs(K, L, W, M, 11, 3, sequences, temporal, post)
+    assert macs(learner.model, batch) == wanted
+    assert macs_by_torch(learner.model, batch) == wanted
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_macs_of_an_lstm(layers):
+    """Four gates, each of two maps of D to D, in every layer and token."""
+    K, D, S, A = 11, 16, 2, 4
+    learner = make("tmaze-passive-10", "lstm", layers=layers, embedding_dim=D)
+    batch = learner.synthetic_batch(2, np.random.default_rng(0))
+    wanted = 2 * (K * (1 + S + A) * D + 3 * K * layers * 8 * D * D + K * D * A)
+    assert macs(learner.model, batch) == macs_by_torch(learner.model, batch) == wanted
+
+
+@pytest.mark.parametrize(
+    ("method", "changes"),
+    [
+        ("ad-transformer", {"step_tokens": "merged"}),
+        ("ad-transformer", {"step_tokens": "separate"}),
+        ("ad-mamba", {}),
+        ("dmh", {"long_token": "literal", "local_tokens": "literal"}),
+        ("dmh", {"long_token": "rich", "local_tokens": "merged"}),
+    ],
+)
+def test_both_counters_agree_on_the_in_context_methods(method, changes):
+    learner = make(
+        "darkroom", method, room_side=5, horizon=7, context_episodes=2, embedding_dim=16, **changes
+    )
+    batch = learner.synthetic_batch(2, np.random.default_rng(0))
+    assert macs(learner.model, batch) == macs_by_torch(learner.model, batch) > 0
+    assert parameters(learner.model) == parameters_by_fvcore(learner.model) > 0
+
+
+def test_dema_has_about_a_quarter_of_dts_parameters():
+    dt, dema = (make("hopper-medium", method).model for method in ("dt", "dema"))
+    for count in (parameters, parameters_by_fvcore):
+        assert 0.22 <= count(dema) / count(dt) <= 0.27
+    assert parameters(dt) == parameters_by_fvcore(dt)
+    assert parameters(dema) == parameters_by_fvcore(dema)
+
+
+def test_frozen_parameters_are_not_counted():
+    model = make("darkroom", "dmh", room_side=5, embedding_dim=16).model
+    everything = sum(parameter.numel() for parameter in model.parameters())
+    assert everything - parameters(model) == everything - parameters_by_fvcore(model) == 2 * 5 * 16 + 16
+
+
+def test_counting_leaves_the_mixer_as_it_was():
+    learner = make("hopper-medium", "dema", context_length=3, embedding_dim=16, d_model=16, layers=1)
+    batch = learner.synthetic_batch(1, np.random.default_rng(0))
+    learner.model.eval()
+    with torch.no_grad():
+        before = learner.model(**batch)
+        forward = MambaMixer.forward
+        macs(learner.model, batch)
+        assert MambaMixer.forward is forward
+        torch.testing.assert_close(learner.model(**batch), before, rtol=0, atol=0)
+
+
+class Uncountable(nn.Module):
+    """Multiplies by an operator that fvcore has no handle for."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.addbmm(torch.zeros(3, 3), x, x)
+
+
+def test_a_product_that_cannot_be_counted_is_an_error():
+    with pytest.raises(RuntimeError, match=r"fvcore cannot count aten::addbmm; add a handle"):
+        macs(Uncountable(), {"x": torch.ones(2, 3, 3)})

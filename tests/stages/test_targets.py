@@ -1,0 +1,56 @@
+"""Which return an agent is asked for: the printed one, or the largest of the data it learnt from."""
+
+import pandas as pd
+import pytest
+
+from bench.stages.dataset import make
+from bench.stages.evaluate import evaluate
+from bench.stages.runner import run
+from bench.stages.train import train
+from bench.work.cells import parse_slug
+from bench.work.jobs import Job, dataset_job
+
+TIER = """
+title: A cell in two tiers
+budget: reduced
+budgets:
+  - label: almost nothing
+    tasks: [hopper-medium]
+    methods: [rvs]
+    stages: [train, evaluate]
+    options: {transitions: 500, batch_size: 4, hidden_dim: 8, updates: 2, checkpoints: 1,
+              evaluation_episodes: 2, target_return: 1234.0, second_target_return: 567.0,
+              target_source: SOURCE}
+    core_seconds: {train: 1, evaluate: 1}
+"""
+
+
+@pytest.fixture
+def asked_for(tmp_path, monkeypatch, copied_workflow):
+    """Train and evaluate a cell with that source of its target: the targets, and the dataset's facts."""
+    monkeypatch.chdir(tmp_path)
+
+    def targets(source):
+        (copy / "tiers" / f"{source}.yaml").write_text(TIER.replace("SOURCE", source))
+        cell = parse_slug("hopper-medium", "rvs", "default")
+        run(dataset_job(source, cell), make)
+        run(Job("train", source, cell, 0), train)
+        tested = Job("evaluate", source, cell, 0)
+        run(tested, evaluate)
+        assert tested.recorded()["status"] == "ok", tested.recorded()["status"]
+        rows = pd.read_csv(tested.table)
+        asked = rows[rows["metric"] == "return_at_target"]["index"].tolist()
+        return asked, dataset_job(source, cell).recorded()["facts"]
+
+    with copied_workflow(tmp_path / "workflow") as copy:
+        yield targets
+
+
+def test_the_printed_targets_are_asked_for_where_nothing_else_is_said(asked_for):
+    assert asked_for("printed")[0] == [1234.0, 567.0]
+
+
+def test_the_largest_return_of_the_data_takes_their_place_where_the_tier_says_so(asked_for):
+    asked, facts = asked_for("largest")
+    assert asked == [pytest.approx(facts["largest_return"])]
+    assert facts["largest_return"] > facts["mean_return"]

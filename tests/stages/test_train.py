@@ -1,0 +1,257 @@
+"""The same cell gives the same bytes, run twice or taken up after a kill; what goes wrong is a status."""
+
+import json
+import shutil
+
+import pytest
+import torch
+
+from bench.errors import UserError
+from bench.methods.ad import ADLearner
+from bench.stages.checkpoints import checkpoint_steps
+from bench.stages.dataset import make
+from bench.stages.evaluate import evaluate
+from bench.stages.runner import run
+from bench.stages.train import Run, learning_rate_factor, train
+from bench.work.cells import make_cell
+from bench.work.jobs import Job, dataset_job
+
+TINY_TIER = """
+title: Every stage for real on almost nothing
+budget: reduced
+budgets:
+  - label: darkroom
+    tasks: [darkroom]
+    methods: [ad-mamba, ad-transformer, dmh, dpt, amago]
+    stages: [train, evaluate]
+    options: {room_side: 5, train_tasks: 16, test_tasks: 9, history_steps: 20000, horizon: 7,
+      evaluation_environments: 9, episodes: 3, context_episodes: 3, embedding_dim: 16, batch_size: 4,
+      updates: 6, warmup_updates: 2, checkpoints: 2}
+    core_seconds: {train: 1, evaluate: 1}
+  - label: hopper
+    tasks: [hopper-medium]
+    methods: [dt, dema]
+    stages: [train, evaluate]
+    options: {transitions: 2000, embedding_dim: 16, layers: 1, batch_size: 4, updates: 6, warmup_updates: 2,
+      checkpoints: 2, evaluation_episodes: 2}
+    core_seconds: {train: 1, evaluate: 1}
+  - label: hopper, feed-forward
+    tasks: [hopper-medium]
+    methods: [bc, bc-10, td3, td3-bc]
+    stages: [train, evaluate]
+    options: {transitions: 2000, hidden_dim: 16, batch_size: 4, updates: 6, warmup_updates: 2, checkpoints: 2,
+      evaluation_episodes: 2}
+    core_seconds: {train: 1, evaluate: 1}
+  - label: hopper, guided by critics
+    tasks: [hopper-medium]
+    methods: [qt, q-dema]
+    stages: [train, evaluate]
+    options: {transitions: 2000, embedding_dim: 16, layers: 1, hidden_dim: 16, batch_size: 4, updates: 6,
+      slow_policy_from: 2, slow_policy_every: 2, candidates_per_target: 3, checkpoints: 2,
+      evaluation_episodes: 2}
+    core_seconds: {train: 1, evaluate: 1}
+  - label: T-maze
+    tasks: [tmaze-passive-10]
+    methods: [dt, dm, lstm]
+    stages: [train, evaluate]
+    options: {embedding_dim: 16, layers: 1, updates: 6, warmup_updates: 2, checkpoints: 2, temperature: 1.0}
+    core_seconds: {train: 1, evaluate: 1}
+"""
+METHODS = [
+    ("darkroom", "ad-mamba"),
+    ("darkroom", "ad-transformer"),
+    ("darkroom", "dmh"),
+    ("hopper-medium", "dt"),
+    ("hopper-medium", "dema"),
+    ("tmaze-passive-10", "dm"),
+    ("tmaze-passive-10", "lstm"),
+    ("darkroom", "dpt"),
+    ("darkroom", "amago"),
+    ("hopper-medium", "bc"),
+    ("hopper-medium", "bc-10"),
+    ("hopper-medium", "td3"),
+    ("hopper-medium", "td3-bc"),
+    ("hopper-medium", "qt"),
+    ("hopper-medium", "q-dema"),
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _tiny_tier(tmp_path_factory, copied_workflow):
+    """The catalogue with a tier `tiny` in it."""
+    with copied_workflow(tmp_path_factory.mktemp("catalogue") / "workflow") as copy:
+        (copy / "tiers" / "tiny.yaml").write_text(TINY_TIER)
+        yield
+
+
+@pytest.fixture(scope="module")
+def datasets(tmp_path_factory):
+    """A folder in which the datasets of both tasks lie."""
+    folder = tmp_path_factory.mktemp("datasets")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for task, method in (METHODS[0], METHODS[3], METHODS[5]):
+            job = dataset_job("tiny", make_cell(task, method, {}))
+            run(job, make)
+            assert job.recorded()["status"] == "ok"
+    return folder
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch, datasets):
+    """A function that goes to a new folder with the datasets in it."""
+
+    def go(name):
+        shutil.copytree(datasets, tmp_path / name)
+        monkeypatch.chdir(tmp_path / name)
+
+    return go
+
+
+def job_of(stage, task="darkroom", method="ad-mamba", seed=0):
+    return Job(stage, "tiny", make_cell(task, method, {}), seed)
+
+
+def finish(task, method, seed=0):
+    """Train and evaluate; the bytes of both tables and the weights of both checkpoints."""
+    tables = []
+    for stage, work in (("train", train), ("evaluate", evaluate)):
+        job = job_of(stage, task, method, seed)
+        run(job, work)
+        assert job.recorded()["status"] == "ok", job.recorded()["status"]
+        tables.append(job.table.read_bytes())
+    saved = sorted((job.folder / "checkpoints").glob("*.pt"))
+    assert len(saved) == 2
+    return tables, [torch.load(path, weights_only=False)["model"] for path in saved]
+
+
+def assert_same_weights(first, second):
+    for one, other in zip(first, second, strict=True):
+        assert one.keys() == other.keys()
+        for name, weight in one.items():
+            assert torch.equal(weight, other[name]), name
+
+
+@pytest.mark.parametrize(("task", "method"), METHODS)
+def test_the_same_cell_twice_gives_the_same_bytes_and_another_seed_others(place, task, method):
+    place("first")
+    tables, weights = finish(task, method)
+    assert len(set(tables[1].splitlines())) > 3, "scores that are all the same would be equal by chance"
+    other_tables, _ = finish(task, method, seed=1)
+    place("second")
+    again_tables, again_weights = finish(task, method)
+    assert again_tables == tables
+    assert_same_weights(again_weights, weights)
+    assert other_tables[0] != tables[0]
+
+
+@pytest.mark.parametrize(("task", "method"), METHODS)
+def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(place, monkeypatch, capsys, task, method):
+    place("whole")
+    tables, weights = finish(task, method)
+    place("killed")
+    update = Run.update
+
+    def killed_in_the_fifth(self, dataset):
+        if self.step == 4:
+            raise KeyboardInterrupt
+        update(self, dataset)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "update", killed_in_the_fifth)
+        with pytest.raises(KeyboardInterrupt):
+            run(job_of("train", task, method), train)
+    job = job_of("train", task, method)
+    assert job.state == "missing", "a killed run leaves no record"
+    assert [path.name for path in (job.folder / "checkpoints").iterdir()] == ["step-0000003.pt"]
+    capsys.readouterr()
+    resumed_tables, resumed_weights = finish(task, method)
+    assert "resumed after 3 updates" in capsys.readouterr().out
+    assert resumed_tables == tables
+    assert_same_weights(resumed_weights, weights)
+
+
+def test_checkpoints_of_other_code_are_not_gone_on_from(place, capsys):
+    place("whole")
+    tables, _ = finish("darkroom", "ad-mamba")
+    job = job_of("train")
+    for path in (job.folder / "checkpoints").glob("*.pt"):
+        torch.save(torch.load(path, weights_only=False) | {"fingerprint": "of other code"}, path)
+    capsys.readouterr()
+    again, _ = finish("darkroom", "ad-mamba")
+    assert "resumed" not in capsys.readouterr().out
+    assert again == tables
+
+
+def test_a_loss_that_is_not_finite_is_a_status_and_evaluation_is_skipped(place, monkeypatch):
+    place("diverging")
+    monkeypatch.setattr(ADLearner, "loss", lambda self, batch: self.model(**batch).sum() * float("nan"))
+    run(job_of("train"), train)
+    run(job_of("evaluate"), evaluate)
+    train_record, evaluate_record = (job_of(stage).recorded() for stage in ("train", "evaluate"))
+    assert train_record["status"] == "diverged: loss is nan after 1 updates"
+    assert evaluate_record["status"] == "skipped: its training is diverged: loss is nan after 1 updates"
+    assert job_of("evaluate").table.read_text() == "metric,step,index,value\n"
+
+
+def test_a_bug_is_a_status_and_what_the_user_can_mend_is_raised(place, monkeypatch):
+    place("broken")
+
+    def broken(self, batch):
+        raise ValueError("planted")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ADLearner, "loss", broken)
+        run(job_of("train"), train)
+    assert job_of("train").recorded()["status"] == "failed: ValueError: planted"
+    next((dataset_job("tiny", make_cell("darkroom", "ad-mamba", {})).folder / "data").iterdir()).write_bytes(
+        b""
+    )
+    with pytest.raises(UserError, match=r"histories\.npz"):
+        run(job_of("train", seed=1), train)
+    assert not job_of("train", seed=1).record.exists()
+
+
+def test_training_without_its_dataset_is_skipped(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run(job_of("train"), train)
+    assert job_of("train").recorded()["status"] == "skipped: its dataset is not made"
+
+
+def test_the_sidecar_says_what_was_run(place):
+    place("whole")
+    finish("darkroom", "ad-mamba")
+    record = json.loads(job_of("evaluate").record.read_text())
+    assert record["fingerprint"] == job_of("evaluate").fingerprint
+    assert record["command"] == (
+        "python -m bench evaluate --tier tiny --task darkroom --method ad-mamba --seed 0 --settings 'default'"
+    )
+    assert record["seconds"] > 0
+    assert record["peak_memory_mib"] > 10
+    assert record["facts"]["threads"] == 1
+    assert {
+        "git_commit",
+        "versions",
+        "platform",
+        "parts",
+        "cpu_seconds",
+        "started",
+    } <= record.keys()
+
+
+@pytest.mark.parametrize(
+    ("updates", "checkpoints", "steps"),
+    [(6, 2, [3, 6]), (10, 1, [10]), (3, 10, [1, 2, 3]), (10, 4, [2, 5, 8, 10])],
+)
+def test_checkpoints_are_evenly_spaced_and_the_last_is_the_end(updates, checkpoints, steps):
+    assert checkpoint_steps({"updates": updates, "checkpoints": checkpoints}) == steps
+
+
+def test_the_learning_rate_rises_and_then_stays_or_falls_to_zero():
+    options = {"warmup_updates": 4, "updates": 12, "decay": "constant"}
+    assert [learning_rate_factor(step, options) for step in range(6)] == [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
+    cosine = options | {"decay": "cosine"}
+    assert learning_rate_factor(4, cosine) == 1.0
+    assert learning_rate_factor(8, cosine) == pytest.approx(0.5)
+    assert learning_rate_factor(12, cosine) == pytest.approx(0.0)
+    assert learning_rate_factor(0, options | {"warmup_updates": 0}) == 1.0

@@ -1,0 +1,47 @@
+"""Promises of the quick tier: its ceilings hold, and what it fills never becomes less."""
+
+import csv
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from bench.catalogue.load import load_catalogue
+from bench.work.jobs import all_jobs, entries
+
+MINIMUM = Path(__file__).with_name("filled_minimum.csv")
+
+
+def filled(artifact):
+    """How many of an artifact's entries the quick tier gives a number."""
+    return sum(not entry.missing for entry in entries(artifact, "quick"))
+
+
+def test_the_plan_stays_under_every_ceiling():
+    tier = load_catalogue().tier("quick")
+    spent = defaultdict(float)
+    for job in all_jobs("quick"):
+        spent[job.resolved.budget.ceiling] += job.core_seconds
+    assert None not in spent, "a budget of the quick tier counts towards no ceiling"
+    assert {name: seconds for name, seconds in spent.items() if seconds > tier.ceilings[name]} == {}
+    assert sum(tier.ceilings.values()) <= 1200
+
+
+def test_every_artifact_has_a_committed_minimum():
+    with MINIMUM.open() as file:
+        assert {row["artifact"] for row in csv.DictReader(file)} == set(load_catalogue().artifacts)
+
+
+@pytest.mark.parametrize("row", list(csv.DictReader(MINIMUM.open())), ids=lambda row: row["artifact"])
+def test_filled_entries_only_rise(row):
+    assert filled(row["artifact"]) >= int(row["filled"])
+
+
+@pytest.mark.parametrize(
+    "artifact", ["dmh_fig02", "dmh_table04", "dema_table07", "dema_fig02", "dema_table02"]
+)
+def test_the_first_artifacts_have_their_darkroom_and_hopper_cells(artifact):
+    first = {"darkroom": ("ad-transformer", "ad-mamba", "dmh"), "hopper-medium": ("dt", "dema")}
+    built = [e for e in entries(artifact, "quick") if e.cell.method in first.get(e.cell.task, ())]
+    assert built
+    assert [e for e in built if e.missing] == []
