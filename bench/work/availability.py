@@ -7,7 +7,7 @@ from bench.catalogue.load import load_catalogue
 from bench.catalogue.models import StageName
 from bench.errors import SpecError
 from bench.work.cells import Cell, donor_cell, resolve, where_run
-from bench.work.fingerprint import module_path
+from bench.work.modules import module_path
 
 # Stages that ask a protocol for options of their own, by one of these.
 ASKED = {"attend": "attend_from", "intervene": "intervention"}
@@ -16,6 +16,11 @@ ASKED = {"attend": "attend_from", "intervene": "intervention"}
 def method_module(method: str) -> str:
     """Module that holds a method: its name with underscores, under `bench.methods`."""
     return f"bench.methods.{method.replace('-', '_')}"
+
+
+def collector_module(task: str) -> str:
+    """Module that makes and reads a task's dataset, under `bench.datasets`."""
+    return f"bench.datasets.{load_catalogue().tasks[task].collector.replace('-', '_')}"
 
 
 def evaluator_module(cell: Cell) -> str:
