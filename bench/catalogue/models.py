@@ -14,6 +14,8 @@ Value = bool | int | float | str
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
 OptionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Reader = Literal["d4rl", "minari-sets"]
+# Numbers and ranges of them: "1-4, 6".
+NUMBERS = r"^(\d+(-\d+)?(, \d+(-\d+)?)*)?$"
 StageName = Literal["dataset", "train", "evaluate", "probe", "attend", "intervene"]
 Selection = Literal["last", "best", "mean-of-last-3"]
 SELECTIONS: tuple[Selection, ...] = get_args(Selection)
@@ -246,6 +248,39 @@ class Artifact(Strict):
     note: str = ""
 
 
+class Prints(Strict):
+    """The tables and figures a paper prints, as `1-4, 6`; each wants an artifact."""
+
+    tables: str = Field(default="", pattern=NUMBERS)
+    figures: str = Field(default="", pattern=NUMBERS)
+
+    def places(self) -> list[str]:
+        """Each of them as an artifact says where it is printed: `Table 4`."""
+        kinds = (("Table", self.tables), ("Figure", self.figures))
+        return [f"{kind} {number}" for kind, text in kinds for number in _numbers(text)]
+
+
+def _numbers(text: str) -> list[int]:
+    ends = [[int(end) for end in part.split("-")] for part in text.split(", ") if part]
+    return [number for end in ends for number in range(end[0], end[-1] + 1)]
+
+
+class Paper(Strict):
+    """A paper: `papers/<paper>/paper.yaml`, beside its artifacts."""
+
+    title: str = Field(min_length=1)  # as pages call it
+    full_title: str = Field(min_length=1)
+    arxiv: str = Field(default="", pattern=r"^(\d{4}\.\d{4,5})?$")
+    order: int  # of its page among the papers'
+    own: bool = False  # no paper, but what the suite asks beyond the papers: nothing is printed beside it
+    prints: Prints = Prints()
+
+    @property
+    def named(self) -> str:
+        """Its title, and where it is to be had if it is to be had anywhere."""
+        return f"{self.title} (arXiv {self.arxiv})" if self.arxiv else self.title
+
+
 class Budget(Strict):
     """What a tier spends on the cells it matches; the first match in the file counts."""
 
@@ -276,7 +311,14 @@ class LeftOut(Strict):
     reason: str = Field(min_length=1)
 
 
-class Tier(Strict):
+class Spending(Strict):
+    """What is run of a tier and what is not: all that the folder of a lab's own papers may add to one."""
+
+    budgets: tuple[Budget, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+
+
+class Tier(Spending):
     """How much of everything is run, and what its jobs ask a cluster for."""
 
     title: str
@@ -288,4 +330,3 @@ class Tier(Strict):
     # long tier can be finished over many machines; a short one is run for real by whoever runs it.
     takes_stored: bool = False
     budgets: tuple[Budget, ...]
-    left_out: tuple[LeftOut, ...] = ()

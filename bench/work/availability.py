@@ -7,7 +7,7 @@ from bench.catalogue.load import load_catalogue
 from bench.catalogue.models import StageName
 from bench.errors import SpecError
 from bench.work.cells import Cell, donor_cell, resolve, where_run
-from bench.work.fingerprint import module_path
+from bench.work.modules import module_path
 
 # Stages that ask a protocol for options of their own, by one of these.
 ASKED = {"attend": "attend_from", "intervene": "intervention"}

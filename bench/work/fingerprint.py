@@ -22,20 +22,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bench.files import ROOT
+from bench.work.modules import module_path
 
 LEFT_OUT = ("bench.catalogue", "bench.work", "bench.stages.runner", "bench.errors", "bench.files")
 KEPT = ()
-
-
-@cache
-def module_path(name: str) -> Path | None:
-    """File of a module of this package, or None if there is no such module."""
-    base = ROOT / Path(*name.split("."))
-    for candidate in (base.with_suffix(".py"), base / "__init__.py"):
-        if candidate.is_file():
-            return candidate
-    return None
 
 
 def _is_type_checking(node: ast.AST) -> bool:
@@ -135,7 +125,7 @@ def _shipped_files(modules: Iterable[str], options: dict[str, Any]) -> dict[str,
     """Data files beside the modules whose name an option's value names."""
     wanted = {value for value in options.values() if isinstance(value, str)}
     return {
-        str(file.relative_to(ROOT)): _file_hash(file)
+        f"{name.replace('.', '/')}/{file.name}": _file_hash(file)
         for name in modules
         for file in _files_beside(name)
         if file.name.split(".")[0] in wanted
