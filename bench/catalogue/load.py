@@ -32,13 +32,13 @@ from bench.catalogue.models import (
     Metric,
     Option,
     Options,
-    Paper,
     Protocol,
     Spending,
     TaskEntry,
     TaskFamily,
     Tier,
 )
+from bench.catalogue.paper import Paper
 from bench.catalogue.sources import DATA_SOURCES, DatasetRow, Given, given_data, read_rows
 from bench.errors import SpecError, unknown
 from bench.files import ROOT, shown

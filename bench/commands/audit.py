@@ -19,8 +19,8 @@ from bench.work.jobs import RESULTS
 INTRODUCTION = """\
 What the papers print, held against itself; no number of this suite takes part. `agrees`: it can be so, given
 that printed digits are rounded. `conflicts`: it cannot. `noted`: a fact a reader should know. `open`: it
-cannot be told from what is known of the papers. Their numbers stand in `results/reported`, those of a folder of
-papers in its `reported`, with sources.
+cannot be told from what is known of the papers. Their numbers stand in `results/reported`, those of a folder
+of papers in its `reported`, with sources.
 """
 
 
