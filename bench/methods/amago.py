@@ -198,4 +198,4 @@ class Learner(base.Learner):
 
     def policy(self, rooms: int) -> AMAGOPolicy:
         """The trained actor as a policy for `rooms` rooms at once."""
-        return AMAGOPolicy(self, rooms)
+        return AMAGOPolicy(self.model, self.options, self.device, rooms)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,18 +10,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.envs.gridworld import ACTIONS
+from bench.methods.amago_model import AMAGOModel
 from bench.methods.in_context import Episodes, choose_actions
-
-if TYPE_CHECKING:
-    from bench.methods.amago import Learner
 
 
 class AMAGOPolicy:
     """Acts in a batch of rooms."""
 
-    def __init__(self, learner: Learner, rooms: int) -> None:
-        self.model, self.rooms = learner.model.eval(), rooms
-        self.options, self.device = learner.options, learner.device
+    def __init__(self, model: AMAGOModel, options: dict[str, Any], device: torch.device, rooms: int) -> None:
+        self.model, self.rooms = model.eval(), rooms
+        self.options, self.device = options, device
 
     def restart(self) -> None:
         """Forget everything: a meta-episode begins."""

@@ -13,22 +13,19 @@ Walker2d's second target is 3,750, not 4,000.
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.methods.decoding import WindowPolicy
+from bench.methods.decoding import Decoded, WindowPolicy
 from bench.methods.return_conditioned import ReturnConditionedModel
 from bench.nn.attention import AttentionState
 from bench.nn.backbone import Backbone
 from bench.nn.mixer import MixerState
 from bench.seeds import stream_seed
-
-if TYPE_CHECKING:
-    from bench.methods.value_guided import ValueGuidedLearner
 
 LOWEST_SHARE = 0.5  # of the target asked for: 1,800 of Hopper's 3,600
 
@@ -94,12 +91,9 @@ class CandidatePolicy(WindowPolicy):
     drawn for an episode does not depend on which others are over.
     """
 
-    learner: ValueGuidedLearner
     generator: torch.Generator
 
-    def __init__(
-        self, learner: ValueGuidedLearner, episodes: int, generator: torch.Generator | None = None
-    ) -> None:
+    def __init__(self, learner: Decoded, episodes: int, generator: torch.Generator | None = None) -> None:
         if generator is None:
             generator = torch.Generator().manual_seed(stream_seed("eval", "candidates"))
         super().__init__(learner, episodes, generator)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -11,10 +11,21 @@ from torch import Tensor, nn
 
 from bench.methods.heads import drawn_actions
 
-if TYPE_CHECKING:
-    from bench.methods.return_conditioned import ReturnConditionedLearner
-
 Floats = NDArray[np.float32]
+
+
+class Decoded(Protocol):
+    """What a policy reads of the learner whose model it decodes."""
+
+    options: dict[str, Any]
+    model: Any
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+
+    def normalise(self, states: Floats) -> Floats:
+        """States (..., S) as the model reads them."""
 
 
 class ReturnConditionedPolicy(Protocol):
@@ -37,7 +48,7 @@ def choose_actions(
     return nn.functional.one_hot(chosen, predicted.shape[-1]).to(predicted.dtype)
 
 
-def _inputs(learner: ReturnConditionedLearner, returns: Floats, states: Floats) -> tuple[Tensor, Tensor]:
+def _inputs(learner: Decoded, returns: Floats, states: Floats) -> tuple[Tensor, Tensor]:
     """What a model reads of returns still wanted (episodes,), (episodes, 1), and of states (episodes, S)."""
     scaled = torch.from_numpy(returns / np.float32(learner.options["return_scale"])).unsqueeze(-1)
     return scaled.to(learner.device), torch.from_numpy(learner.normalise(states)).to(learner.device)
@@ -46,9 +57,7 @@ def _inputs(learner: ReturnConditionedLearner, returns: Floats, states: Floats) 
 class WindowPolicy:
     """Decodes from the last K steps: the whole window is read anew at every decision."""
 
-    def __init__(
-        self, learner: ReturnConditionedLearner, episodes: int, generator: torch.Generator | None = None
-    ) -> None:
+    def __init__(self, learner: Decoded, episodes: int, generator: torch.Generator | None = None) -> None:
         self.learner, self.generator, options = learner, generator, learner.options
         self.length, self.last = options["context_length"], options["max_timestep"] - 1
         self.device = learner.device
@@ -97,7 +106,7 @@ class StepPolicy:
 
     def __init__(
         self,
-        learner: ReturnConditionedLearner,
+        learner: Decoded,
         episodes: int,
         steps: int,
         generator: torch.Generator | None = None,

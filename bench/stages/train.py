@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.catalogue.load import load_catalogue
 from bench.datasets.integrity import verified
 from bench.methods.base import Learner, make_learner
 from bench.seeds import stream, stream_seed
 from bench.stages.checkpoints import checkpoint_path, checkpoint_steps
 from bench.stages.runner import DivergedError, require_ok, stage_command
 from bench.stages.runtime import described, one_thread, training_device
+from bench.work.availability import collector_module
 from bench.work.jobs import Job
 from bench.work.record import Rows
 
@@ -126,8 +126,7 @@ def train(job: Job) -> tuple[Rows, dict[str, Any]]:
     one_thread()
     source = job.upstream[0]
     require_ok("its dataset", (source.recorded() or {}).get("status", "not made"))
-    collector = load_catalogue().tasks[job.cell.task].collector.replace("-", "_")
-    dataset = importlib.import_module(f"bench.datasets.{collector}").load(verified(source.record))
+    dataset = importlib.import_module(collector_module(job.cell.task)).load(verified(source.record))
     run = Run(job)
     run.learner.prepare(dataset)
     run.resume()

@@ -18,6 +18,11 @@ def method_module(method: str) -> str:
     return f"bench.methods.{method.replace('-', '_')}"
 
 
+def collector_module(task: str) -> str:
+    """Module that makes and reads a task's dataset, under `bench.datasets`."""
+    return f"bench.datasets.{load_catalogue().tasks[task].collector.replace('-', '_')}"
+
+
 def evaluator_module(cell: Cell) -> str:
     """Module that evaluates a cell: its protocol's, which may have one of its own for in-context methods."""
     catalogue = load_catalogue()

@@ -1,109 +1,45 @@
 """What a cell's number depends on, hashed.
 
-The parts: the docstring-free syntax tree of every module of this package that the stage's code
-can import (found statically from the entry module and the named method, environment and
-dataset modules), the data files shipped beside those modules that the options name, the
-resolved options, the seed, the fingerprints of what was made before, and the versions of the
-packages those modules import. Comments and docstrings are no part of it.
-
-`bench.catalogue`, `bench.work` and `bench.stages.runner` are left out: what the specification says
-enters as the resolved options, and how a record is written changes no number.
+The parts: the digest of the code that the stage can run (`bench.work.digests`), the data files shipped beside
+that code that the options name, the resolved options, the seed, the fingerprints of what was made before, and
+the versions of the packages that the code names. `code` and `python` are kept beside them, outside of the
+hash: the first to say what changed, the second because the interpreter's version changes no number.
 """
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import importlib.metadata
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from bench.work.digests import Closure
 from bench.work.modules import module_path
 
-LEFT_OUT = ("bench.catalogue", "bench.work", "bench.stages.runner", "bench.errors", "bench.files")
-KEPT = ()
-
-
-def _is_type_checking(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
-
-
-def _imports(tree: ast.AST) -> Iterable[str]:
-    """Dotted names imported anywhere in the tree, but for those under `if TYPE_CHECKING`."""
-    stack: list[ast.AST] = [tree]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, ast.If) and _is_type_checking(node):
-            stack.extend(node.orelse)
-            continue
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        stack.extend(ast.iter_child_nodes(node))
-
-
-def _without_docstrings(tree: ast.Module) -> ast.Module:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            body = node.body
-            if (
-                body
-                and isinstance(body[0], ast.Expr)
-                and isinstance(body[0].value, ast.Constant)
-                and isinstance(body[0].value.value, str)
-            ):
-                node.body = body[1:]
-    return tree
+HASHED = ("digest", "files", "options", "seed", "upstream", "packages")
+# What no number of a CPU depends on: on a GPU the device in the record tells the numbers apart.
+GPU_PACKAGES = frozenset({"causal_conv1d", "mamba_ssm", "triton"})
 
 
 @cache
-def module_facts(name: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
-    """(hash of the code, modules of this package it imports, other packages it imports)."""
-    path = module_path(name)
-    assert path is not None, name
-    tree = ast.parse(path.read_text())
-    imported = set(_imports(tree))
-    own = sorted(i for i in imported if i.split(".")[0] == "bench" and module_path(i))
-    others = sorted({i.split(".")[0] for i in imported} - {"bench"} - set(sys.stdlib_module_names))
-    digest = hashlib.sha256(ast.dump(_without_docstrings(tree)).encode()).hexdigest()[:16]
-    return digest, tuple(own), tuple(others)
+def closure_of(roots: tuple[str, ...]) -> Closure:
+    """The code that runs from these names. Thousands of jobs share a few closures."""
+    return Closure(roots)
 
 
 @cache
-def import_closure(entries: tuple[str, ...]) -> tuple[dict[str, str], set[str]]:
-    """(module -> code hash, other packages) reachable from the entries, but for what is left out.
-
-    Thousands of jobs share a few closures: each is walked once, and its two parts are nobody's to change.
-    """
-    found: dict[str, str] = {}
-    packages: set[str] = set()
-    stack = list(entries)
-    while stack:
-        name = stack.pop()
-        if name in found or (name.startswith(LEFT_OUT) and name not in KEPT):
-            continue
-        digest, own, others = module_facts(name)
-        found[name] = digest
-        packages |= set(others)
-        stack.extend(own)
-    return dict(sorted(found.items())), packages
-
-
-@cache
-def _distribution_version(package: str) -> str:
+def _version(package: str) -> str:
+    """The version of a package; a build's local suffix, as in `2.13.0+cpu`, is left out."""
     try:
-        return importlib.metadata.version(package)
+        return importlib.metadata.version(package).split("+")[0]
     except importlib.metadata.PackageNotFoundError:
-        names = importlib.metadata.packages_distributions().get(package, [])
-        return (
-            ",".join(f"{name} {importlib.metadata.version(name)}" for name in sorted(set(names))) or "absent"
-        )
+        names = sorted(set(importlib.metadata.packages_distributions().get(package, [])))
+        return ",".join(f"{name} {_version(name)}" for name in names) or "absent"
 
 
 @cache
@@ -118,22 +54,22 @@ def _files_beside(module: str) -> tuple[Path, ...]:
     folder = path.with_suffix("") if path else None
     if not folder or not folder.is_dir():
         return ()
-    return tuple(file for file in sorted(folder.iterdir()) if file.suffix != ".py")
+    return tuple(file for file in sorted(folder.iterdir()) if file.is_file() and file.suffix != ".py")
 
 
 def _shipped_files(modules: Iterable[str], options: dict[str, Any]) -> dict[str, str]:
     """Data files beside the modules whose name an option's value names."""
     wanted = {value for value in options.values() if isinstance(value, str)}
     return {
-        f"{name.replace('.', '/')}/{file.name}": _file_hash(file)
-        for name in modules
+        f"{file.parent.name}/{file.name}": _file_hash(file)
+        for name in sorted(modules)
         for file in _files_beside(name)
         if file.name.split(".")[0] in wanted
     }
 
 
 def fingerprint_parts(
-    entries: Iterable[str],
+    roots: Iterable[str],
     options: dict[str, Any],
     seed: int,
     upstream: Iterable[str],
@@ -141,55 +77,95 @@ def fingerprint_parts(
 ) -> dict[str, Any]:
     """The parts of a fingerprint, as kept in the sidecar so that a change can be named.
 
-    `files` are further data files that the work reads, as name -> hash of the content.
+    `roots` are the definitions from which the work starts, as `bench.stages.train.train`, or whole modules;
+    `files` further data files that it reads, as name -> hash of the content.
     """
-    modules, packages = import_closure(tuple(entries))
+    closure = closure_of(tuple(roots))
     return {
-        "modules": modules,
-        "files": _shipped_files(modules, options) | (files or {}),
+        "digest": closure.digest,
+        "code": closure.code,
+        "files": _shipped_files(closure.modules, options) | (files or {}),
         "options": dict(sorted(options.items())),
         "seed": seed,
         "upstream": list(upstream),
-        "packages": {name: _distribution_version(name) for name in sorted(packages)},
+        "packages": {name: _version(name) for name in sorted(closure.packages - GPU_PACKAGES)},
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",
     }
 
 
 def fingerprint(parts: dict[str, Any]) -> str:
     """Hash of the parts: 16 hexadecimal digits."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+    hashed = {name: parts[name] for name in HASHED}
+    return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def changes(before_parts: dict[str, Any], after_parts: dict[str, Any]) -> list[str]:
     """What differs between the parts of two fingerprints, one line each, by name and kind.
 
-    As in `bench.nn.scan`, `option updates: 165 -> 300`, `file ...`, `package torch: 2.13.0 -> 2.14.0` and
-    `python 3.11 -> 3.12`, with `(new)` or `(gone)` behind what only one of them has. Seed and upstream are
-    left out: a job's upstream has parts of its own.
+    As in `bench.nn.scan.selective_scan`, `option updates: 165 -> 300`, `file ...`, `package torch: 2.13.0 ->
+    2.14.0`, with `(new)` or `(gone)` behind what only one of them has. A definition
+    that only moved is no change. Seed and upstream are left out: a job's upstream has parts of its own.
     """
-    modules, files = (_changed(before_parts, after_parts, kind) for kind in ("modules", "files"))
-    options, packages = (_changed(before_parts, after_parts, kind) for kind in ("options", "packages"))
+    files, options, packages = (
+        _changed(before_parts, after_parts, kind) for kind in ("files", "options", "packages")
+    )
     return [
-        *(f"{name}{suffix}" for name, suffix, _ in modules),
+        *_changed_code(before_parts, after_parts),
         *(f"option {name}{suffix or f': {values}'}" for name, suffix, values in options),
         *(f"file {name}{suffix}" for name, suffix, _ in files),
         *(f"package {name}{suffix}" for name, suffix, version in packages if suffix and version != "absent"),
-        *package_changes(before_parts, after_parts),
+        *_package_versions(before_parts, after_parts),
     ]
 
 
-def package_changes(before_parts: dict[str, Any], after_parts: dict[str, Any]) -> list[str]:
-    """The packages that both import in different versions, and Python if it differs, as `changes` has them.
-
-    A package `absent` on either side is no change.
-    """
+def _changed_code(before_parts: dict[str, Any], after_parts: dict[str, Any]) -> list[str]:
+    """The definitions that differ; if none does but what they refer to, `code` alone."""
+    if before_parts.get("digest") == after_parts.get("digest"):
+        return []
+    before, after = before_parts.get("code", {}), after_parts.get("code", {})
+    before, after = _without(before, after), _without(after, before)
+    moved = Counter(_anywhere(before)) & Counter(_anywhere(after))
+    old, new = _unmoved(before, moved.copy()), _unmoved(after, moved.copy())
     found = [
+        name + ("" if name in old and name in new else " (new)" if name in new else " (gone)")
+        for name in sorted(old.keys() | new.keys())
+    ]
+    return found or ["code"]
+
+
+def _without(code: dict[str, str], other: dict[str, str]) -> dict[str, str]:
+    return {name: text for name, text in code.items() if other.get(name) != text}
+
+
+def _anywhere(code: dict[str, str]) -> list[tuple[str, str]]:
+    """Each definition by its own name and text, without its module."""
+    return [(name.rpartition(".")[2], text) for name, text in code.items()]
+
+
+def _unmoved(code: dict[str, str], moved: Counter[tuple[str, str]]) -> dict[str, str]:
+    left = {}
+    for (name, text), key in zip(code.items(), _anywhere(code), strict=True):
+        if moved[key] > 0:
+            moved[key] -= 1
+        else:
+            left[name] = text
+    return left
+
+
+def package_changes(before_parts: dict[str, Any], after_parts: dict[str, Any]) -> list[str]:
+    """The packages that both use in different versions, as `changes` has them, and `python 3.11 -> 3.12`."""
+    found = _package_versions(before_parts, after_parts)
+    pythons = [str(parts["python"]) for parts in (before_parts, after_parts) if "python" in parts]
+    return [*found, f"python {' -> '.join(pythons)}"] if len(set(pythons)) > 1 else found
+
+
+def _package_versions(before_parts: dict[str, Any], after_parts: dict[str, Any]) -> list[str]:
+    """The packages that both use in different versions. One that is `absent` on either side is no change."""
+    return [
         f"package {name}: {versions}"
         for name, suffix, versions in _changed(before_parts, after_parts, "packages")
         if not suffix and "absent" not in versions.split(" -> ")
     ]
-    pythons = [str(parts["python"]) for parts in (before_parts, after_parts) if "python" in parts]
-    return [*found, f"python {' -> '.join(pythons)}"] if len(set(pythons)) > 1 else found
 
 
 def _changed(before: dict[str, Any], after: dict[str, Any], kind: str) -> list[tuple[str, str, str]]:

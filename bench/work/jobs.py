@@ -15,7 +15,13 @@ from bench.catalogue.models import StageName
 from bench.catalogue.real_data import content
 from bench.catalogue.sources import assignment
 from bench.errors import SpecError
-from bench.work.availability import check_sweep, evaluator_module, method_module, why_missing
+from bench.work.availability import (
+    check_sweep,
+    collector_module,
+    evaluator_module,
+    method_module,
+    why_missing,
+)
 from bench.work.cells import (
     Cell,
     Resolved,
@@ -31,6 +37,12 @@ from bench.work.fingerprint import fingerprint, fingerprint_parts
 from bench.work.stored import Key, from_store, stored_records, takes_stored
 
 RESULTS = Path("results")
+# What a stage calls of a protocol's evaluator.
+PLAYED: dict[StageName, str] = {
+    "evaluate": "evaluate",
+    "attend": "evaluate",
+    "intervene": "episode_scores",
+}
 # Where a budget does not say what its dataset costs.
 DATASET_CORE_SECONDS = 5.0
 
@@ -103,18 +115,17 @@ class Job:
         return {key: value for key, value in self.resolved.options.items() if key in names}
 
     @cached_property
-    def entries(self) -> list[str]:
-        """Modules from which its import closure starts."""
-        catalogue = load_catalogue()
-        task = catalogue.tasks[self.cell.task]
-        names = [f"bench.stages.{self.stage}", f"bench.envs.{task.environment.replace('-', '_')}"]
+    def roots(self) -> list[str]:
+        """The definitions from which its code starts, found by name."""
+        names = [f"bench.stages.{self.stage}.{self.stage}"]
+        collector = collector_module(self.cell.task)
         if self.stage == "dataset":
-            return [*names, f"bench.datasets.{task.collector.replace('-', '_')}"]
-        names.append(method_module(self.cell.method))
+            return [*names, f"{collector}.make"]
+        names.append(f"{method_module(self.cell.method)}.Learner")
         if self.stage == "train":
-            names.append(f"bench.datasets.{task.collector.replace('-', '_')}")
-        else:
-            names.append(evaluator_module(self.cell))
+            names.append(f"{collector}.load")
+        elif self.stage in PLAYED:
+            names.append(f"{evaluator_module(self.cell)}.{PLAYED[self.stage]}")
         return names
 
     @cached_property
@@ -122,7 +133,7 @@ class Job:
         """What its fingerprint is made of."""
         files = content(load_catalogue().tasks[self.cell.task]) if self.stage == "dataset" else {}
         return fingerprint_parts(
-            self.entries, self.options, self.seed, [j.fingerprint for j in self.upstream], files
+            self.roots, self.options, self.seed, [j.fingerprint for j in self.upstream], files
         )
 
     @cached_property

@@ -69,7 +69,7 @@ class Rendering:
             "stored": stored_digest(self.tier),
         }
         upstream = [job.fingerprint for job in self.jobs]
-        return fingerprint(fingerprint_parts((f"bench.commands.{self.kind}",), options, 0, upstream))
+        return fingerprint(fingerprint_parts((f"bench.commands.{self.kind}.render",), options, 0, upstream))
 
     def _spoken(self) -> str:
         """What the catalogue says of its entries and the page rests on: titles, units, selection, margin."""

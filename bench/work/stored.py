@@ -23,7 +23,7 @@ STORED = ROOT / "results" / "stored"
 VARIABLE = "BENCH_SOURCE"
 Key = tuple[str, str, str, str, int]
 # Parts of a fingerprint that many jobs have in common.
-SHARED_PARTS = ("modules", "packages", "python")
+SHARED_PARTS = ("digest", "code", "packages", "python")
 
 
 def from_store() -> bool:
@@ -83,9 +83,10 @@ def stored_records(tier: str) -> dict[Key, dict[str, Any]]:
     found: dict[Key, dict[str, Any]] = {}
     remedy = f"Restore the files: git checkout -- {shown(records)} {shown(closures)}"
     try:
-        shared: dict[str, dict[str, Any]] = json.loads(closures.read_text())
-    except json.JSONDecodeError as error:
-        raise UserError(f"{shown(closures)}: not JSON ({error}). {remedy}") from None
+        shared = _read_closures(json.loads(closures.read_text()))
+    except (json.JSONDecodeError, KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+        why = f"{type(error).__name__}: {error}"
+        raise UserError(f"{shown(closures)}: not what `bench store` writes ({why}). {remedy}") from None
     for number, line in enumerate(records.read_text().splitlines(), start=1):
         try:
             record = json.loads(line)
@@ -103,6 +104,28 @@ def stored_records(tier: str) -> dict[Key, dict[str, Any]]:
     return found
 
 
+def _read_closures(text: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Name -> parts, from a file in which each definition's text stands once."""
+    definitions = [tuple(line.split(" ")) for line in text["definitions"]]
+    return {
+        name: closure | {"code": dict(definitions[number] for number in closure["code"])}
+        for name, closure in text["closures"].items()
+    }
+
+
+def _closures_text(closures: dict[str, dict[str, Any]]) -> str:
+    lines = {f"{name} {text}" for closure in closures.values() for name, text in closure["code"].items()}
+    numbers = {line: number for number, line in enumerate(sorted(lines))}
+    short = {
+        name: closure | {"code": [numbers[f"{key} {text}"] for key, text in closure["code"].items()]}
+        for name, closure in sorted(closures.items())
+    }
+    # A line for each definition and each closure, so that git shows what changed.
+    listed = ",\n".join(json.dumps(line) for line in numbers)
+    named = ",\n".join(f"{json.dumps(name)}: {json.dumps(closure)}" for name, closure in short.items())
+    return f'{{"definitions": [\n{listed}\n],\n"closures": {{\n{named}\n}}}}\n'
+
+
 def stored_texts(records: dict[Key, dict[str, Any]]) -> dict[str, str]:
     """The text of `records.jsonl` and `closures.json` for these records, in the order of their keys."""
     closures: dict[str, dict[str, Any]] = {}
@@ -116,5 +139,5 @@ def stored_texts(records: dict[Key, dict[str, Any]]) -> dict[str, str]:
         lines.append(json.dumps(records[key] | {"parts": {"closure": name, **own}}))
     return {
         "records.jsonl": "".join(f"{line}\n" for line in lines),
-        "closures.json": json.dumps(closures, indent=1, sort_keys=True) + "\n",
+        "closures.json": _closures_text(closures),
     }

@@ -61,7 +61,11 @@ def test_a_number_whose_training_is_not_the_stored_one_is_marked(store, promoted
 @pytest.mark.parametrize(
     ("name", "damage", "words"),
     [
-        ("closures.json", lambda text: text[:40], "closures.json: not JSON ("),
+        (
+            "closures.json",
+            lambda text: text[:40],
+            "closures.json: not what `bench store` writes (JSONDecodeError",
+        ),
         ("records.jsonl", lambda text: text[:40], "records.jsonl: line 1 is no record (JSONDecodeError"),
         (
             "records.jsonl",

@@ -76,7 +76,7 @@ def test_the_fingerprint_depends_on_the_bytes_of_the_file_and_not_on_its_place(g
         seen[folder] = prints("hopper-medium-replay")
     assert seen[first] == seen[second]
     assert seen[first]["files"] == {REPLAY: hashlib.sha256(b"episodes").hexdigest()}
-    assert "bench.datasets.d4rl" in seen[first]["modules"]
+    assert "bench.datasets.d4rl.make" in seen[first]["code"]
     assert "behaviour_policy" not in seen[first]["options"]
     (second / REPLAY).write_bytes(b"other episodes")
     assert content(give(second)["hopper-medium-replay"]) != seen[first]["files"]

@@ -18,6 +18,9 @@ TRAINING = EVALUATION.upstream[0]
 EMPTY = pd.DataFrame(columns=["metric", "step", "index", "value"])
 
 
+SCAN = "bench.nn.scan.selective_scan"
+
+
 def held(job, parts=None, device="cpu", fingerprint=None):
     """What one side holds of a job whose sidecar has these parts."""
     record = {"status": "ok", "platform": "a processor", "facts": {"device": device, "scan_backend": "numba"}}
@@ -29,14 +32,18 @@ def with_part(job, kind, **changed):
     return job.parts | {kind: job.parts[kind] | changed}
 
 
+def with_other_scan(job):
+    return with_part(job, "code", **{SCAN: "old"}) | {"digest": "old"}
+
+
 def test_a_job_made_as_the_code_at_hand_would_has_no_cause():
     assert causes(EVALUATION, held(EVALUATION) | held(TRAINING)) == ()
 
 
 def test_causes_name_what_changed_in_a_job_and_in_what_it_was_made_from():
     store = held(EVALUATION, with_part(EVALUATION, "options", episodes=3), fingerprint="old")
-    store |= held(TRAINING, with_part(TRAINING, "modules", **{"bench.nn.scan": "old"}), fingerprint="older")
-    assert causes(EVALUATION, store) == ("option episodes: 3 -> 20", "bench.nn.scan")
+    store |= held(TRAINING, with_other_scan(TRAINING), fingerprint="older")
+    assert causes(EVALUATION, store) == ("option episodes: 3 -> 20", SCAN)
 
 
 @pytest.mark.parametrize("job", [EVALUATION, TRAINING], ids=["itself", "its training"])
@@ -68,7 +75,7 @@ def test_what_a_tier_takes_from_the_store_is_not_compared_with_itself(tmp_path, 
 
 def test_an_edited_module_does_not_make_a_number_incomparable():
     run = held(EVALUATION, EVALUATION.parts)
-    edited = held(EVALUATION, with_part(EVALUATION, "modules", **{"bench.nn.scan": "old"}), fingerprint="old")
+    edited = held(EVALUATION, with_other_scan(EVALUATION), fingerprint="old")
     assert made_otherwise(EVALUATION, run, edited) == []
 
 

@@ -10,7 +10,7 @@ import pytest
 import bench.catalogue.load as load
 from bench.errors import SpecError
 from bench.stages.attend import attend
-from bench.stages.dataset import make
+from bench.stages.dataset import dataset
 from bench.stages.evaluate import evaluate
 from bench.stages.intervene import intervene
 from bench.stages.runner import run
@@ -100,7 +100,7 @@ def trained(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for task in ("hopper-medium", "hopper-medium-delayed", "hopper-medium-expert"):
-            run(dataset_job("tiny", parse_slug(task, "dema", "default")), make)
+            run(dataset_job("tiny", parse_slug(task, "dema", "default")), dataset)
             done("train", task=task)
         done("train", method="dt")
     return folder

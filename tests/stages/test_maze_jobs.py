@@ -5,7 +5,7 @@ import json
 import pytest
 
 from bench.analysis.readings import read_entry
-from bench.stages.dataset import make
+from bench.stages.dataset import dataset
 from bench.stages.evaluate import evaluate
 from bench.stages.runner import run
 from bench.stages.train import train
@@ -40,7 +40,7 @@ def finish(task, method):
     """Records of the dataset, the training and the evaluation of a cell."""
     cell = make_cell(task, method, {})
     jobs = [dataset_job("tiny", cell), Job("train", "tiny", cell, 0), Job("evaluate", "tiny", cell, 0)]
-    for job, work in zip(jobs, (make, train, evaluate), strict=True):
+    for job, work in zip(jobs, (dataset, train, evaluate), strict=True):
         run(job, work)
     return [json.loads(job.record.read_text()) for job in jobs]
 

@@ -4,7 +4,7 @@ import pytest
 
 from bench.analysis.regression import compare, scores
 from bench.commands.regress import read_run
-from bench.stages.dataset import make
+from bench.stages.dataset import dataset
 from bench.stages.evaluate import evaluate
 from bench.stages.runner import run
 from bench.stages.train import train
@@ -43,7 +43,7 @@ def evaluations(copied_workflow, tmp_path_factory):
     with copied_workflow(folder / "workflow") as workflow, pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         (workflow / "tiers" / "quick.yaml").write_text(TIER)
-        run(dataset_job("quick", parse_slug("darkroom", "ad-mamba", "default")), make)
+        run(dataset_job("quick", parse_slug("darkroom", "ad-mamba", "default")), dataset)
         held = read_run([trained(seed) for seed in range(STORED + RUNS)])
         for path in folder.glob("results/**/checkpoints/*.pt"):
             path.unlink()

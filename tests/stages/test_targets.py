@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from bench.stages.dataset import make
+from bench.stages.dataset import dataset
 from bench.stages.evaluate import evaluate
 from bench.stages.runner import run
 from bench.stages.train import train
@@ -33,7 +33,7 @@ def asked_for(tmp_path, monkeypatch, copied_workflow):
     def targets(source):
         (copy / "tiers" / f"{source}.yaml").write_text(TIER.replace("SOURCE", source))
         cell = parse_slug("hopper-medium", "rvs", "default")
-        run(dataset_job(source, cell), make)
+        run(dataset_job(source, cell), dataset)
         run(Job("train", source, cell, 0), train)
         tested = Job("evaluate", source, cell, 0)
         run(tested, evaluate)

@@ -9,7 +9,7 @@ import torch
 from bench.errors import UserError
 from bench.methods.ad import ADLearner
 from bench.stages.checkpoints import checkpoint_steps
-from bench.stages.dataset import make
+from bench.stages.dataset import dataset
 from bench.stages.evaluate import evaluate
 from bench.stages.runner import run
 from bench.stages.train import Run, learning_rate_factor, train
@@ -92,7 +92,7 @@ def datasets(tmp_path_factory):
         patch.chdir(folder)
         for task, method in (METHODS[0], METHODS[3], METHODS[5]):
             job = dataset_job("tiny", make_cell(task, method, {}))
-            run(job, make)
+            run(job, dataset)
             assert job.recorded()["status"] == "ok"
     return folder
 

@@ -1,0 +1,166 @@
+"""Carry the store over a refactoring: `python -m bench restamp --since HEAD~1 --verify 10`.
+
+Records that an earlier commit calls current, and that the code at hand would make under another fingerprint
+from the same options, are given the new one. First a sample of them is made again and compared bit by bit:
+with the stored numbers if they were made on a machine like this one, else with what the earlier commit makes
+here. Any difference refuses, names the cell, and leaves the store as it is.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+import typer
+
+from bench.analysis.readings import ROW_COLUMNS, stored_arrays, stored_cells
+from bench.analysis.sampling import sample
+from bench.catalogue.load import load_catalogue
+from bench.errors import UserError, exit_with_message
+from bench.files import write_atomically
+from bench.work.jobs import Job, all_jobs
+from bench.work.provenance import git_commit, provenance
+from bench.work.rerun import Checkout, code_at_hand, code_of
+from bench.work.stored import STORED, refuse_stored, stored_records, stored_texts
+
+
+@exit_with_message
+def main(
+    since: Annotated[str, typer.Option(help="the commit before the refactoring, as HEAD~1 or a hash")],
+    verify: Annotated[int, typer.Option(min=1, help="how many of the affected records are made again")],
+    tier: Annotated[list[str] | None, typer.Option(help="a tier; without, every tier with a store")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="of the sample")] = 0,
+) -> None:
+    """Give stored records the fingerprints of this code, if a sample of them is made again bit by bit."""
+    refuse_stored("the store is what is changed")
+    tiers = tier or [name for name in load_catalogue().tiers if stored_records(name)]
+    for name in tiers:
+        load_catalogue().tier(name)
+    with code_of(since) as then, code_at_hand() as now:
+        affected = [job for name in tiers for job in carried(name, then.fingerprints(name))]
+        chosen = sample(affected, verify, seed)
+        for number, job in enumerate(chosen, start=1):
+            reference = check(job, now, then)
+            print(f"{number} of {len(chosen)}: {named(job)} is equal to {reference}", flush=True)
+    for name in tiers:
+        jobs = [job for job in affected if job.tier == name]
+        if jobs:
+            restamp(
+                name,
+                jobs,
+                {"since": since, "verified": len(chosen), "of": len(affected), "commit": git_commit()},
+            )
+        print(f"{name}: {len(jobs)} of {len(stored_records(name))} records carried over")
+
+
+def named(job: Job) -> str:
+    """A job as a message calls it."""
+    cell = f"{job.cell.task}/{job.cell.method or '-'}/{job.cell.slug}"
+    return f"{job.stage} of {cell} seed {job.seed} ({job.tier})"
+
+
+def carried(tier: str, then: dict[Any, str]) -> list[Job]:
+    """The jobs whose record was current by the earlier commit, and is not by this code with equal options."""
+    return [
+        job
+        for job in all_jobs(tier)
+        if job.stored
+        and job.stored["fingerprint"] == then.get(job.key)
+        and job.stored["fingerprint"] != job.fingerprint
+        and job.stored["parts"]["options"] == job.parts["options"]
+    ]
+
+
+def check(job: Job, now: Checkout, then: Checkout) -> str:
+    """Make a job again and compare it; what it was compared with. UserError if a number or array differs."""
+    ours = now.make(job)
+    assert job.stored is not None
+    here = provenance()
+    stored = all(job.stored[name] == here[name] for name in ("platform", "versions"))
+    theirs = None if stored else then.make(job)
+    if job.stage == "dataset":
+        # Its files: the record has their checksums, and the store keeps no numbers of it.
+        compare_facts(job, _facts(ours), job.stored["facts"] if theirs is None else _facts(theirs))
+    else:
+        rows = _stored_rows(job) if theirs is None else _read(theirs / job.table.name)
+        compare_rows(job, _read(ours / job.table.name), rows)
+    arrays = stored_arrays(job) if theirs is None else theirs / job.arrays.name
+    compare_arrays(job, ours / job.arrays.name, arrays)
+    return "the store" if stored else "what the earlier commit makes here"
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    facts: dict[str, Any] = json.loads((folder / "dataset.json").read_text())["facts"]
+    return facts
+
+
+def _read(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, float_precision="round_trip")
+
+
+def _stored_rows(job: Job) -> pd.DataFrame:
+    assert job.stored is not None
+    return stored_cells(job.tier).get(job.stored["fingerprint"], pd.DataFrame(columns=list(ROW_COLUMNS)))
+
+
+def compare_facts(job: Job, ours: dict[str, Any], theirs: dict[str, Any]) -> None:
+    """UserError, naming the fact, unless a dataset's facts and the checksums of its files are equal."""
+    for name in sorted(ours.keys() | theirs.keys()):
+        if ours.get(name) != theirs.get(name):
+            raise UserError(_refusal(job, name, ours.get(name), theirs.get(name)))
+
+
+def _refusal(job: Job, what: str, now: Any, then: Any) -> str:
+    return (
+        f"{named(job)}: {what} is {now!r} now and was {then!r}. The code computes otherwise, so nothing was "
+        "carried over: promote what it makes with `bench store`, or find what changed."
+    )
+
+
+def compare_rows(job: Job, made: pd.DataFrame, rows: pd.DataFrame) -> None:
+    """UserError, naming the number, unless all that do not measure time or memory are equal."""
+    exact = {name for name, metric in load_catalogue().metrics.items() if metric.deterministic}
+    sides = []
+    for side in (made, rows):
+        side = side[list(ROW_COLUMNS)]
+        kept = side[side["metric"].isin(exact)] if job.stage == "probe" else side
+        sides.append(
+            {tuple(key): value for *key, value in kept.dropna(subset="value").itertuples(index=False)}
+        )
+    ours, theirs = sides
+    different = [key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)]
+    if different or not ours:
+        key = min(different, default=("no number", 0, 0))
+        what = f"{key[0]} (step {key[1]}, index {key[2]})"
+        raise UserError(_refusal(job, what, ours.get(key), theirs.get(key)))
+
+
+def compare_arrays(job: Job, ours: Path, theirs: Path) -> None:
+    """UserError, naming the array, unless both files hold the same, or neither is there."""
+    if not ours.exists() and not theirs.exists():
+        return
+    with np.load(ours) as made, np.load(theirs) as before:
+        names = sorted({*made.files, *before.files})
+        for name in names:
+            if name not in made or name not in before or made[name].tobytes() != before[name].tobytes():
+                raise UserError(f"{named(job)}: array {name} differs, so nothing was carried over.")
+
+
+def restamp(tier: str, jobs: list[Job], note: dict[str, Any]) -> None:
+    """Write the store of a tier with the new fingerprints of these jobs and the commands of this code."""
+    records = dict(stored_records(tier))
+    renamed: dict[str, str] = {}
+    for job in jobs:
+        record = records[job.key]
+        renamed[record["fingerprint"]] = job.fingerprint
+        changed = {"fingerprint": job.fingerprint, "command": job.command, "parts": job.parts}
+        records[job.key] = record | changed | {"restamped": note}
+    path = STORED / tier / "cells.csv"
+    cells = pd.read_csv(path, dtype=str, keep_default_na=False)
+    cells["fingerprint"] = cells["fingerprint"].replace(renamed)
+    for name, text in stored_texts(records).items():
+        write_atomically(STORED / tier / name, text)
+    write_atomically(path, cells.to_csv(index=False, lineterminator="\n"))
