@@ -33,6 +33,12 @@ def copied_workflow():
     return copied
 
 
+@pytest.fixture(scope="session")
+def forget_workflow():
+    """A function that lets what is read from workflow/ be read anew."""
+    return _forget_workflow
+
+
 def _forget_workflow():
     """Empty every cache of what is read from workflow/: tiers of one name differ from test to test."""
     import bench.catalogue.load
