@@ -1,6 +1,6 @@
 # The suite's contents page: what can be asked for, and where its rules stand.
 #
-#   snakemake dmh_fig02                        one table or figure, and only what it needs
+#   snakemake <paper>_fig02                    one table or figure, and only what it needs
 #   snakemake all --config tier=cpu            everything, in a larger tier
 #   snakemake plan                             what would be run, and its cost, before it is
 #   snakemake --list-target-rules              every target with a line on what it is
@@ -38,7 +38,7 @@ localrules:
 
 
 rule all:
-    """Every table, figure and claim of both papers, a report of them, and a check of health."""
+    """Every table, figure and claim of the papers, a report of them, and a check of health."""
     default_target: True
     input:
         every_rendering("table"),
@@ -51,13 +51,13 @@ rule all:
 
 
 rule tables:
-    """Every table of both papers."""
+    """Every table of the papers."""
     input:
         every_rendering("table"),
 
 
 rule figures:
-    """Every figure of both papers."""
+    """Every figure of the papers."""
     input:
         every_rendering("figure"),
 

@@ -7,8 +7,9 @@ from hypothesis import HealthCheck, settings
 
 # One thread a process, as everywhere in the suite, and before torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# Whoever runs the tests may work with real data of their own.
+# Whoever runs the tests may work with real data and papers of their own.
 os.environ.pop("BENCH_DATA", None)
+os.environ.pop("BENCH_PAPERS", None)
 
 # A first call may compile, and tests share the machine: time is no property that is tested.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -30,6 +31,12 @@ def copied_workflow():
         _forget_workflow()
 
     return copied
+
+
+@pytest.fixture(scope="session")
+def forget_workflow():
+    """A function that lets what is read from workflow/ be read anew."""
+    return _forget_workflow
 
 
 def _forget_workflow():

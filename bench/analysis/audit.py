@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from bench.analysis.reported import REFERENCE
 from bench.catalogue.load import load_catalogue
 
 Verdict = Literal["agrees", "conflicts", "noted", "open"]
@@ -46,7 +47,7 @@ def audit(reported: pd.DataFrame) -> list[Finding]:
         averages, errors_of_averages, order_of_averages, ratios, factors_in_the_text, printed_twice,
         sizes, heads, ranges, quoted,
     )  # fmt: skip
-    papers = reported[reported["paper"] != "reference"]
+    papers = reported[reported["paper"] != REFERENCE]
     return [finding for check in checks for finding in check(reported if check is quoted else papers)]
 
 
@@ -242,9 +243,9 @@ def ranges(reported: pd.DataFrame) -> Iterator[Finding]:
 
 def quoted(reported: pd.DataFrame) -> Iterator[Finding]:
     """Columns that equal another project's numbers, and where they do not."""
-    reference = reported[(reported["paper"] == "reference") & (reported["artifact"] == "")]
+    reference = reported[(reported["paper"] == REFERENCE) & (reported["artifact"] == "")]
     cell = ["task", "method", "metric"]
-    scores = reported[(reported["paper"] != "reference") & reported["metric"].str.endswith("score")]
+    scores = reported[(reported["paper"] != REFERENCE) & reported["metric"].str.endswith("score")]
     both = scores.merge(reference.drop_duplicates(cell), on=cell, suffixes=("", "_reference"))
     for (artifact, _, named), group in both.groupby(["artifact", "method", "printed_method"]):
         same = group["value"].astype(float) == group["value_reference"].astype(float)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from bench.catalogue.load import PAPERS, load_catalogue
+from bench.catalogue.load import load_catalogue
 from bench.files import ROOT
 from bench.work.jobs import RESULTS
-from bench.work.renderings import REPORTED, Rendering
+from bench.work.renderings import Rendering
 from bench.work.reporting import report_files
 from bench.work.stored import Key, stored_texts
 
@@ -32,7 +32,9 @@ WORKFLOW = "Snakefile"
 LICENCE = "LICENSE"
 # What the workflow is made of beside the Snakefile: single files, and folders.
 SOURCES = ("README.md", LICENCE, "CITATION.cff", "pyproject.toml", "constraints.txt", "environment.yml")
-FOLDERS = ("bench", "docs", "workflow", "profiles")
+FOLDERS = ("bench", "docs", "workflow", "profiles", "results/reported")
+# Where the folder of a lab's own papers lies in a crate of a run that was given one.
+GIVEN = "papers"
 FORMATS = {
     ".cff": "application/yaml", ".css": "text/css", ".csv": "text/csv", ".html": "text/html",
     ".js": "text/javascript", ".json": "application/json", ".jsonl": "application/jsonl",
@@ -49,14 +51,15 @@ def results_of(tier: str) -> dict[Path, str]:
     named = {path: f"Report of the {tier} tier: {path.name}" for path in report_files(tier)}
     named |= {
         folder / "cells.csv": "Every number of the run, with what qualifies it",
-        folder / "claims.csv": "Claims of both papers, tested on the run: one row a comparison",
-        folder / "claims.md": "Claims of both papers, tested on the run",
+        folder / "claims.csv": "Claims of the papers, tested on the run: one row a comparison",
+        folder / "claims.md": "Claims of the papers, tested on the run",
         folder / "health.txt": "How many jobs ended how",
         RESULTS / "audit" / "audit.csv": "What the papers print, held against itself: one row a check",
         RESULTS / "audit" / "audit.md": "What the papers print, held against itself",
     }
-    for name, artifact in load_catalogue().artifacts.items():
-        title = f"{PAPERS[name.split('_')[0]]} {artifact.printed}: {artifact.title}"
+    catalogue = load_catalogue()
+    for name, artifact in catalogue.artifacts.items():
+        title = f"{catalogue.paper_of(name).title} {artifact.printed}: {artifact.title}"
         named |= dict.fromkeys(Rendering(tier, name).outputs, title)
     return named
 
@@ -64,12 +67,22 @@ def results_of(tier: str) -> dict[Path, str]:
 def workflow_files() -> dict[str, Path]:
     """Place in the crate -> file: what the Snakefile needs to run, as it is at hand."""
     files = {name: ROOT / name for name in SOURCES}
-    files |= {f"results/reported/{path.name}": path for path in sorted(REPORTED.glob("*.csv"))}
     for folder in FOLDERS:
-        inside = sorted((ROOT / folder).rglob("*"))
-        kept = [path for path in inside if path.is_file() and "__pycache__" not in path.parts]
-        files |= {path.relative_to(ROOT).as_posix(): path for path in kept}
+        files |= {path.relative_to(ROOT).as_posix(): path for path in _inside(ROOT / folder)}
+    given = load_catalogue().given
+    if given:
+        files |= {f"{GIVEN}/{path.relative_to(given).as_posix()}": path for path in _inside(given)}
     return files
+
+
+def _inside(folder: Path) -> list[Path]:
+    """The files of a folder, but for what is hidden or compiled."""
+    found = []
+    for path in sorted(folder.rglob("*")):
+        parts = path.relative_to(folder).parts
+        if path.is_file() and not any(part == "__pycache__" or part.startswith(".") for part in parts):
+            found.append(path)
+    return found
 
 
 def fill(crate: ROCrate, tier: str, records: dict[Key, dict[str, Any]]) -> None:
@@ -166,7 +179,7 @@ def _root(crate: ROCrate, tier: str, said: dict[str, Any], action: Entity) -> No
     root["datePublished"] = action["endTime"]
     root["license"] = _licence(crate, said)
     root["author"] = _authors(crate, said["authors"])
-    root["citation"] = [_paper(crate, paper) for paper in said["references"]]
+    root["citation"] = [_paper(crate, paper) for paper in said["references"]] + _given_papers(crate)
     root["mentions"] = [action]
     root["conformsTo"] = [
         _entity(crate, profile, "CreativeWork", name=name, version=profile.rsplit("/", 1)[1])
@@ -186,6 +199,16 @@ def _paper(crate: ROCrate, paper: dict[str, Any]) -> Entity:
         author=_authors(crate, persons),
         datePublished=str(paper["year"]),
     )
+
+
+def _given_papers(crate: ROCrate) -> list[Entity]:
+    """The papers of a lab's own folder, of which CITATION.cff knows nothing."""
+    catalogue = load_catalogue()
+    return [
+        _entity(crate, f"https://arxiv.org/abs/{paper.arxiv}", "ScholarlyArticle", name=paper.full_title)
+        for name, paper in catalogue.papers.items()
+        if paper.arxiv and not catalogue.is_suites("papers", name)
+    ]
 
 
 def _authors(crate: ROCrate, authors: list[dict[str, str]]) -> list[Entity]:

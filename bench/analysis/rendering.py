@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 from bench.analysis.readings import Reading
-from bench.catalogue.load import PAPERS, load_catalogue
+from bench.catalogue import folders
+from bench.catalogue.load import load_catalogue
 from bench.catalogue.models import ProfileLayout
 from bench.catalogue.sources import assignment
 from bench.errors import SpecError
@@ -32,7 +33,7 @@ def asked_for(tier: str, artifact: str, kind: str) -> list[Rendering]:
 def heading(rendering: Rendering, readings: list[Reading]) -> str:
     """Which artifact this is, in which tier, on what data, with how much of its budget."""
     catalogue = load_catalogue()
-    paper = PAPERS[rendering.name.split("_")[0]]
+    paper = catalogue.paper_of(rendering.name).title
     said = f"{paper} {rendering.artifact.printed}: {rendering.artifact.title}"
     tier = f"{rendering.tier} tier" + (" from the committed store" if from_store() else "")
     ran = [r for r in readings if r.summary is not None]
@@ -77,7 +78,8 @@ def changed_tasks(readings: list[Reading], tier: str) -> str:
 def command_of(rendering: Rendering) -> str:
     """The command that makes a rendering again."""
     source = " source=stored" if from_store() else ""
-    return f"{assignment()}snakemake {rendering.name} --config tier={rendering.tier}{source}"
+    given = folders.assignment() + assignment()
+    return f"{given}snakemake {rendering.name} --config tier={rendering.tier}{source}"
 
 
 def write_sidecar(rendering: Rendering, readings: list[Reading]) -> None:

@@ -1,4 +1,4 @@
-"""Numbers printed in the papers: `results/reported/*.csv`, checked against a schema.
+"""Numbers printed in the papers: `reported/*.csv`, checked against a schema and the catalogue.
 
 They are kept apart from ours: a table shows both side by side, nothing ever averages over both.
 Values stay the strings that were printed, since 94.21 and 94.210 do not say the same.
@@ -7,6 +7,7 @@ Values stay the strings that were printed, since 94.21 and 94.210 do not say the
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,8 @@ import pandas as pd
 import pandera.errors
 import pandera.pandas as pa
 
-from bench.errors import UserError
+from bench.catalogue.load import load_catalogue
+from bench.errors import UserError, unknown
 
 COLUMNS = [
     "paper", "artifact", "task", "method", "settings", "metric", "value", "spread", "spread_kind",
@@ -22,6 +24,7 @@ COLUMNS = [
 ]  # fmt: skip
 NUMBER = r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?"
 NAME = r"[a-z][a-z0-9-]*"
+REFERENCE = "reference"  # in the place of a paper: a number that others publish of the same thing
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,8 @@ def _column(pattern: str, meaning: str) -> pa.Column:
 
 SCHEMA = pa.DataFrameSchema(
     {
-        "paper": _column("dema|dmh|reference", "must be dema, dmh or reference"),
-        "artifact": _column(r"|(dema|dmh)_(table|fig)\d\d", "must be empty or the name of an artifact"),
+        "paper": _column(NAME, "must be the folder of a paper, or reference"),
+        "artifact": _column(r"|[a-z][a-z0-9_]*", "must be empty or the name of an artifact"),
         "task": _column(f"|{NAME}", "must be empty, 'average', or the id of a task"),
         "method": _column(f"|{NAME}", "must be empty or the id of a method"),
         "settings": _column(r"default|\w+=[^,=]+(,\w+=[^,=]+)*", "must be 'default' or key=value pairs"),
@@ -82,15 +85,16 @@ SCHEMA = pa.DataFrameSchema(
 )
 
 
-def load_reported(folder: Path) -> pd.DataFrame:
-    """Every reported number of the folder's CSV files, all columns text; an empty field is "".
+def load_reported(files: Iterable[Path]) -> pd.DataFrame:
+    """Every reported number of the CSV files, all columns text; an empty field is "".
 
-    Raises UserError naming file, row and column where a file is not what the schema asks for.
+    Raises UserError naming file, row and column where a file is not what the schema asks for, or names a
+    paper or an artifact that the catalogue does not hold.
     """
-    files = sorted(folder.glob("*.csv"))
-    if not files:
-        raise UserError(f"{folder}: no CSV files here. Restore them with git checkout -- {folder}.")
-    return pd.concat([_load(path) for path in files], ignore_index=True)
+    frames = [_load(path) for path in files]
+    if not frames:
+        raise UserError("results/reported: no CSV files here. Restore them: git checkout -- results/reported")
+    return pd.concat(frames, ignore_index=True)
 
 
 def _load(path: Path) -> pd.DataFrame:
@@ -115,6 +119,13 @@ def _load(path: Path) -> pd.DataFrame:
     for row in frame.index[(frame["spread"] == "") != (frame["spread_kind"] == "")]:
         value = frame["spread_kind"][row]
         raise _refused(path, row, "spread_kind", value, "must be given with a spread, and only with one")
+    catalogue = load_catalogue()
+    for column, known in (
+        ("paper", {*catalogue.papers, REFERENCE}),
+        ("artifact", {*catalogue.artifacts, ""}),
+    ):
+        for row in frame.index[~frame[column].isin(known)]:
+            raise unknown(column, frame[column][row], known, f"{path}: row {row + 2}, column {column}")
     for row in frame.index[frame.duplicated()]:
         raise _refused(path, row, "value", frame["value"][row], "is a row that the file already holds")
     return frame

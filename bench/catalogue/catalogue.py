@@ -1,13 +1,16 @@
-"""Everything declared under `workflow/`, as one object that is looked up by name."""
+"""Everything declared under `workflow/` and in the folder of a lab's own papers, looked up by name."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from bench.catalogue.models import Artifact, Method, Metric, Options, Protocol, Tier
+from bench.catalogue.models import Artifact, Method, Metric, Options, Protocol, Spending, Tier
+from bench.catalogue.paper import Paper
 from bench.catalogue.sources import DatasetRow, Given
 from bench.errors import unknown
+from bench.files import shown
 
 
 @dataclass(frozen=True)
@@ -38,10 +41,16 @@ class Task:
         return (*self.environment_options, *(() if self.given else self.data_options))
 
 
+def paper_name(name: str) -> str:
+    """The paper that the name of an artifact or a claim begins with."""
+    return name.split("_")[0]
+
+
 @dataclass(frozen=True)
 class Catalogue:
-    """Everything declared under `workflow/`, cross-checked."""
+    """Everything that is declared, cross-checked."""
 
+    papers: dict[str, Paper]  # in the order of their pages
     methods: dict[str, Method]
     method_options: dict[str, Options]
     probe_options: Options
@@ -51,6 +60,23 @@ class Catalogue:
     tiers: dict[str, Tier]
     artifacts: dict[str, Artifact]
     datasets: dict[str, DatasetRow]
+    # Each file of a tier with what it spends: the suite's, then a lab's own.
+    spendings: dict[str, dict[Path, Spending]]
+    files: dict[str, dict[str, Path]]  # kind, such as methods or claims -> name -> the file that declares it
+    reported: tuple[Path, ...]  # CSV files of what the papers print
+    given: Path | None  # the folder of a lab's own papers
+
+    def where(self, kind: str, name: str) -> str:
+        """The file that declares a name, as a message shows it."""
+        return shown(self.files[kind][name])
+
+    def is_suites(self, kind: str, name: str) -> bool:
+        """Whether the suite declares a name, and not the folder of a lab's own papers."""
+        return self.given is None or not self.files[kind][name].is_relative_to(self.given)
+
+    def paper_of(self, name: str) -> Paper:
+        """The paper of an artifact or a claim, by its name."""
+        return self.papers[paper_name(name)]
 
     def method(self, name: str, where: str = "request") -> Method:
         """The method of that name; SpecError if none."""
@@ -73,7 +99,7 @@ class Catalogue:
     def artifact(self, name: str) -> Artifact:
         """The artifact of that name; SpecError if none."""
         if name not in self.artifacts:
-            raise unknown("artifact", name, self.artifacts, "request (workflow/papers/*/*.yaml)")
+            raise unknown("artifact", name, self.artifacts, "request (papers/*/*.yaml)")
         return self.artifacts[name]
 
     def options(self, task: str, method: str | None) -> Options:

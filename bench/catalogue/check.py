@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from bench.catalogue.catalogue import Catalogue
-from bench.catalogue.models import Artifact, Budget, CellQuery, Options
+from bench.catalogue.catalogue import Catalogue, paper_name
+from bench.catalogue.models import Artifact, Budget, CellQuery, LeftOut, Options, Spending, Tier
 from bench.errors import SpecError, unknown
+from bench.files import shown
 
 
 def check(catalogue: Catalogue) -> None:
     """Raise SpecError, naming file and key, at the first name that nothing declares."""
     for name, task in catalogue.tasks.items():
-        where = f"workflow/tasks/{task.family}.yaml"
+        where = catalogue.where("tasks", task.family)
         if task.protocol not in catalogue.protocols:
             raise unknown("protocol", task.protocol, catalogue.protocols, f"{where}: key protocol")
         check_values(task.values, catalogue.options(name, None), f"{where}: key tasks.{name}.values")
     for name, method in catalogue.methods.items():
-        where = f"workflow/methods/{name}.yaml: key per_task"
+        where = f"{catalogue.where('methods', name)}: key per_task"
         for override in method.per_task:
             check_names(override.tasks, "task", catalogue.tasks, where)
             check_values(override.values, catalogue.method_options[name], where)
@@ -26,21 +27,52 @@ def check(catalogue: Catalogue) -> None:
             _check_no_overlap(catalogue, name, each)
     for name, metric in catalogue.metrics.items():
         if metric.derived:
-            where = f"workflow/metrics.yaml: key {name}.derived"
+            where = f"{catalogue.where('metrics', name)}: key {name}.derived"
             check_names([metric.derived.metric], "metric", catalogue.metrics, where)
             check_names([metric.derived.baseline], "method", catalogue.methods, where)
-    for name, tier in catalogue.tiers.items():
-        for budget in tier.budgets:
-            _check_budget(catalogue, budget, f"workflow/tiers/{name}.yaml: budget {budget.label!r}")
-            if budget.ceiling is not None and budget.ceiling not in tier.ceilings:
-                raise unknown("ceiling", budget.ceiling, tier.ceilings, f"workflow/tiers/{name}.yaml")
-        for number, left in enumerate(tier.left_out):
-            where = f"workflow/tiers/{name}.yaml: key left_out.{number}"
-            check_names(left.methods, "method", catalogue.methods, where)
-            check_names(() if left.tasks == "any" else left.tasks, "task", catalogue.tasks, where)
+    for name, spendings in catalogue.spendings.items():
+        for path, spending in spendings.items():
+            _check_spending(catalogue, spending, set(catalogue.tiers[name].ceilings), shown(path))
     for name, artifact in catalogue.artifacts.items():
-        paper, short = name.split("_", 1)
-        _check_artifact(catalogue, artifact, f"workflow/papers/{paper}/{short}.yaml")
+        _check_artifact(catalogue, artifact, catalogue.where("artifacts", name))
+    _check_printed(catalogue)
+
+
+def _check_spending(catalogue: Catalogue, spending: Spending, ceilings: set[str], where: str) -> None:
+    for budget in spending.budgets:
+        _check_budget(catalogue, budget, f"{where}: budget {budget.label!r}")
+        if budget.ceiling is not None and budget.ceiling not in ceilings:
+            raise unknown("ceiling", budget.ceiling, ceilings, where)
+    for number, left in enumerate(spending.left_out):
+        key = f"{where}: key left_out.{number}"
+        check_names(left.methods, "method", catalogue.methods, key)
+        check_names(() if left.tasks == "any" else left.tasks, "task", catalogue.tasks, key)
+        if not isinstance(spending, Tier):
+            _check_left_out(catalogue, left, key)
+
+
+def _check_left_out(catalogue: Catalogue, left: LeftOut, where: str) -> None:
+    """A lab's folder leaves out nothing that the suite runs by itself."""
+    tasks = catalogue.tasks if left.tasks == "any" else left.tasks
+    own_tasks = all(not catalogue.is_suites("tasks", catalogue.tasks[task].family) for task in tasks)
+    for method in left.methods:
+        if catalogue.is_suites("methods", method) and not own_tasks:
+            raise SpecError(
+                f"{where}: {method} on these tasks is the suite's own, and a folder of papers leaves what "
+                "the suite runs as it is. Name methods or tasks of this folder, or remove the entry."
+            )
+
+
+def _check_printed(catalogue: Catalogue) -> None:
+    """Everything that a paper says it prints has an artifact."""
+    held = {(paper_name(name), artifact.printed) for name, artifact in catalogue.artifacts.items()}
+    for name, paper in catalogue.papers.items():
+        for place in paper.prints.places():
+            if (name, place) not in held:
+                raise SpecError(
+                    f"{catalogue.where('papers', name)}: key prints: no artifact beside it is printed in "
+                    f"{place}. Add one that says `printed: {place}`, or take the number out."
+                )
 
 
 def check_values(values: dict[str, Any], options: Options, where: str) -> None:
@@ -74,7 +106,7 @@ def _check_no_overlap(catalogue: Catalogue, method: str, task: str) -> None:
         both = seen & set(group)
         if both:
             raise SpecError(
-                f"workflow/methods/{method}.yaml and workflow/tasks/{family.family}.yaml: option "
+                f"{catalogue.where('methods', method)} and {catalogue.where('tasks', family.family)}: option "
                 f"{sorted(both)[0]} is declared twice for {task}; one name has one meaning."
             )
         seen |= set(group)

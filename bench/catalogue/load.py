@@ -1,11 +1,11 @@
-"""Reads `workflow/**/*.yaml` into one checked `Catalogue`.
+"""Reads `workflow/**/*.yaml`, and the folder of a lab's own papers, into one checked `Catalogue`.
 
 Every error is a `SpecError` of one paragraph that names the file, the key and the remedy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +15,17 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from bench.catalogue.catalogue import Catalogue, Task
 from bench.catalogue.check import check
+from bench.catalogue.folders import (
+    METRICS,
+    PAPER,
+    REPORTED,
+    artifact_files,
+    given_papers,
+    import_from,
+    paper_folders,
+    refuse_twice,
+    yaml_files,
+)
 from bench.catalogue.models import (
     Artifact,
     Method,
@@ -22,17 +33,25 @@ from bench.catalogue.models import (
     Option,
     Options,
     Protocol,
+    Spending,
     TaskEntry,
     TaskFamily,
     Tier,
 )
+from bench.catalogue.paper import Paper
 from bench.catalogue.sources import DATA_SOURCES, DatasetRow, Given, given_data, read_rows
 from bench.errors import SpecError, unknown
 from bench.files import ROOT, shown
 
 WORKFLOW = ROOT / "workflow"
-# Folder of artifacts -> how its paper is called. `extra` holds what neither paper asked.
-PAPERS = {"dema": "DeMa", "dmh": "DM-H", "extra": "Beyond the papers"}
+# Pages of a report beside those of the papers -> how they are called.
+PAGES = {
+    "index": "Overview",
+    "claims": "Claims",
+    "figures": "Figures",
+    "audit": "Audit",
+    "provenance": "Provenance",
+}
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -94,11 +113,6 @@ def read_mapping(path: Path, value: type[Model]) -> dict[str, Model]:
         raise _explain(path, error, None) from None
 
 
-def _files(folder: str) -> Iterator[tuple[str, Path]]:
-    for path in sorted((WORKFLOW / folder).glob("*.yaml")):
-        yield path.stem, path
-
-
 def _rows(
     entry: TaskEntry, given: Given, datasets: dict[str, DatasetRow], where: str
 ) -> tuple[DatasetRow, ...]:
@@ -110,18 +124,15 @@ def _rows(
     return tuple(datasets[name] for name in names)
 
 
-def _tasks(datasets: dict[str, DatasetRow]) -> dict[str, Task]:
+def _tasks(files: dict[str, Path], datasets: dict[str, DatasetRow]) -> dict[str, Task]:
     tasks: dict[str, Task] = {}
     run_data = given_data()
-    for family_name, path in _files("tasks"):
+    for family_name, path in files.items():
         family = read_model(path, TaskFamily)
         given = run_data if run_data and run_data.reader in family.readers else None
         for name, entry in family.tasks.items():
             if name in tasks:
-                raise SpecError(
-                    f"{shown(path)}: key tasks.{name}: also declared by "
-                    f"workflow/tasks/{tasks[name].family}.yaml; rename one of them."
-                )
+                refuse_twice(path, f"key tasks.{name}", files[tasks[name].family])
             tasks[name] = Task(
                 name,
                 entry.title,
@@ -140,39 +151,111 @@ def _tasks(datasets: dict[str, DatasetRow]) -> dict[str, Task]:
     return tasks
 
 
-def _method_options(methods: dict[str, Method]) -> dict[str, Options]:
-    groups = {name: read_mapping(path, Option) for name, path in _files("options")}
+def _method_options(
+    methods: dict[str, Method], method_files: dict[str, Path], option_files: dict[str, Path]
+) -> dict[str, Options]:
+    groups = {name: read_mapping(path, Option) for name, path in option_files.items()}
     found: dict[str, Options] = {}
     for name, method in methods.items():
         merged: Options = {}
         for group in method.groups:
             if group not in groups:
-                raise unknown("option group", group, groups, f"workflow/methods/{name}.yaml: key groups")
+                raise unknown("option group", group, groups, f"{shown(method_files[name])}: key groups")
             merged |= groups[group]
         # A method may restate an option of its groups: its own default then holds.
         found[name] = merged | method.options
     return found
 
 
+def _papers(folders: dict[str, Path]) -> dict[str, Paper]:
+    """Every paper by its folder's name, in the order of their pages."""
+    papers = {}
+    for name, folder in folders.items():
+        if not re.fullmatch(r"[a-z][a-z0-9]*", name) or name in PAGES:
+            raise SpecError(
+                f"{shown(folder)}: a paper's folder is named by a lower-case letter and then letters and "
+                f"digits alone, and none of {', '.join(PAGES)}, which are pages of the report. Rename it."
+            )
+        papers[name] = read_model(folder / PAPER, Paper)
+    return dict(sorted(papers.items(), key=lambda item: (item[1].order, item[0])))
+
+
+def _metrics(roots: tuple[Path, ...]) -> tuple[dict[str, Metric], dict[str, Path]]:
+    """Every metric, and the file of each."""
+    metrics: dict[str, Metric] = {}
+    files: dict[str, Path] = {}
+    for path in (root / METRICS for root in roots if (root / METRICS).exists()):
+        for name, metric in read_mapping(path, Metric).items():
+            if name in metrics:
+                refuse_twice(path, f"metric {name}", files[name])
+            metrics[name], files[name] = metric, path
+    return metrics, files
+
+
+def _tiers(given: Path | None) -> tuple[dict[str, Tier], dict[str, dict[Path, Spending]]]:
+    """The suite's tiers, each with what a lab's folder adds to it, and what each file spends.
+
+    The first budget that matches counts: what is added stands behind the suite's own, so that no cell which
+    the suite has a budget for is run in another way.
+    """
+    files = yaml_files((WORKFLOW,), "tiers")
+    tiers = {name: read_model(path, Tier) for name, path in files.items()}
+    spendings: dict[str, dict[Path, Spending]] = {name: {files[name]: tier} for name, tier in tiers.items()}
+    for name, path in yaml_files((given,), "tiers").items() if given else ():
+        if name not in tiers:
+            raise unknown("tier", name, tiers, shown(path))
+        more = read_model(path, Spending)
+        spendings[name][path] = more
+        update = {
+            "budgets": tiers[name].budgets + more.budgets,
+            "left_out": tiers[name].left_out + more.left_out,
+        }
+        tiers[name] = tiers[name].model_copy(update=update)
+    return tiers, spendings
+
+
+def _reported(given: Path | None) -> tuple[Path, ...]:
+    folders = [ROOT / "results" / REPORTED, *([given / REPORTED] if given else [])]
+    files: dict[str, Path] = {}
+    for path in (path for folder in folders for path in sorted(folder.glob("*.csv"))):
+        if path.name in files:
+            refuse_twice(path, f"what {path.stem} prints", files[path.name])
+        files[path.name] = path
+    return tuple(files.values())
+
+
 @cache
 def load_catalogue() -> Catalogue:
-    """Read and cross-check every file under `workflow/`; SpecError on the first that fails."""
-    methods = {name: read_model(path, Method) for name, path in _files("methods")}
+    """Read and cross-check every file of the specification; SpecError on the first that fails."""
+    given = given_papers()
+    import_from(given)
+    roots = (WORKFLOW, given) if given else (WORKFLOW,)
+    files = {part: yaml_files(roots, part) for part in ("methods", "tasks", "options", "protocols", "claims")}
+    folders = paper_folders(roots)
+    papers = _papers(folders)
+    files["papers"] = {name: folders[name] / PAPER for name in papers}
+    files["artifacts"] = {
+        f"{paper}_{path.stem}": path for paper in papers for path in artifact_files(folders[paper])
+    }
+    metrics, files["metrics"] = _metrics(roots)
+    methods = {name: read_model(path, Method) for name, path in files["methods"].items()}
     datasets = read_rows(WORKFLOW / "datasets.csv")
+    tiers, spendings = _tiers(given)
     catalogue = Catalogue(
+        papers=papers,
         methods=methods,
-        method_options=_method_options(methods),
+        method_options=_method_options(methods, files["methods"], files["options"]),
         probe_options=read_mapping(WORKFLOW / "options" / "probe.yaml", Option),
-        tasks=_tasks(datasets),
-        protocols={name: read_model(path, Protocol) for name, path in _files("protocols")},
-        metrics=read_mapping(WORKFLOW / "metrics.yaml", Metric),
-        tiers={name: read_model(path, Tier) for name, path in _files("tiers")},
-        artifacts={
-            f"{paper}_{name}": read_model(path, Artifact)
-            for paper in PAPERS
-            for name, path in _files(f"papers/{paper}")
-        },
+        tasks=_tasks(files["tasks"], datasets),
+        protocols={name: read_model(path, Protocol) for name, path in files["protocols"].items()},
+        metrics=metrics,
+        tiers=tiers,
+        artifacts={name: read_model(path, Artifact) for name, path in files["artifacts"].items()},
         datasets=datasets,
+        spendings=spendings,
+        files=files,
+        reported=_reported(given),
+        given=given,
     )
     check(catalogue)
     return catalogue

@@ -276,7 +276,14 @@ class LeftOut(Strict):
     reason: str = Field(min_length=1)
 
 
-class Tier(Strict):
+class Spending(Strict):
+    """What is run of a tier and what is not: all that the folder of a lab's own papers may add to one."""
+
+    budgets: tuple[Budget, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+
+
+class Tier(Spending):
     """How much of everything is run, and what its jobs ask a cluster for."""
 
     title: str
@@ -288,4 +295,3 @@ class Tier(Strict):
     # long tier can be finished over many machines; a short one is run for real by whoever runs it.
     takes_stored: bool = False
     budgets: tuple[Budget, ...]
-    left_out: tuple[LeftOut, ...] = ()

@@ -1,6 +1,6 @@
 """Check what the papers print against itself: `python -m bench audit`.
 
-Writes `results/audit/audit.csv` and `audit.md`, from `results/reported` alone.
+Writes `results/audit/audit.csv` and `audit.md`, from what the papers print alone.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ import pandas as pd
 
 from bench.analysis.audit import Finding, audit, counted
 from bench.analysis.reported import load_reported
+from bench.catalogue.load import load_catalogue
 from bench.errors import exit_with_message
 from bench.files import write_atomically
 from bench.work.jobs import RESULTS
-from bench.work.renderings import REPORTED
 
 INTRODUCTION = """\
 What the papers print, held against itself; no number of this suite takes part. `agrees`: it can be so, given
 that printed digits are rounded. `conflicts`: it cannot. `noted`: a fact a reader should know. `open`: it
-cannot be told from what is known of the papers. Their numbers stand in `results/reported`, with sources.
+cannot be told from what is known of the papers. Their numbers stand in `results/reported`, those of a folder
+of papers in its `reported`, with sources.
 """
 
 
@@ -44,7 +45,7 @@ def _table(findings: list[Finding]) -> list[str]:
 @exit_with_message
 def main() -> None:
     """Write audit.csv and audit.md."""
-    findings = audit(load_reported(REPORTED))
+    findings = audit(load_reported(load_catalogue().reported))
     folder = RESULTS / "audit"
     table = pd.DataFrame([asdict(finding) for finding in findings])
     write_atomically(folder / "audit.csv", table.to_csv(index=False, lineterminator="\n"))

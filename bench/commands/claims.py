@@ -15,7 +15,8 @@ import typer
 from bench.analysis.claims import READING_FACTOR, Finding, claim_word, examine
 from bench.analysis.readings import changed_since
 from bench.analysis.tables import OLDER
-from bench.catalogue.load import PAPERS, load_catalogue
+from bench.catalogue.catalogue import paper_name
+from bench.catalogue.load import load_catalogue
 from bench.errors import UserError, exit_with_message
 from bench.files import write_atomically
 from bench.work.cells import Cell
@@ -97,12 +98,12 @@ def page_of(claims: dict[str, Claim], table: pd.DataFrame, heading: str) -> str:
     verdicts = table.drop_duplicates("claim").set_index("claim")["claim_verdict"]
     counts = ", ".join(f"{count} {word}" for word, count in verdicts.value_counts().items())
     lines = [f"# Claims of the papers, {heading}\n", f"{counts}.\n", INTRODUCTION]
-    for paper, title in PAPERS.items():
-        own = {name: claim for name, claim in claims.items() if name.startswith(f"{paper}_")}
+    for name, paper in load_catalogue().papers.items():
+        own = {key: claim for key, claim in claims.items() if paper_name(key) == name}
         if own:
-            lines += [f"## {title}\n", "| claim | section | verdict | rests on |", "|---|---|---|---|"]
-            lines += [_line(claim, table[table["claim"] == name]) for name, claim in own.items()]
-            lines += [_section(name, claim, table[table["claim"] == name]) for name, claim in own.items()]
+            lines += [f"## {paper.title}\n", "| claim | section | verdict | rests on |", "|---|---|---|---|"]
+            lines += [_line(claim, table[table["claim"] == key]) for key, claim in own.items()]
+            lines += [_section(key, claim, table[table["claim"] == key]) for key, claim in own.items()]
     return "\n".join(lines) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""Draw a figure from its cells' records: `python -m bench figure --tier quick --artifact dmh_fig02`.
+"""Draw a figure from its cells' records: `python -m bench figure --tier quick --artifact NAME`.
 
 Without `--artifact` every figure is drawn, in one process: quicker where nothing has to be waited for.
 """
@@ -15,17 +15,18 @@ from bench.analysis.readings import read_entry
 from bench.analysis.rendering import asked_for, heading, write_sidecar
 from bench.analysis.reported import load_reported
 from bench.analysis.verdicts import verdict_of
+from bench.catalogue.load import load_catalogue
 from bench.errors import exit_with_message
-from bench.work.renderings import REPORTED, Rendering
+from bench.work.renderings import Rendering
 
 
 @exit_with_message
 def main(
     tier: Annotated[str, typer.Option(help="quick, cpu or paper")],
-    artifact: Annotated[str, typer.Option(help="a figure, as in dmh_fig02; without, every figure")] = "",
+    artifact: Annotated[str, typer.Option(help="a figure, as in <paper>_fig02; without, every figure")] = "",
 ) -> None:
     """Write PNG, PDF and the data behind them as CSV."""
-    reported = load_reported(REPORTED)
+    reported = load_reported(load_catalogue().reported)
     for rendering in asked_for(tier, artifact, "figure"):
         render(rendering, reported)
 

@@ -1,4 +1,4 @@
-"""Render a table from its cells' records: `python -m bench table --tier quick --artifact dmh_table04`.
+"""Render a table from its cells' records: `python -m bench table --tier quick --artifact NAME`.
 
 Without `--artifact` every table is rendered, in one process: quicker where nothing has to be waited for.
 """
@@ -15,17 +15,18 @@ from bench.analysis.readings import read_entry
 from bench.analysis.rendering import asked_for, heading, write_sidecar
 from bench.analysis.reported import load_reported
 from bench.analysis.tables import long_table, to_markdown
+from bench.catalogue.load import load_catalogue
 from bench.errors import exit_with_message
-from bench.work.renderings import REPORTED, Rendering
+from bench.work.renderings import Rendering
 
 
 @exit_with_message
 def main(
     tier: Annotated[str, typer.Option(help="quick, cpu or paper")],
-    artifact: Annotated[str, typer.Option(help="a table, as in dmh_table04; without, every table")] = "",
+    artifact: Annotated[str, typer.Option(help="a table, as in <paper>_table04; without, every table")] = "",
 ) -> None:
     """Write CSV (one row a number), Markdown and LaTeX, reported and ours side by side."""
-    reported = load_reported(REPORTED)
+    reported = load_reported(load_catalogue().reported)
     for rendering in asked_for(tier, artifact, "table"):
         render(rendering, reported)
 

@@ -1,4 +1,4 @@
-"""Claims of the papers as data: `workflow/claims/<paper>_<name>.yaml`, checked against the catalogue."""
+"""Claims of the papers as data: `claims/<paper>_<name>.yaml`, checked against the catalogue."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from bench.catalogue import load
-from bench.catalogue.catalogue import Catalogue
+from bench.catalogue.catalogue import Catalogue, paper_name
 from bench.catalogue.check import check_names, check_values
 from bench.catalogue.load import load_catalogue, read_model
 from bench.catalogue.models import Name, OptionName, Strict, Value
@@ -91,8 +90,7 @@ class Claim(Strict):
 def load_claims() -> dict[str, Claim]:
     """Every claim by name; SpecError on the first that names what nothing declares, or no artifact runs."""
     catalogue = load_catalogue()
-    files = sorted((load.WORKFLOW / "claims").glob("*.yaml"))
-    claims = {path.stem: read_model(path, Claim) for path in files}
+    claims = {name: read_model(path, Claim) for name, path in catalogue.files["claims"].items()}
     asked = {
         (cell, metric)
         for artifact in catalogue.artifacts.values()
@@ -101,9 +99,10 @@ def load_claims() -> dict[str, Claim]:
         for metric in query.metrics
     }
     for name, claim in claims.items():
-        where = f"workflow/claims/{name}.yaml"
-        if name.split("_")[0] not in load.PAPERS:
-            raise SpecError(f"{where}: name: must begin with {' or '.join(load.PAPERS)} and an underscore.")
+        where = catalogue.where("claims", name)
+        if paper_name(name) not in catalogue.papers:
+            papers = " or ".join(catalogue.papers)
+            raise SpecError(f"{where}: name: must begin with {papers} and an underscore. Rename it.")
         for number, comparison in enumerate(claim.comparisons):
             _check(catalogue, comparison, f"{where}: key comparisons.{number}", asked)
     return claims
@@ -128,5 +127,5 @@ def _check(
             if (cell, comparison.metric) not in asked:
                 raise SpecError(
                     f"{where}: no artifact asks for {comparison.metric} of {cell.key}, so no tier would run "
-                    f"it. Compare cells of an artifact, or add one under workflow/papers/extra."
+                    f"it. Compare cells of an artifact, or add one to a paper's folder."
                 )

@@ -9,6 +9,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from bench.catalogue import folders
 from bench.catalogue.load import load_catalogue
 from bench.catalogue.models import StageName
 from bench.catalogue.real_data import content
@@ -152,7 +153,7 @@ class Job:
         if self.cell.method:
             words += ["--method", self.cell.method, "--seed", str(self.seed)]
         data = assignment() if load_catalogue().tasks[self.cell.task].given else ""
-        return data + " ".join([*words, "--settings", f"'{self.cell.slug}'"])
+        return folders.assignment() + data + " ".join([*words, "--settings", f"'{self.cell.slug}'"])
 
     def recorded(self) -> dict[str, Any] | None:
         """Its sidecar as it stands on disk; None if there is none or it cannot be read."""

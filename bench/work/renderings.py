@@ -11,14 +11,12 @@ from typing import Any
 
 from bench.catalogue.load import load_catalogue
 from bench.catalogue.models import Artifact
-from bench.files import ROOT
 from bench.work.cells import defaults, resolve
 from bench.work.fingerprint import fingerprint, fingerprint_parts
 from bench.work.jobs import RESULTS, Entry, Job, entries
 from bench.work.stored import stored_digest
 
 FIGURES = Path("figures")
-REPORTED = ROOT / "results" / "reported"
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,8 @@ class Rendering:
     def fingerprint(self) -> str:
         """Hash of everything it shows or that decides how."""
         missing = json.dumps([entry.missing for entry in self.entries])
-        said = self.artifact.model_dump_json() + missing + self._spoken()
+        paper = load_catalogue().paper_of(self.name).title
+        said = paper + self.artifact.model_dump_json() + missing + self._spoken()
         options: dict[str, Any] = {
             "artifact": hashlib.sha256(said.encode()).hexdigest(),
             "reported": _reported_hash(),
@@ -117,6 +116,6 @@ def varied_in(option: str, rendering: Rendering) -> list[str]:
 @cache
 def _reported_hash() -> str:
     digest = hashlib.sha256()
-    for path in sorted(REPORTED.glob("*.csv")):
+    for path in load_catalogue().reported:
         digest.update(path.read_bytes())
     return digest.hexdigest()

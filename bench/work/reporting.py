@@ -5,23 +5,21 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from bench.catalogue.load import PAPERS, load_catalogue
+from bench.catalogue.load import PAGES, load_catalogue
 from bench.files import ROOT
 from bench.work.jobs import RESULTS
 from bench.work.renderings import Rendering
 
 TEMPLATES = ROOT / "bench" / "analysis" / "report" / "templates"
-# Page -> how it is called; one a paper beside those of the run as a whole.
-PAGES = {
-    "index": "Overview",
-    "claims": "Claims",
-    **PAPERS,
-    "figures": "Figures",
-    "audit": "Audit",
-    "provenance": "Provenance",
-}
 # Copied as they are.
 ASSETS = ("style.css", "report.js")
+
+
+def pages() -> dict[str, str]:
+    """Page -> how it is called: one a paper, behind the claims of all."""
+    first = {name: PAGES[name] for name in ("index", "claims")}
+    papers = {name: paper.title for name, paper in load_catalogue().papers.items()}
+    return first | papers | PAGES
 
 
 def report_folder(tier: str) -> Path:
@@ -48,7 +46,7 @@ def report_inputs(tier: str) -> list[Path]:
 
 def report_files(tier: str) -> list[Path]:
     """Every file of the report: pages, style and script, and the pictures of the figures."""
-    names = [f"{page}.html" for page in PAGES]
+    names = [f"{page}.html" for page in pages()]
     names += [*ASSETS, *(image_of(rendering) for rendering in figures_of(tier))]
     return [report_folder(tier) / name for name in names]
 

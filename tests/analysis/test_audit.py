@@ -5,8 +5,8 @@ import pytest
 
 from bench.analysis.audit import audit, bounds, half_unit
 from bench.analysis.reported import COLUMNS, load_reported
+from bench.catalogue.load import load_catalogue
 from bench.commands.audit import page_of
-from bench.work.renderings import REPORTED
 
 TASKS = ("hopper-medium", "walker2d-medium", "halfcheetah-medium")
 
@@ -157,7 +157,7 @@ def test_printed_digits_say_how_exact_a_number_is():
     assert bounds("26") == (25.5, 26.5)
 
 
-REAL = audit(load_reported(REPORTED))
+REAL = audit(load_reported(load_catalogue().reported))
 
 
 def verdicts(check):

@@ -13,7 +13,7 @@ from bench.analysis.rendering import heading
 from bench.analysis.reported import load_reported
 from bench.analysis.tables import COLUMNS, long_table
 from bench.catalogue.load import load_catalogue
-from bench.work.renderings import REPORTED, Rendering
+from bench.work.renderings import Rendering
 
 DOCUMENT = r"""\documentclass{article}
 \usepackage[a4paper,margin=2.5cm]{geometry}
@@ -47,7 +47,7 @@ def rows(*changes):
 
 def test_every_table_compiles_and_fits_its_page(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    reported, tables = load_reported(REPORTED), []
+    reported, tables = load_reported(load_catalogue().reported), []
     for name, artifact in load_catalogue().artifacts.items():
         if artifact.layout.kind == "table":
             rendering = Rendering("quick", name)

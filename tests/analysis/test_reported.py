@@ -12,7 +12,7 @@ from bench.work.cells import defaults, parse_slug
 from bench.work.jobs import entries
 
 FOLDER = ROOT / "results" / "reported"
-REPORTED = load_reported(FOLDER)
+REPORTED = load_reported(load_catalogue().reported)
 # What the papers state of themselves, which no stage measures and no option sets.
 FACTS = {"seeds"}
 # Ratios and sizes that the analysis derives from the probes of two cells, beside the cells of a table.
@@ -105,7 +105,7 @@ def copy(tmp_path):
 
 def refused(folder, *parts):
     with pytest.raises(UserError) as caught:
-        load_reported(folder)
+        load_reported(sorted(folder.glob("*.csv")))
     text = str(caught.value)
     assert "\n" not in text
     for part in parts:
@@ -126,7 +126,12 @@ def test_a_value_that_is_no_number_names_file_row_and_column(copy):
 
 def test_an_artifact_that_is_misspelt(copy):
     replace(copy, "dema.csv", "dema_table05", "dema_tabel05")
-    refused(copy, "dema.csv", "row 3", "column artifact", "dema_tabel05")
+    refused(copy, "dema.csv", "row 3", "column artifact", "'dema_tabel05'", "'dema_table05'")
+
+
+def test_a_paper_that_has_no_folder(copy):
+    replace(copy, "dmh.csv", "dmh,dmh_table01", "dmm,dmh_table01")
+    refused(copy, "dmh.csv", "row 2", "column paper", "unknown paper 'dmm'", "'dmh'")
 
 
 def test_a_number_without_a_source(copy):
@@ -153,7 +158,7 @@ def test_a_column_that_is_missing(copy):
 
 
 def test_a_folder_without_files(tmp_path):
-    refused(tmp_path, str(tmp_path), "no CSV files")
+    refused(tmp_path, "results/reported", "no CSV files")
 
 
 def test_a_file_that_is_no_table(copy):

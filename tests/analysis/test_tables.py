@@ -12,11 +12,12 @@ from bench.analysis.readings import Reading, read_entry
 from bench.analysis.reported import load_reported
 from bench.analysis.statistics import summarise
 from bench.analysis.tables import long_table, to_markdown
+from bench.catalogue.load import load_catalogue
 from bench.catalogue.models import SELECTIONS
-from bench.work.renderings import REPORTED, Rendering
+from bench.work.renderings import Rendering
 
 SCORES = Rendering("quick", "dmh_table02")
-PRINTED = load_reported(REPORTED)
+PRINTED = load_reported(load_catalogue().reported)
 
 
 def filled(entry, scores=(70.0, 74.0, 78.0), best=None):

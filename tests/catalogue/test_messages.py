@@ -38,7 +38,8 @@ def expect(*parts):
 
 
 def test_the_copy_itself_is_sound(workflow):
-    assert len(load_catalogue().artifacts) == 43
+    written = [path for path in workflow.glob("papers/*/*.yaml") if path.name != "paper.yaml"]
+    assert len(load_catalogue().artifacts) == len(written)
 
 
 def test_typo_in_a_key_of_an_artifact(workflow):
@@ -117,7 +118,7 @@ def test_a_task_with_a_protocol_that_is_not_there(workflow):
 
 def test_a_task_declared_by_two_families(workflow):
     change(workflow / "tasks/maze.yaml", "  maze2d-umaze:", "  hopper-medium:")
-    expect("tasks/mujoco.yaml", "tasks.hopper-medium", "tasks/maze.yaml", "rename one of them")
+    expect("tasks/mujoco.yaml", "tasks.hopper-medium", "tasks/maze.yaml", "Rename one of them")
 
 
 def test_a_key_written_twice(workflow):
@@ -245,5 +246,5 @@ def test_a_claim_belongs_to_a_paper(workflow):
     claims = workflow / "claims"
     (claims / "dema_macs.yaml").rename(claims / "dama_macs.yaml")
     load_claims.cache_clear()
-    with pytest.raises(SpecError, match=r"dama_macs\.yaml: name: must begin with dema or dmh"):
+    with pytest.raises(SpecError, match=r"dama_macs\.yaml: name: must begin with .* and an underscore"):
         load_claims()

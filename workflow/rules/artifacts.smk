@@ -80,7 +80,7 @@ for artifact_name, artifact in CATALOGUE.artifacts.items():
         input:
             [str(path) for path in Rendering(TIER, artifact_name).outputs],
 
-    paper = PAPERS[artifact_name.split("_")[0]]
+    paper = CATALOGUE.paper_of(artifact_name).title
     workflow.get_rule(artifact_name).docstring = (
         f"{paper} {artifact.printed}: {artifact.title}"
     )

@@ -15,18 +15,21 @@ from bench.work.claims import load_claims
 from bench.errors import UserError
 from bench.work.fingerprint import fingerprint, fingerprint_parts
 from bench.work.jobs import RESULTS, Job, all_jobs, dataset_job
-from bench.catalogue.load import PAPERS, load_catalogue
+from bench.catalogue.folders import VARIABLE as PAPERS
+from bench.catalogue.load import load_catalogue
 from bench.catalogue.models import StageName
 from bench.work.regression import regressed_jobs
-from bench.work.renderings import FIGURES, REPORTED, Rendering
+from bench.work.renderings import FIGURES, Rendering
 from bench.work.reporting import report_files, report_inputs, template_hashes
 from bench.catalogue.sources import VARIABLE
 from bench.work.stored import VARIABLE as SOURCE
 from bench.work.stored import from_store, stored_digest, stored_files
 
-# Every command of the run reads these from its environment: see docs/data.md and docs/store.md.
+# Every command of the run reads these from its environment: see docs/data.md, docs/store.md, docs/extending.md.
 if "data" in config:
     os.environ[VARIABLE] = str(config["data"] or "")
+if "papers" in config:
+    os.environ[PAPERS] = str(config["papers"] or "")
 if "source" in config:
     os.environ[SOURCE] = str(config["source"] or "")
 TIER = config.get("tier", "quick")

@@ -41,7 +41,7 @@ rule health:
 
 
 rule claims:
-    """Every claim of both papers, tested on the tier's cells: supported, contradicted, or left open."""
+    """Every claim of the papers, tested on the tier's cells: supported, contradicted, or left open."""
     input:
         stale_claims,
         cells=results("cells.csv"),
@@ -54,7 +54,10 @@ rule claims:
         tier=TIER,
         fingerprint=fingerprint(
             fingerprint_parts(
-                ["bench.commands.claims"], {"claims": repr(CLAIMS)}, 0, [GATHERED]
+                ["bench.commands.claims"],
+                {"claims": repr(CLAIMS), "papers": repr(CATALOGUE.papers)},
+                0,
+                [GATHERED],
             )
         ),
     shell:
@@ -64,7 +67,7 @@ rule claims:
 rule audit:
     """The papers' own numbers against each other: averages, ratios, sizes, what text and tables say."""
     input:
-        sorted(str(path) for path in REPORTED.glob("*.csv")),
+        [str(path) for path in CATALOGUE.reported],
     output:
         str(RESULTS / "audit/audit.csv"),
         str(RESULTS / "audit/audit.md"),
@@ -103,7 +106,11 @@ rule report:
         fingerprint=fingerprint(
             fingerprint_parts(
                 ["bench.commands.report"],
-                {"claims": repr(CLAIMS), "stored": STORED_DIGEST},
+                {
+                    "claims": repr(CLAIMS),
+                    "papers": repr(CATALOGUE.papers),
+                    "stored": STORED_DIGEST,
+                },
                 0,
                 [Rendering(TIER, name).fingerprint for name in CATALOGUE.artifacts],
                 template_hashes(),

@@ -22,13 +22,14 @@ from bench.analysis.report.figures import Picture, picture_of
 from bench.analysis.report.numbers import Number, numbers_of
 from bench.analysis.report.runs import Records, Run
 from bench.analysis.tables import OLDER
-from bench.catalogue.load import PAPERS, load_catalogue
+from bench.catalogue.catalogue import paper_name
+from bench.catalogue.load import load_catalogue
 from bench.catalogue.models import Artifact, Unsaid
 from bench.errors import UserError
 from bench.work.claims import load_claims
 from bench.work.jobs import RESULTS, all_jobs
 from bench.work.renderings import Rendering, varied_in
-from bench.work.reporting import PAGES, TEMPLATES
+from bench.work.reporting import TEMPLATES, pages
 from bench.work.stored import from_store
 
 # In the order in which a reader wants them.
@@ -54,7 +55,7 @@ class ArtifactShown:
     @property
     def paper(self) -> str:
         """The folder of its paper."""
-        return self.name.split("_")[0]
+        return paper_name(self.name)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -140,10 +141,11 @@ class Report:
 
     def page(self, name: str) -> str:
         """The text of one page."""
-        template = "matrix" if name in PAPERS else name
-        tier = load_catalogue().tier(self.tier)
+        catalogue = load_catalogue()
+        template = "matrix" if name in catalogue.papers else name
         return self.environment.get_template(f"{template}.html.j2").render(
-            tier=self.tier, about=tier, pages=PAGES, page=name, papers=PAPERS, artifacts=self.artifacts,
+            tier=self.tier, about=catalogue.tier(self.tier), pages=pages(), page=name,
+            papers=catalogue.papers, paper_of=catalogue.paper_of, artifacts=self.artifacts,
             claims=self.claims, findings=self.findings, records=self.records, jobs=self.jobs,
             verdict_order=VERDICTS, claim_counts=self._claim_counts(), audit_counts=self._audit_counts(),
             counted=counted, older=OLDER, from_store=from_store(), **self._own(name),
@@ -157,7 +159,7 @@ class Report:
 
     def _own(self, name: str) -> dict[str, Any]:
         """What one page alone is given."""
-        if name in PAPERS:
+        if name in load_catalogue().papers:
             own = [shown for shown in self.artifacts if shown.paper == name]
             return {"own": own, "runs": self._runs(own), "choices": _choices(own)}
         if name in ("index", "provenance"):
@@ -211,7 +213,7 @@ def linked(text: str) -> Markup:
 
     def link(found: re.Match[str]) -> str:
         name = found[0]
-        return f'<a href="{name.split("_")[0]}.html#{name}">{name}</a>'
+        return f'<a href="{paper_name(name)}.html#{name}">{name}</a>'
 
     names = "|".join(load_catalogue().artifacts)
     return Markup(re.sub(rf"\b(?:{names})\b", link, str(escape(text))))
