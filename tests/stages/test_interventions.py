@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import bench.catalogue.load as load
 from bench.errors import SpecError
 from bench.stages.attend import attend
 from bench.stages.dataset import make
