@@ -27,6 +27,7 @@ lint: .venv/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
 	$(BIN)/mypy
 
 # The tests as they are, then again as another machine would run them: without the processor's vector

@@ -10,11 +10,12 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from bench.catalogue.stages import StageName
+
 Value = bool | int | float | str
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
 OptionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Reader = Literal["d4rl", "minari-sets"]
-StageName = Literal["dataset", "train", "evaluate", "probe", "attend", "intervene"]
 Selection = Literal["last", "best", "mean-of-last-3"]
 SELECTIONS: tuple[Selection, ...] = get_args(Selection)
 

@@ -39,13 +39,12 @@ class Rendering:
     @property
     def folder(self) -> Path:
         """Where its files lie, relative to the working folder."""
-        return RESULTS / self.tier / "tables" if self.kind == "table" else FIGURES / self.tier
+        return self.outputs[0].parent
 
     @property
     def outputs(self) -> list[Path]:
         """Its files; the sidecar comes last."""
-        kinds = ("csv", "md", "tex") if self.kind == "table" else ("csv", "png", "pdf")
-        return [self.folder / f"{self.name}.{kind}" for kind in (*kinds, "json")]
+        return outputs(self.kind, self.tier, self.name)
 
     @cached_property
     def entries(self) -> tuple[Entry, ...]:
@@ -98,6 +97,13 @@ class Rendering:
         except (FileNotFoundError, json.JSONDecodeError):
             return "missing"
         return "current" if record.get("fingerprint") == self.fingerprint else "stale"
+
+
+def outputs(kind: str, tier: str, name: str) -> list[Path]:
+    """The files of a table or figure, relative to the working folder; the sidecar comes last."""
+    folder = RESULTS / tier / "tables" if kind == "table" else FIGURES / tier
+    forms = ("csv", "md", "tex") if kind == "table" else ("csv", "png", "pdf")
+    return [folder / f"{name}.{form}" for form in (*forms, "json")]
 
 
 def varied_in(option: str, rendering: Rendering) -> list[str]:

@@ -54,9 +54,9 @@ class Suite:
 
     root: Path
 
-    def snakemake(self, *arguments: str, check: bool = True) -> str:
+    def snakemake(self, *arguments: str, config: tuple[str, ...] = (), check: bool = True) -> str:
         """Everything Snakemake prints for these arguments, in the tiny tier."""
-        command = [sys.executable, "-m", "snakemake", *arguments, "--config", "tier=tiny"]
+        command = [sys.executable, "-m", "snakemake", *arguments, "--config", "tier=tiny", *config]
         return self.run(command, check)
 
     def run(self, command: list[str], check: bool = True) -> str:
@@ -78,9 +78,9 @@ class Suite:
         self.exit_code = done.returncode
         return done.stdout
 
-    def would_run(self, target: str) -> set[str]:
+    def would_run(self, target: str, *config: str) -> set[str]:
         """The jobs a dry run names, as `stage task/method/settings/seed` or `rule artifact`."""
-        said = self.snakemake(target, "--dry-run", "--quiet", "host", "progress")
+        said = self.snakemake(target, "--dry-run", "--quiet", "host", "progress", config=config)
         jobs = set()
         for block in re.split(r"\n(?=\s*(?:local)?rule )", said):
             rule = re.match(r"\s*(?:local)?rule (\w+)", block)
@@ -108,7 +108,8 @@ def copy_suite(target: Path) -> Suite:
     for name in ("bench", "workflow", "profiles"):
         shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "results" / "reported", target / "results" / "reported")
-    shutil.copy(ROOT / "Snakefile", target / "Snakefile")
+    for name in ("Snakefile", "environment.yml"):
+        shutil.copy(ROOT / name, target / name)
     (target / "workflow" / "tiers" / "tiny.yaml").write_text(TINY_TIER)
     with (target / "workflow" / "regress.yaml").open("a") as named:
         named.write(TINY_REGRESSION)
