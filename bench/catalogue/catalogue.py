@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from bench.catalogue.models import Artifact, Method, Metric, Options, Protocol, Tier
+from bench.catalogue.artifacts import Artifact
+from bench.catalogue.models import Method, Metric, Options, Protocol, Tier
 from bench.catalogue.sources import DatasetRow, Given
 from bench.errors import unknown
 

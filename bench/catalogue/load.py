@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from bench.catalogue.artifacts import SAID, Artifact
 from bench.catalogue.catalogue import Catalogue, Task
 from bench.catalogue.check import check
 from bench.catalogue.models import (
-    Artifact,
     Method,
     Metric,
     Option,
@@ -66,7 +66,9 @@ def _explain(path: Path, error: ValidationError, model: type[BaseModel] | None) 
     parts = []
     for problem in error.errors()[:5]:
         key = ".".join(str(part) for part in problem["loc"]) or "(whole file)"
-        if problem["type"] == "extra_forbidden":
+        if problem["type"] == SAID:
+            parts.append(problem["msg"].rstrip("."))
+        elif problem["type"] == "extra_forbidden":
             known = sorted(model.model_fields) if model and len(problem["loc"]) == 1 else []
             parts.append(
                 str(unknown("key", str(problem["loc"][-1]), known, f"key {key}"))
