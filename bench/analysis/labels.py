@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.catalogue.load import load_catalogue
-from bench.work.cells import defaults
 
 if TYPE_CHECKING:
     from bench.work.jobs import Entry
 
 
 def axis_value(entry: Entry, field: str) -> str:
-    """The label of an entry on one axis: `task`, `method`, `metric`, `query`, or a setting's name."""
+    """The label of an entry on one axis: `task`, `method`, `metric`, or an option's name."""
+    # Kinds of figures import this module, and with them whoever reads the specification.
+    from bench.work.cells import defaults
+
     catalogue = load_catalogue()
     if field == "task":
         return catalogue.tasks[entry.cell.task].title

@@ -77,7 +77,10 @@ def _explain(path: Path, error: ValidationError, model: type[BaseModel] | None) 
             )
         else:
             parts.append(f"key {key}: {problem['msg']}, got {str(problem.get('input'))[:80]!r}")
-    return SpecError(f"{shown(path)}: {'; '.join(parts)}. Correct the file and run again.")
+    said = "; ".join(parts)
+    return SpecError(
+        f"{shown(path)}: {said}{'' if said.endswith('?') else '.'} Correct the file and run again."
+    )
 
 
 def read_model(path: Path, model: type[Model]) -> Model:

@@ -17,6 +17,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ConfigDict
+
 from bench.analysis.labels import axis_value
 from bench.catalogue.artifacts import Artifact, Layout
 from bench.errors import SpecError
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
 
 class FigureLayout(Layout, ABC):
     """A kind of figure. It may also override what `Layout` has: `named_fields`, `intervals` and `check`."""
+
+    # Built when an artifact uses it: there is nothing to validate a base class for.
+    model_config = ConfigDict(defer_build=True)
 
     @abstractmethod
     def draw(self, readings: list[Reading], heading: str, note: str) -> Figure:
