@@ -7,7 +7,6 @@ import json
 from bench.analysis.readings import Reading
 from bench.catalogue import folders
 from bench.catalogue.load import load_catalogue
-from bench.catalogue.models import ProfileLayout
 from bench.catalogue.sources import assignment
 from bench.errors import SpecError
 from bench.work.cells import defaults
@@ -45,8 +44,9 @@ def heading(rendering: Rendering, readings: list[Reading]) -> str:
     parts = [tier, f"{catalogue.tier(rendering.tier).budget} budget"]
     parts += [f"{' and '.join(sources)} data"] if sources else []
     spread = "one seed, no interval" if seeds[-1] == 1 else f"n = {count} seeds"
-    if seeds[-1] > 1 and not isinstance(rendering.artifact.layout, ProfileLayout):
-        spread += ", 95 % t-intervals"
+    intervals = rendering.artifact.layout.intervals
+    if seeds[-1] > 1 and intervals:
+        spread += f", {intervals}"
     changed = changed_tasks(ran, rendering.tier)
     older = sum(bool(reading.changed) for reading in ran)
     changed = "; ".join(

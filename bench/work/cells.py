@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+from bench.catalogue.artifacts import CellQuery
 from bench.catalogue.check import check_values
 from bench.catalogue.load import load_catalogue
-from bench.catalogue.models import Budget, CellQuery, Options, Value
+from bench.catalogue.models import Budget, Options, Value
 from bench.errors import SpecError
 
 

@@ -9,8 +9,8 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from bench.catalogue.artifacts import KINDS, TABLE, Artifact
 from bench.catalogue.load import load_catalogue
-from bench.catalogue.models import Artifact
 from bench.work.cells import defaults, resolve
 from bench.work.fingerprint import fingerprint, fingerprint_parts
 from bench.work.jobs import RESULTS, Entry, Job, entries
@@ -34,7 +34,7 @@ class Rendering:
     @property
     def kind(self) -> str:
         """`table` or `figure`; also the rule and the module that make it."""
-        return "table" if self.artifact.layout.kind == "table" else "figure"
+        return "table" if self.artifact.layout.kind == TABLE else "figure"
 
     @property
     def folder(self) -> Path:
@@ -68,7 +68,10 @@ class Rendering:
             "stored": stored_digest(self.tier),
         }
         upstream = [job.fingerprint for job in self.jobs]
-        return fingerprint(fingerprint_parts((f"bench.commands.{self.kind}.render",), options, 0, upstream))
+        code = [f"bench.commands.{self.kind}.render"]
+        if self.kind == "figure":
+            code.append(f"{KINDS}.{self.artifact.layout.kind}")
+        return fingerprint(fingerprint_parts(code, options, 0, upstream))
 
     def _spoken(self) -> str:
         """What the catalogue says of its entries and the page rests on: titles, units, selection, margin."""
