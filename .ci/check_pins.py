@@ -19,6 +19,9 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # Published as source alone, all pure Python. pip resolves for another Python than its own from wheels only,
 # so these are built here first: one wheel serves every version.
 SOURCE_ONLY = ["fvcore", "iopath", "connection_pool"]
+# Needed by Snakemake and without a wheel for Python 3.14, where a C compiler makes it (see README.md). One
+# made here stands in for it, for nothing is installed.
+COMPILED = "immutables"
 
 
 def pip(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -53,9 +56,14 @@ def main() -> None:
     allowed = SpecifierSet(PROJECT["requires-python"])
     failed = False
     with tempfile.TemporaryDirectory() as built:
-        done = pip("wheel", "--no-deps", "-c", "constraints.txt", "--wheel-dir", built, *SOURCE_ONLY)
+        done = pip(
+            "wheel", "--no-deps", "-c", "constraints.txt", "--wheel-dir", built, *SOURCE_ONLY, COMPILED
+        )
         if done.returncode != 0:
             sys.exit(complaint(done))
+        for wheel in Path(built).glob(f"{COMPILED}-*.whl"):
+            name, version, *_ = wheel.stem.split("-")
+            wheel.rename(wheel.with_name(f"{name}-{version}-py3-none-any.whl"))
         for python in [f"3.{minor}" for minor in range(100) if f"3.{minor}" in allowed]:
             try:
                 alone = resolved(python, built, "--no-deps", *pins)
