@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.catalogue.catalogue import Catalogue
 from bench.catalogue.load import load_catalogue
-from bench.catalogue.stages import STAGES
+from bench.catalogue.stages import STAGES, Root
 from bench.errors import SpecError
 from bench.work.cells import Cell, donor_cell, resolve, where_run
 from bench.work.fingerprint import module_path
@@ -25,12 +25,26 @@ def evaluator_module(cell: Cell) -> str:
     return f"bench.evaluators.{name.replace('-', '_')}"
 
 
+def root_module(root: Root, cell: Cell) -> str:
+    """The module that a cell's task, method or protocol names for a stage to start from."""
+    task = load_catalogue().tasks[cell.task]
+    match root:
+        case "environment":
+            return f"bench.envs.{task.environment.replace('-', '_')}"
+        case "collector":
+            return f"bench.datasets.{task.collector.replace('-', '_')}"
+        case "method":
+            return method_module(cell.method)
+        case "evaluator":
+            return evaluator_module(cell)
+
+
 def why_not_built(stage: str, cell: Cell, catalogue: Catalogue) -> str:
     """Empty if the code for this stage of the cell exists, else what is not built yet."""
     task = catalogue.tasks[cell.task]
     if module_path(f"bench.stages.{stage}") is None:
         return f"stage {stage} is not built yet"
-    if not task.built or module_path(f"bench.envs.{task.environment.replace('-', '_')}") is None:
+    if not task.built or module_path(root_module("environment", cell)) is None:
         return f"task {cell.task} is not built yet"
     if module_path(method_module(cell.method)) is None:
         return f"method {cell.method} is not built yet"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -12,9 +12,9 @@ from typing import Any
 from bench.catalogue.load import load_catalogue
 from bench.catalogue.real_data import content
 from bench.catalogue.sources import assignment
-from bench.catalogue.stages import STAGES, OptionGroup, Root, Stage
+from bench.catalogue.stages import STAGES, Stage
 from bench.errors import SpecError
-from bench.work.availability import check_sweep, evaluator_module, method_module, why_missing
+from bench.work.availability import check_sweep, root_module, why_missing
 from bench.work.cells import (
     Cell,
     Resolved,
@@ -22,6 +22,7 @@ from bench.work.cells import (
     data_options,
     donor_cell,
     make_cell,
+    option_names,
     resolve,
     trained_cell,
 )
@@ -95,38 +96,14 @@ class Job:
     @cached_property
     def options(self) -> dict[str, Any]:
         """The options its result depends on."""
-        names = {name for group in self.row.options for name in self._option_names(group)}
+        groups = self.row.options
+        names = {name for group in groups for name in option_names(group, self.cell.task, self.cell.method)}
         return {key: value for key, value in self.resolved.options.items() if key in names}
-
-    def _option_names(self, group: OptionGroup) -> Iterable[str]:
-        catalogue = load_catalogue()
-        task = catalogue.tasks[self.cell.task]
-        match group:
-            case "data":
-                return task.data_names
-            case "method":
-                return catalogue.method_options[self.cell.method]
-            case "protocol":
-                return catalogue.protocols[task.protocol].options
-            case "probe":
-                return catalogue.probe_options
 
     @cached_property
     def entries(self) -> list[str]:
         """Modules from which its import closure starts."""
-        return [f"bench.stages.{self.stage}", *map(self._module, self.row.roots)]
-
-    def _module(self, root: Root) -> str:
-        task = load_catalogue().tasks[self.cell.task]
-        match root:
-            case "environment":
-                return f"bench.envs.{task.environment.replace('-', '_')}"
-            case "collector":
-                return f"bench.datasets.{task.collector.replace('-', '_')}"
-            case "method":
-                return method_module(self.cell.method)
-            case "evaluator":
-                return evaluator_module(self.cell)
+        return [f"bench.stages.{self.stage}", *(root_module(root, self.cell) for root in self.row.roots)]
 
     @cached_property
     def parts(self) -> dict[str, Any]:
