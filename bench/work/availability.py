@@ -30,6 +30,16 @@ def evaluator_module(cell: Cell) -> str:
     return f"bench.evaluators.{name.replace('-', '_')}"
 
 
+def root_of(call: str, cell: Cell) -> str:
+    """What a stage calls by name, such as `method.Learner`, as the definition in the cell's own module."""
+    kind, _, name = call.partition(".")
+    if kind == "collector":
+        module = collector_module(cell.task)
+    else:
+        module = method_module(cell.method) if kind == "method" else evaluator_module(cell)
+    return f"{module}.{name}"
+
+
 def why_not_built(stage: str, cell: Cell, catalogue: Catalogue) -> str:
     """Empty if the code for this stage of the cell exists, else what is not built yet."""
     task = catalogue.tasks[cell.task]

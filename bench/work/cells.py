@@ -6,6 +6,7 @@ are dropped, so that two artifacts that ask for the same thing share one cell.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -14,6 +15,7 @@ from bench.catalogue.artifacts import CellQuery
 from bench.catalogue.check import check_values
 from bench.catalogue.load import load_catalogue
 from bench.catalogue.models import Budget, Options, Value
+from bench.catalogue.stages import OptionGroup
 from bench.errors import SpecError
 
 
@@ -155,6 +157,20 @@ def resolve(tier_name: str, cell: Cell, stage: str) -> Resolved | None:
     known = load_catalogue().options(cell.task, cell.method)
     options = defaults(cell.task, cell.method) | _exact(budget.options, known) | dict(cell.settings)
     return Resolved(cell, tier_name, options, budget.seeds, budget)
+
+
+def option_names(group: OptionGroup, task: str, method: str) -> Iterable[str]:
+    """The options of a group that a stage's result can depend on."""
+    catalogue = load_catalogue()
+    match group:
+        case "data":
+            return catalogue.tasks[task].data_names
+        case "method":
+            return catalogue.method_options[method]
+        case "protocol":
+            return catalogue.protocols[catalogue.tasks[task].protocol].options
+        case "probe":
+            return catalogue.probe_options
 
 
 def data_options(cell: Cell, options: dict[str, Any]) -> dict[str, Any]:

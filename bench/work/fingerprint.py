@@ -64,7 +64,7 @@ def _files_beside(module: str) -> tuple[Path, ...]:
 
 @cache
 def _files_of(roots: tuple[str, ...]) -> dict[str, list[Path]]:
-    """First part of a data file's name -> the files of that name beside the code that runs from these names."""
+    """First part of a data file's name -> the files of that name beside the code that these roots run."""
     found: dict[str, list[Path]] = {}
     for module in sorted(closure_of(roots).modules):
         for file in _files_beside(module):

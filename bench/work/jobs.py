@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -13,15 +13,9 @@ from bench.catalogue import folders
 from bench.catalogue.load import load_catalogue
 from bench.catalogue.real_data import content
 from bench.catalogue.sources import assignment
-from bench.catalogue.stages import STAGES, OptionGroup, Stage
+from bench.catalogue.stages import STAGES, Stage
 from bench.errors import SpecError
-from bench.work.availability import (
-    check_sweep,
-    collector_module,
-    evaluator_module,
-    method_module,
-    why_missing,
-)
+from bench.work.availability import check_sweep, root_of, why_missing
 from bench.work.cells import (
     Cell,
     Resolved,
@@ -29,6 +23,7 @@ from bench.work.cells import (
     data_options,
     donor_cell,
     make_cell,
+    option_names,
     resolve,
     trained_cell,
 )
@@ -102,37 +97,15 @@ class Job:
     @cached_property
     def options(self) -> dict[str, Any]:
         """The options its result depends on."""
-        names = {name for group in self.row.options for name in self._option_names(group)}
+        groups = self.row.options
+        names = {name for group in groups for name in option_names(group, self.cell.task, self.cell.method)}
         return {key: value for key, value in self.resolved.options.items() if key in names}
-
-    def _option_names(self, group: OptionGroup) -> Iterable[str]:
-        catalogue = load_catalogue()
-        task = catalogue.tasks[self.cell.task]
-        match group:
-            case "data":
-                return task.data_names
-            case "method":
-                return catalogue.method_options[self.cell.method]
-            case "protocol":
-                return catalogue.protocols[task.protocol].options
-            case "probe":
-                return catalogue.probe_options
 
     @cached_property
     def roots(self) -> list[str]:
         """The definitions from which its code starts, found by name."""
-        own = f"bench.stages.{self.stage.replace('-', '_')}.{self.stage.replace('-', '_')}"
-        return [own, *map(self._called, self.row.calls)]
-
-    def _called(self, call: str) -> str:
-        """`method.Learner` as the definition in this job's own method."""
-        kind, _, name = call.partition(".")
-        modules = {
-            "collector": lambda: collector_module(self.cell.task),
-            "method": lambda: method_module(self.cell.method),
-            "evaluator": lambda: evaluator_module(self.cell),
-        }
-        return f"{modules[kind]()}.{name}"
+        own = self.stage.replace("-", "_")
+        return [f"bench.stages.{own}.{own}", *(root_of(call, self.cell) for call in self.row.calls)]
 
     @cached_property
     def parts(self) -> dict[str, Any]:
