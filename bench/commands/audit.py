@@ -5,7 +5,7 @@ Writes `results/audit/audit.csv` and `audit.md`, from what the papers print alon
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 
 import pandas as pd
 
@@ -47,7 +47,8 @@ def main() -> None:
     """Write audit.csv and audit.md."""
     findings = audit(load_reported(load_catalogue().reported))
     folder = RESULTS / "audit"
-    table = pd.DataFrame([asdict(finding) for finding in findings])
+    columns = [field.name for field in fields(Finding)]
+    table = pd.DataFrame([asdict(finding) for finding in findings], columns=columns)
     write_atomically(folder / "audit.csv", table.to_csv(index=False, lineterminator="\n"))
     write_atomically(folder / "audit.md", page_of(findings))
     counts = ", ".join(f"{count} {verdict}" for verdict, count in counted(findings).items())

@@ -15,6 +15,7 @@ import typer
 
 from bench.analysis.completeness import ended_well, finished_jobs
 from bench.analysis.readings import RECORD_COLUMNS, job_rows, stored_arrays, stored_cells
+from bench.catalogue.folders import VARIABLE
 from bench.catalogue.load import load_catalogue
 from bench.errors import UserError, exit_with_message
 from bench.files import shown, write_atomically
@@ -73,8 +74,14 @@ def main(
     ] = False,
 ) -> None:
     """Write `results/stored/<tier>`; UserError where the run is not finished or is out of date."""
-    load_catalogue().tier(tier)
+    catalogue = load_catalogue()
+    catalogue.tier(tier)
     refuse_stored("a store cannot be promoted from itself")
+    if catalogue.given:
+        raise UserError(
+            f"config key papers (environment variable {VARIABLE}): the committed store holds what the suite "
+            "runs by itself, and nothing of other papers. Leave it out."
+        )
     jobs = promotable(tier, partial)
     records, cells = promoted(tier, jobs)
     folder = STORED / tier
