@@ -35,6 +35,7 @@ lint: .venv/.dev
 # by the processor's name its numbers would have to be the store's, to the last bit.
 check-all: test
 	$(BIN)/python .ci/check_pins.py
+	$(BIN)/python -m pytest -m campaign
 	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE NUMBA_CPU_NAME=generic \
 	  $(BIN)/python -m pytest -n 2 -m "not slow"
 	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE NUMBA_CPU_NAME=generic \

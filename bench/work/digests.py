@@ -21,8 +21,16 @@ from bench.work.modules import module_path
 from bench.work.shape import Shape
 from bench.work.syntax import Imported, Source, parse
 
-# What the specification says arrives as resolved options, and how a record is written changes no number.
-LEFT_OUT = ("bench.catalogue", "bench.work", "bench.errors", "bench.files", "bench.stages.runner")
+# What the specification says arrives as resolved options. How a record is written, and which of several GPUs
+# a training is given, change no number.
+LEFT_OUT = (
+    "bench.catalogue",
+    "bench.work",
+    "bench.errors",
+    "bench.files",
+    "bench.stages.runner",
+    "bench.stages.devices",
+)
 # Every name of a module, and what importing it runs.
 EVERYTHING, EFFECTS = "*", ""
 
@@ -179,6 +187,14 @@ class Closure:
                 loaded.add(symbol.module)
                 stack.extend(Symbol(module, EFFECTS) for module in loaded_with(symbol.module))
         return frozenset(found)
+
+    def holds(self, module: str, name: str) -> bool:
+        """Whether a definition counts: it can be reached, or it acts when its module is loaded."""
+        if Symbol(module, name) in self.symbols:
+            return True
+        source = source_of(module)
+        acts = any(statement in source.effects for statement in source.definitions.get(name, ()))
+        return acts and module in self.modules
 
     @cached_property
     def modules(self) -> frozenset[str]:

@@ -51,6 +51,26 @@ def every_method(tmp_path):
 
 def test_what_runs_and_what_is_read_is_inside_the_fingerprint(every_method):
     _, trace = every_method
-    traced = trace(*STAGES)
+    traced = trace("dema", "dpt")
+    assert traced["found"] == {}
+    assert traced["stages"] == sorted(STAGES)
+
+
+@pytest.mark.campaign
+def test_so_it_is_for_every_method_on_every_kind_of_world(every_method):
+    _, trace = every_method
+    traced = trace()
     assert traced["found"] == {}
     assert traced["jobs"] > 100
+
+
+def test_code_that_is_called_by_a_computed_name_and_no_root_is_found(every_method):
+    folder, trace = every_method
+    rows = folder / "bench" / "catalogue" / "stages.py"
+    calls = 'calls=("method.Learner", "evaluator.evaluate")'
+    text = rows.read_text()
+    assert calls in text
+    rows.write_text(text.replace(calls, 'calls=("method.Learner",)'))
+    found = trace("dpt")["found"]
+    assert "bench.evaluators.in_context.evaluate ran" in found["evaluate darkroom/dpt/default"]
+    assert set(found) == {key for key in found if key.startswith("evaluate ")}

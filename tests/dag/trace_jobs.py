@@ -1,17 +1,18 @@
 """Make jobs of the tier `every_method` and name what ran or was read that their fingerprints do not hold.
 
-Run in the folder of a copy of the suite. Arguments: the stages to look at. Prints one line of JSON: how many
-jobs were looked at, and what was found.
+Run in the folder of a copy of the suite. Arguments: the methods to look at, or none for all. Prints one line
+of JSON: how many jobs were looked at, and what was found.
 """
 
 import importlib
+import inspect
 import json
 import sys
 import threading
 from pathlib import Path
 
 from bench.stages.runner import run
-from bench.work.digests import Symbol, is_left_out
+from bench.work.digests import is_left_out
 from bench.work.fingerprint import closure_of
 from bench.work.jobs import all_jobs
 
@@ -35,12 +36,14 @@ class Watch:
             self.modules.add(arguments[0])
         elif event == "open" and isinstance(arguments[0], str | Path):
             path = Path(arguments[0]).absolute()
-            if path.is_relative_to(HERE):
+            if path.is_relative_to(HERE) and path.is_file():
                 self.files.add(path)
 
     def profile(self, frame, event, argument):
         code = frame.f_code
-        if event == "call" and code.co_filename.startswith(f"{HERE}/bench/"):
+        # The body of a class runs when its module is loaded, and is no function.
+        is_function = code.co_flags & inspect.CO_OPTIMIZED
+        if event == "call" and is_function and code.co_filename.startswith(f"{HERE}/bench/"):
             self.definitions.add((module_of(Path(code.co_filename)), code.co_qualname.split(".")[0]))
 
 
@@ -54,11 +57,7 @@ def outside(job, watch):
     """What was seen that the job's fingerprint does not hold."""
     closure = closure_of(tuple(job.roots))
     for module, name in watch.definitions:
-        if (
-            not is_left_out(module)
-            and not name.startswith("<")
-            and Symbol(module, name) not in closure.symbols
-        ):
+        if not is_left_out(module) and not name.startswith("<") and not closure.holds(module, name):
             yield f"{module}.{name} ran"
     modules = watch.modules | {module_of(path) for path in watch.files if path.suffix in (".py", ".pyc")}
     for module in modules:
@@ -72,26 +71,38 @@ def outside(job, watch):
             yield f"{place} was read"
 
 
-def main(stages):
-    watch, found, count, seen = Watch(), {}, 0, set()
+def kinds_of_job(methods):
+    """The first job of each stage, method and world, of these methods or of all."""
+    kinds = {}
     for job in all_jobs(TIER):
-        kind = (job.stage, job.cell.method, job.cell.task.split("-")[0], job.cell.slug != "default")
-        works = job.stage in stages and kind not in seen
-        seen.add(kind)
-        watch.clear()
-        work = getattr(importlib.import_module(f"bench.stages.{job.stage}"), job.stage)
-        if works:
-            threading.setprofile(watch.profile)
-            sys.setprofile(watch.profile)
-        run(job, work)
-        sys.setprofile(None)
-        threading.setprofile(None)
-        if works:
-            count += 1
-            missed = sorted(set(outside(job, watch)))
-            if missed:
-                found[f"{job.stage} {job.cell.key}"] = missed
-    print(json.dumps({"jobs": count, "found": found}))
+        if not methods or job.cell.method in methods:
+            kinds.setdefault((job.stage, job.cell.method, job.cell.task.split("-")[0]), job)
+    return list(kinds.values())
+
+
+def make(job, made, watch):
+    """Make a job, after what it reads, and note what its fingerprint does not hold."""
+    for before in job.upstream:
+        if before not in made:
+            make(before, made, watch)
+    made[job] = {}
+    work = getattr(importlib.import_module(f"bench.stages.{job.stage}"), job.stage)
+    watch.clear()
+    threading.setprofile(watch.profile)
+    sys.setprofile(watch.profile)
+    run(job, work)
+    sys.setprofile(None)
+    threading.setprofile(None)
+    made[job] = sorted(set(outside(job, watch)))
+
+
+def main(methods):
+    made, watch = {}, Watch()
+    for job in kinds_of_job(methods):
+        if job not in made:
+            make(job, made, watch)
+    found = {f"{job.stage} {job.cell.key}": missed for job, missed in made.items() if missed}
+    print(json.dumps({"stages": sorted({job.stage for job in made}), "jobs": len(made), "found": found}))
 
 
 main(sys.argv[1:])
