@@ -19,7 +19,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # Published as source alone, all pure Python. pip resolves for another Python than its own from wheels only,
 # so these are built here first: one wheel serves every version.
 SOURCE_ONLY = ["fvcore", "iopath", "connection_pool"]
-# Needed by Snakemake and without a wheel for Python 3.14, where a C compiler makes it (README.md says so). One
+# Needed by Snakemake and without a wheel for Python 3.14, where a C compiler makes it (see README.md). One
 # made here stands in for it, for nothing is installed.
 COMPILED = "immutables"
 
