@@ -31,7 +31,7 @@ lint: .venv/.dev
 	$(BIN)/mypy
 
 # The tests as they are, then again as another machine would run them: without the processor's vector
-# instructions, and in another language, time zone and encoding. The quick tier's regression is left out there:
+# instructions, and in another locale and time zone. The quick tier's regression is left out there:
 # by the processor's name its numbers would have to be the store's, to the last bit.
 check-all: test
 	$(BIN)/python .ci/check_pins.py
@@ -40,7 +40,7 @@ check-all: test
 	  $(BIN)/python -m pytest -n 2 -m "not slow"
 	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE NUMBA_CPU_NAME=generic \
 	  $(BIN)/python -m pytest tests/dag/test_regress.py
-	LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 TZ=Pacific/Kiritimati \
+	LC_ALL=C TZ=Pacific/Kiritimati \
 	  $(BIN)/python -m pytest -n 2 -m "not slow" --ignore tests/nn --ignore tests/methods
 
 .venv/.core: pyproject.toml constraints.txt
