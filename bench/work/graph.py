@@ -36,12 +36,14 @@ Names = Mapping[str, str]
 def asked_to_retry(config: Mapping[str, Any]) -> bool:
     """The configuration value `retry`; SpecError if it is neither true nor false."""
     value = config.get("retry", False)
-    if not isinstance(value, bool):
+    # On a command line `true` is a word to Snakemake, and `True` a truth value.
+    answer = {"true": True, "false": False}.get(str(value).lower())
+    if answer is None:
         raise SpecError(
             f"config key retry: {value!r} is neither true nor false. Say retry=true to run again what did "
             "not end well, or leave it out."
         )
-    return value
+    return answer
 
 
 @dataclass(frozen=True)

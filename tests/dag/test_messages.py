@@ -76,7 +76,8 @@ def test_a_bad_setting_on_the_command_line(suite):
         [
             sys.executable,
             "-m",
-            "bench.stages.train",
+            "bench",
+            "train",
             "--tier",
             "tiny",
             "--task",

@@ -133,7 +133,14 @@ def test_one_artifact_is_made_by_name_and_all_of_a_kind_without(graph):
 
 
 @pytest.mark.parametrize(
-    ("config", "asked"), [({}, False), ({"retry": True}, True), ({"retry": False}, False)]
+    ("config", "asked"),
+    [
+        ({}, False),
+        ({"retry": "true"}, True),
+        ({"retry": True}, True),
+        ({"retry": "false"}, False),
+        ({"retry": False}, False),
+    ],
 )
 def test_retry_is_asked_for_by_a_value_of_the_configuration(config, asked):
     assert asked_to_retry(config) is asked
