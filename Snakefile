@@ -18,25 +18,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 include: "workflow/rules/common.smk"
 
 
-# On a cluster: what only reads records runs where Snakemake does.
-localrules:
-    all,
-    tables,
-    figures,
-    retry,
-    table,
-    figure,
-    cells,
-    health,
-    claims,
-    audit,
-    report,
-    store,
-    plan,
-    bill,
-    regress,
-
-
 rule all:
     """Every table, figure and claim of the papers, a report of them, and a check of health."""
     default_target: True
@@ -62,15 +43,10 @@ rule figures:
         every_rendering("figure"),
 
 
-rule retry:
-    """Run again every cell whose status is not ok, and what is made from it."""
-    input:
-        every_rendering("table"),
-        every_rendering("figure"),
-        results("cells.csv"),
-        results("health.txt"),
-
-
 include: "workflow/rules/work.smk"
 include: "workflow/rules/artifacts.smk"
 include: "workflow/rules/reports.smk"
+
+
+# On a cluster: what only reads records runs where Snakemake does.
+workflow.localrules(*{each.name for each in workflow.rules}.difference(STAGES))

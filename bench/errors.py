@@ -31,12 +31,13 @@ class UnavailableError(Exception):
     """
 
 
-def unknown(kind: str, name: str, known: Iterable[str], where: str) -> SpecError:
-    """The error for a name that nothing declares, with the nearest names that exist."""
+def unknown(kind: str, name: str, known: Iterable[str], where: str, every: bool = False) -> SpecError:
+    """The error for a name that nothing declares, with the nearest names that exist; `every` lists all."""
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=3)
-    remedy = f"Did you mean {' or '.join(repr(n) for n in near)}?" if near else f"Known: {', '.join(names)}."
-    return SpecError(f"{where}: unknown {kind} {name!r}. {remedy}")
+    remedy = [f"Did you mean {' or '.join(repr(n) for n in near)}?"] if near else []
+    remedy += [f"Known: {', '.join(names)}."] if every or not near else []
+    return SpecError(f"{where}: unknown {kind} {name!r}. {' '.join(remedy)}")
 
 
 def exit_with_message(

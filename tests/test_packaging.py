@@ -1,14 +1,18 @@
 """What the suite declares to need, in every file that says so, and the size and cleanliness of its files."""
 
 import importlib.metadata
+import os
 import re
+import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -72,15 +76,71 @@ def tracked_texts():
 def test_the_conda_environment_lists_what_pyproject_declares():
     pip = next(entry["pip"] for entry in ENVIRONMENT if isinstance(entry, dict))
     conda = [entry for entry in ENVIRONMENT if isinstance(entry, str)]
-    assert pip[-1] == "-e ."
     assert conda[1] == "pip"
-    listed = [requirement(text) for text in [*conda[2:], *pip[:-1]]]
+    listed = [requirement(text) for text in [*conda[2:], *pip]]
     assert len(listed) == len({name for name, _, _ in listed})
     assert set(listed) == set(declared("dev"))
 
 
 def test_the_conda_environment_has_pyprojects_python():
     assert requirement(ENVIRONMENT[0]) == requirement(f"python{PROJECT['requires-python']}")
+
+
+def make(folder, python):
+    """What `make test` prints in a copy without an environment, with an interpreter that is a script."""
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, folder / name)
+    command = ["make", "test", f"PYTHON={python}"]
+    # Not the flags of the `make` that may run this test.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def pretending_to_be(version, path):
+    """An interpreter that says it is another version, and is asked to make no environment."""
+    path.write_text(
+        f'#!/bin/sh\n[ "$1" = -c ] || exit 9\n'
+        f'exec {sys.executable} -c "import sys; sys.version_info = {version}; $2"\n'
+    )
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("version", "is_called"),
+    [((3, 10, 13), "Python 3.10"), ((3, 15, 0), "Python 3.15"), ((2, 7, 18), "Python 2.7")],
+)
+def test_make_says_what_to_do_where_the_interpreter_does_not_fit(tmp_path, version, is_called):
+    python = pretending_to_be(version, tmp_path / "python")
+    done = make(tmp_path, python)
+    assert done.returncode != 0
+    assert done.stderr.splitlines()[0] == (
+        f"error: {python} is {is_called}, but the suite needs 3.11 to 3.14: "
+        "name one with PYTHON=python3.12, as in `make test PYTHON=python3.12`"
+    )
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_make_says_what_to_do_where_there_is_no_such_interpreter(tmp_path):
+    done = make(tmp_path, "python-of-nobody")
+    assert done.returncode != 0
+    assert done.stderr.startswith(
+        "error: python-of-nobody is no Python here, but the suite needs 3.11 to 3.14: "
+    )
+    assert not (tmp_path / ".venv").exists()
+
+
+@pytest.mark.parametrize("minor", [11, 12, 13, 14])
+def test_make_goes_on_to_the_environment_with_every_python_that_pyproject_allows(tmp_path, minor):
+    assert f"3.{minor}" in SpecifierSet(PROJECT["requires-python"])
+    done = make(tmp_path, pretending_to_be((3, minor, 0), tmp_path / "python"))
+    assert "error: " not in done.stderr
+    assert "Error 9" in done.stderr, "it is asked for an environment, and makes none"
+
+
+def test_pyproject_allows_no_other_python_than_make_does():
+    allowed = [minor for minor in range(100) if f"3.{minor}" in SpecifierSet(PROJECT["requires-python"])]
+    assert allowed == [11, 12, 13, 14]
 
 
 @pytest.mark.parametrize("name", FOUNDATIONS)

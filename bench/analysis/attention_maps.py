@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from bench.analysis.labels import axis_value
 from bench.analysis.readings import Reading
 from bench.analysis.style import COLOURS, MARKERS, say_why
-from bench.catalogue.models import AttentionLayout
 
 COLOUR_MAP = "viridis"
 # Weights below this share of the largest have the darkest colour.
@@ -29,7 +28,7 @@ KINDS = {3: ("state", "return-to-go", "action"), 1: ("step",)}
 Row = list[Reading]
 
 
-def draw_attention(layout: AttentionLayout, readings: list[Reading], heading: str) -> Figure:
+def draw_attention(view: str, readings: list[Reading], heading: str) -> Figure:
     """Draw each cell's maps, one cell below the other; one without any says why."""
     cells: dict[tuple[str, str], Row] = {}
     for reading in readings:
@@ -41,9 +40,9 @@ def draw_attention(layout: AttentionLayout, readings: list[Reading], heading: st
         figure.suptitle(heading, fontsize=9)
         return figure
     layers = max(len(maps["matrices"]) for maps in filled.values())
-    rows = -(-layers // 2) if layout.view == "surface" else 2
+    rows = -(-layers // 2) if view == "surface" else 2
     figure = plt.figure(figsize=(10, (2.6 * rows + 0.5) * len(cells) + 0.7), layout="constrained")
-    norm = _norm(list(filled.values()), layout.view)
+    norm = _norm(list(filled.values()), view)
     parts = figure.subfigures(len(cells), 1, squeeze=False)[:, 0]
     for part, (key, row) in zip(parts, cells.items(), strict=True):
         if key not in filled:
@@ -51,7 +50,7 @@ def draw_attention(layout: AttentionLayout, readings: list[Reading], heading: st
             continue
         if len(cells) > 1:
             part.suptitle(row[0].entry.label or axis_value(row[0].entry, "task"), fontsize=9)
-        paint = _surfaces if layout.view == "surface" else _matrices
+        paint = _surfaces if view == "surface" else _matrices
         axes, image = paint(part, filled[key], _titles(row, len(filled[key]["matrices"])), norm)
         bar = part.colorbar(image, ax=axes, pad=0.01, aspect=30, extend="min")
         bar.set_label("hidden attention: magnitude of the weight", fontsize=8)

@@ -42,7 +42,7 @@ def finished_jobs(tier: str, done: tuple[str, ...] = ("current",), instead: str 
         raise UserError(
             f"{first.record}: key status: {_named(first)} is {record_of(first)['status']}, and "
             f"{len(broken)} of {len(jobs)} jobs did not end well. Mend the cause, then run: "
-            f"snakemake retry --config tier={tier}"
+            f"snakemake all --config tier={tier} retry=true"
         )
     return jobs
 

@@ -6,11 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bench.analysis.readings import record_of
-from bench.catalogue.models import StageName
 from bench.work.jobs import Job
-
-# What a stage keeps beside `<stage>.*`, in its job's folder.
-KEPT_FOLDER: dict[StageName, str] = {"dataset": "data", "train": "checkpoints"}
 
 
 def planned_hours(jobs: list[Job]) -> float:
@@ -73,8 +69,8 @@ def cost_of(job: Job) -> Cost | None:
 def disk_of(job: Job) -> int:
     """Bytes of the files a job keeps: record, table, arrays, log, and its checkpoints or data."""
     files = list(job.folder.glob(f"{job.stage}.*"))
-    if job.stage in KEPT_FOLDER:
-        files += (job.folder / KEPT_FOLDER[job.stage]).rglob("*")
+    if job.row.keeps:
+        files += (job.folder / job.row.keeps).rglob("*")
     return sum(file.stat().st_size for file in files if file.is_file())
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from bench.catalogue.load import load_catalogue
-from bench.work.cells import defaults
-from bench.work.jobs import Entry
+
+if TYPE_CHECKING:
+    from bench.work.jobs import Entry
 
 
 def axis_value(entry: Entry, field: str) -> str:
-    """The label of an entry on one axis: `task`, `method`, `metric`, `query`, or a setting's name."""
+    """The label of an entry on one axis: `task`, `method`, `metric`, or an option's name."""
+    # Kinds of figures import this module, and with them whoever reads the specification.
+    from bench.work.cells import defaults
+
     catalogue = load_catalogue()
     if field == "task":
         return catalogue.tasks[entry.cell.task].title
@@ -29,9 +35,13 @@ def method_label(entry: Entry) -> str:
     """The query's own label where it has one, else the method's title and its settings."""
     if entry.label:
         return entry.label
-    title = load_catalogue().methods[entry.cell.method].title
-    slug = entry.cell.slug
+    title, slug = method_title(entry), entry.cell.slug
     return title if slug == "default" else f"{title} ({slug.replace(',', ', ').replace('_', ' ')})"
+
+
+def method_title(entry: Entry) -> str:
+    """The title of the entry's method, without settings."""
+    return load_catalogue().methods[entry.cell.method].title
 
 
 def metric_label(metric: str) -> str:
@@ -43,3 +53,19 @@ def metric_label(metric: str) -> str:
 def axis_label(entry: Entry, fields: tuple[str, ...]) -> str:
     """The label of an entry on an axis that joins several fields."""
     return ", ".join(axis_value(entry, field) for field in fields)
+
+
+def in_a_row(values: list[str]) -> str:
+    """Each name once, in a row; beyond eight their number alone stands for the rest."""
+    names = list(dict.fromkeys(value for value in values if value))
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+
+
+def task_titles(entries: list[Entry]) -> str:
+    """The titles of the entries' tasks, each once, in a row."""
+    return in_a_row([axis_value(entry, "task") for entry in entries])
+
+
+def lines_on_tasks(axes: str, lines: list[str], entries: list[Entry]) -> str:
+    """A figure in a sentence: what its axes are, what is drawn in it, and on which tasks."""
+    return f"{axes}; lines or bars: {in_a_row(lines)}; on {task_titles(entries)}."

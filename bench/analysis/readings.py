@@ -29,9 +29,6 @@ RECORD_COLUMNS = [
     "platform", "git_commit",
 ]  # fmt: skip
 
-# What a job is made from, as a footnote calls it.
-UPSTREAM = {"dataset": "dataset", "train": "training"}
-
 
 @dataclass(frozen=True)
 class Reading:
@@ -131,7 +128,7 @@ def changed_since(job: Job) -> list[str]:
             found |= dict.fromkeys(changed_since(before))
         else:
             # A part of a run can be promoted alone: what this was made from is then no longer in the store.
-            found[f"its {UPSTREAM[before.stage]}"] = None
+            found[f"its {before.row.noun}"] = None
     return list(found)
 
 

@@ -18,6 +18,7 @@ import pandas as pd
 from bench.analysis.expected_range import FALSE_ALARMS, Foretold, foretell
 from bench.analysis.readings import selected
 from bench.catalogue.load import load_catalogue
+from bench.catalogue.stages import STAGES
 
 ROW = ["metric", "step", "index"]
 MEANS = ("platform", "device", "scan backend")
@@ -99,7 +100,7 @@ class Comparison:
 
 def comparable(stage: str, rows: pd.DataFrame) -> pd.DataFrame:
     """The rows that code and seed determine: no times, no memory."""
-    if stage != "probe":
+    if not STAGES[stage].costs:
         return rows
     metrics = load_catalogue().metrics
     return rows[[name in metrics and metrics[name].deterministic for name in rows["metric"]]]
@@ -121,7 +122,7 @@ def compare(run: Side, store: Side, scope: set[Key], alike: Callable[[Key], bool
                     key, stored.rows, "missing", f"missing from the run ({_why_none(ours)})"
                 )
         elif stored is not None:
-            equal = key.stage == "probe" or alike(key)
+            equal = STAGES[key.stage].costs or alike(key)
             result.findings += _row_by_row(key, ours.rows, stored.rows, equal)
             result.exact += len(comparable(key.stage, stored.rows)) * equal
             others += [] if equal else [key]
@@ -191,10 +192,11 @@ def scores(side: Side) -> dict[Score, dict[int, float]]:
     catalogue = load_catalogue()
     found: dict[Score, dict[int, float]] = {}
     for key, held in side.items():
-        if key.stage not in ("evaluate", "intervene") or key.task not in catalogue.tasks:
+        metric = STAGES[key.stage].score
+        if not metric or key.task not in catalogue.tasks:
             continue
         protocol = catalogue.protocols[catalogue.tasks[key.task].protocol]
-        metric = protocol.score if key.stage == "evaluate" else "intervened_score"
+        metric = protocol.score if metric == "protocol" else metric
         rows = held.rows[held.rows["metric"] == metric].assign(seed=key.seed).dropna(subset="value")
         if len(rows):
             score = Score(key.stage, key.task, key.method, key.settings, metric)

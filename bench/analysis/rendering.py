@@ -7,7 +7,6 @@ import json
 from bench.analysis.readings import Reading
 from bench.catalogue import folders
 from bench.catalogue.load import load_catalogue
-from bench.catalogue.models import ProfileLayout
 from bench.catalogue.sources import assignment
 from bench.errors import SpecError
 from bench.work.cells import defaults
@@ -39,14 +38,15 @@ def heading(rendering: Rendering, readings: list[Reading]) -> str:
     ran = [r for r in readings if r.summary is not None]
     if not ran:
         return f"{said}\n{tier}"
-    sources = sorted({r.data_source for r in ran if r.entry.stage != "probe"})
+    sources = sorted({r.data_source for r in ran if r.entry.rests_on_data})
     seeds = sorted({r.summary.n for r in ran if r.summary})
     count = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     parts = [tier, f"{catalogue.tier(rendering.tier).budget} budget"]
     parts += [f"{' and '.join(sources)} data"] if sources else []
     spread = "one seed, no interval" if seeds[-1] == 1 else f"n = {count} seeds"
-    if seeds[-1] > 1 and not isinstance(rendering.artifact.layout, ProfileLayout):
-        spread += ", 95 % t-intervals"
+    intervals = rendering.artifact.layout.intervals
+    if seeds[-1] > 1 and intervals:
+        spread += f", {intervals}"
     changed = changed_tasks(ran, rendering.tier)
     older = sum(bool(reading.changed) for reading in ran)
     changed = "; ".join(
@@ -60,10 +60,10 @@ def changed_tasks(readings: list[Reading], tier: str) -> str:
     catalogue, said = load_catalogue(), {}
     for reading in readings:
         cell = reading.entry.cell
-        if reading.summary is None or reading.entry.stage == "probe":
+        if reading.summary is None or not reading.entry.rests_on_data:
             continue
         task = catalogue.tasks[cell.task]
-        resolved = Job(reading.entry.stage, tier, cell, 0).resolved  # type: ignore[arg-type]
+        resolved = Job(reading.entry.stage, tier, cell, 0).resolved
         usual = defaults(cell.task, cell.method) | dict(cell.settings)
         different = [
             f"{n.replace('_', ' ')} {resolved.options[n]}"

@@ -1,16 +1,21 @@
-"""What all figures have in common: palettes, sizes, and how lines, axes and gaps are named."""
+"""What all figures have in common: palettes, sizes, and how headings, axes and gaps are written.
+
+Colours are Okabe and Ito's, told apart with every common colour blindness; each line also has a style and a
+marker of its own.
+"""
 
 from __future__ import annotations
 
 import textwrap
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from matplotlib.axes import Axes
-
-from bench.analysis.labels import axis_value, metric_label
-from bench.analysis.readings import Reading
+from bench.analysis.labels import metric_label
 from bench.catalogue.load import load_catalogue
-from bench.catalogue.models import BarLayout, ScalingLayout
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from bench.analysis.readings import Reading
 
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999"]
 STYLES: list[Any] = [
@@ -32,18 +37,24 @@ LOOK = {
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
 }
-UNCHANGED = "unchanged model"
 
 
-def line_name(reading: Reading, layout: Any) -> str:
-    """What a reading's line, or bar, is called."""
-    if isinstance(layout, ScalingLayout):
-        settings = {k: v for k, v in reading.entry.cell.settings if k != layout.x}
-        title = reading.entry.label or load_catalogue().methods[reading.entry.cell.method].title
-        extra = ", ".join(f"{key.replace('_', ' ')}={value}" for key, value in settings.items())
-        return title if reading.entry.label or not extra else f"{title} ({extra})"
-    name = axis_value(reading.entry, getattr(layout, "line", getattr(layout, "bar", "method")))
-    return UNCHANGED if isinstance(layout, BarLayout) and name == layout.baseline else name
+def line_look(place: int) -> dict[str, Any]:
+    """What `ax.plot` takes to draw the line of a place in the palettes; they begin anew when they end."""
+    place %= len(COLOURS)
+    return {
+        "color": COLOURS[place],
+        "linestyle": STYLES[place],
+        "marker": MARKERS[place],
+        "markersize": 3.5,
+        "linewidth": 1.4,
+    }
+
+
+def under_heading(heading: str, note: str, columns: int) -> str:
+    """The heading, and the artifact's note under it, as wide as some columns of panels."""
+    note = textwrap.fill(" ".join(note.split()), 46 * columns)
+    return f"{heading}\n{note}" if note else heading
 
 
 def label_values(ax: Axes, panel: str, readings: list[Reading]) -> None:

@@ -14,8 +14,9 @@ from bench.analysis.readings import Reading
 from bench.analysis.reported import Printed, find_printed
 from bench.analysis.statistics import Summary, average
 from bench.analysis.verdicts import Verdict, data_source_of, judge, margin_of, verdict_of
+from bench.catalogue.artifacts import TableLayout
 from bench.catalogue.load import load_catalogue
-from bench.catalogue.models import SELECTIONS, TableLayout
+from bench.catalogue.models import SELECTIONS
 from bench.seeds import stream
 from bench.work.cells import defaults, resolve
 from bench.work.renderings import Rendering, varied_in

@@ -61,7 +61,7 @@ def verdict_of(reading: Reading, tier: str, reported: pd.DataFrame) -> Verdict:
 
 def data_source_of(reading: Reading) -> str:
     """What the number rests on, by its record or else by its task; empty for what needs no data."""
-    if reading.entry.stage in ("", "probe"):
+    if not reading.entry.rests_on_data:
         return ""
     return reading.data_source or load_catalogue().tasks[reading.entry.cell.task].data_source
 

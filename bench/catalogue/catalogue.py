@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.catalogue.models import Artifact, Method, Metric, Options, Protocol, Spending, Tier
+from bench.catalogue.artifacts import Artifact
+from bench.catalogue.models import Method, Metric, Options, Protocol, Spending, Tier
 from bench.catalogue.paper import Paper
 from bench.catalogue.sources import DatasetRow, Given
 from bench.errors import unknown

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from bench.catalogue.artifacts import Artifact, CellQuery
 from bench.catalogue.catalogue import Catalogue, paper_name
-from bench.catalogue.models import Artifact, Budget, CellQuery, LeftOut, Options, Spending, Tier
+from bench.catalogue.models import Budget, LeftOut, Options, Spending, Tier
 from bench.errors import SpecError, unknown
 from bench.files import shown
 
@@ -141,33 +142,13 @@ def _check_query(catalogue: Catalogue, query: CellQuery, where: str) -> None:
 
 
 def _check_artifact(catalogue: Catalogue, artifact: Artifact, where: str) -> None:
-    options: set[str] = set()
+    every: list[set[str]] = []
     for number, query in enumerate(artifact.cells):
         _check_query(catalogue, query, f"{where}: key cells.{number}")
-        for task in query.tasks:
-            for method in query.methods:
-                options |= set(catalogue.options(task, method))
-    if artifact.layout.kind == "profile":
-        _check_profile(artifact, where)
+        every += [set(catalogue.options(task, method)) for task in query.tasks for method in query.methods]
+    # A panel or a row needs a name for each cell, so that each has to have the option.
+    fields = {"task", "method", "metric"} | set.intersection(*every)
+    check_names(artifact.layout.named_fields, "field", fields, f"{where}: key layout")
+    artifact.layout.check(artifact, where)
     for number, unsaid in enumerate(artifact.unsaid):
-        check_names([unsaid.option], "option", options, f"{where}: key unsaid.{number}.option")
-
-
-def _check_profile(artifact: Artifact, where: str) -> None:
-    """A line of a profile is a method: one metric, and one cell of each method and task."""
-    metrics = {metric for query in artifact.cells for metric in query.metrics}
-    if len(metrics) != 1:
-        raise SpecError(
-            f"{where}: a profile is of one metric, not of {', '.join(sorted(metrics)) or 'none'}. Name "
-            "one in all of its cells, or choose another layout."
-        )
-    seen: set[tuple[str, str]] = set()
-    for number, query in enumerate(artifact.cells):
-        swept = any(isinstance(value, tuple) and len(value) > 1 for value in query.settings.values())
-        for pair in ((task, method) for task in query.tasks for method in query.methods):
-            if swept or pair in seen:
-                raise SpecError(
-                    f"{where}: key cells.{number}: several cells of {pair[1]} on {pair[0]}, but a line of a "
-                    "profile is one cell of a method on each task. Name one, or choose another layout."
-                )
-            seen.add(pair)
+        check_names([unsaid.option], "option", set.union(*every), f"{where}: key unsaid.{number}.option")

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from bench.catalogue.artifacts import SAID, Artifact
 from bench.catalogue.catalogue import Catalogue, Task
 from bench.catalogue.check import check
 from bench.catalogue.folders import (
@@ -27,7 +28,6 @@ from bench.catalogue.folders import (
     yaml_files,
 )
 from bench.catalogue.models import (
-    Artifact,
     Method,
     Metric,
     Option,
@@ -85,7 +85,9 @@ def _explain(path: Path, error: ValidationError, model: type[BaseModel] | None) 
     parts = []
     for problem in error.errors()[:5]:
         key = ".".join(str(part) for part in problem["loc"]) or "(whole file)"
-        if problem["type"] == "extra_forbidden":
+        if problem["type"] == SAID:
+            parts.append(problem["msg"].rstrip("."))
+        elif problem["type"] == "extra_forbidden":
             known = sorted(model.model_fields) if model and len(problem["loc"]) == 1 else []
             parts.append(
                 str(unknown("key", str(problem["loc"][-1]), known, f"key {key}"))
@@ -94,7 +96,10 @@ def _explain(path: Path, error: ValidationError, model: type[BaseModel] | None) 
             )
         else:
             parts.append(f"key {key}: {problem['msg']}, got {str(problem.get('input'))[:80]!r}")
-    return SpecError(f"{shown(path)}: {'; '.join(parts)}. Correct the file and run again.")
+    said = "; ".join(parts)
+    return SpecError(
+        f"{shown(path)}: {said}{'' if said.endswith('?') else '.'} Correct the file and run again."
+    )
 
 
 def read_model(path: Path, model: type[Model]) -> Model:

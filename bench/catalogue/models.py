@@ -10,11 +10,12 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from bench.catalogue.stages import StageName
+
 Value = bool | int | float | str
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
 OptionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Reader = Literal["d4rl", "minari-sets"]
-StageName = Literal["dataset", "train", "evaluate", "probe", "attend", "intervene"]
 Selection = Literal["last", "best", "mean-of-last-3"]
 SELECTIONS: tuple[Selection, ...] = get_args(Selection)
 
@@ -141,109 +142,6 @@ class Metric(Strict):
     deterministic: bool = False
     decimals: int = 1
     derived: Derived | None = None
-
-
-class Unsaid(Strict):
-    """A choice the paper leaves open, and the option it became; a table finds which artifacts vary it."""
-
-    choice: str
-    alternatives: tuple[str, ...] = Field(min_length=2)
-    option: OptionName
-    note: str = ""
-
-
-class CellQuery(Strict):
-    """A block of cells: every task x method x combination of settings, read by `metrics`.
-
-    A query with `options` in place of `metrics` asks for resolved hyper-parameters instead of
-    runs: its entries are filled from the paper tier's specification and cost nothing.
-    """
-
-    tasks: tuple[Name, ...] = Field(min_length=1)
-    methods: tuple[Name, ...] = Field(min_length=1)
-    settings: dict[OptionName, Value | tuple[Value, ...]] = {}
-    metrics: tuple[OptionName, ...] = ()
-    options: tuple[OptionName, ...] = ()
-    label: str = ""
-
-    @model_validator(mode="after")
-    def _metrics_or_options(self) -> CellQuery:
-        if bool(self.metrics) == bool(self.options):
-            raise ValueError("a cell query has either metrics or options, and not both")
-        return self
-
-
-class TableLayout(Strict):
-    """Axes of a table; each axis joins the fields it names."""
-
-    kind: Literal["table"]
-    rows: tuple[str, ...] = Field(min_length=1)
-    columns: tuple[str, ...] = Field(min_length=1)
-    average: str = ""
-
-
-class CurveLayout(Strict):
-    """Lines over the index of a metric (episodes, say), one panel a task."""
-
-    kind: Literal["curve"]
-    x: str
-    y: str
-    panel: str = "task"
-    line: str = "method"
-
-
-class ScalingLayout(Strict):
-    """Lines over a setting, one panel a metric."""
-
-    kind: Literal["scaling"]
-    x: OptionName
-    panel: str = "metric"
-    line: str = "method"
-    log_x: bool = True
-    log_y: bool = True
-
-
-class BarLayout(Strict):
-    """Groups of bars: groups along x, one bar for each value of `bar`, one panel for each of `panel`.
-
-    `baseline` is the value of `bar` that stands for the unchanged model, shown as a line across the bars;
-    `floor` the score of a random policy, which that model has to exceed for the panel to mean anything.
-    """
-
-    kind: Literal["bar"]
-    group: str = "task"
-    bar: str = "method"
-    panel: str = ""
-    baseline: str = ""
-    floor: float | None = None
-
-
-class AttentionLayout(Strict):
-    """Hidden-attention maps: over the last K tokens along an episode, or the whole matrix."""
-
-    kind: Literal["attention"]
-    view: Literal["surface", "matrix"]
-
-
-class ProfileLayout(Strict):
-    """How often runs exceed a score, over all tasks of the cells, one line a method; one metric."""
-
-    kind: Literal["profile"]
-
-
-class Artifact(Strict):
-    """One table or figure of a paper: a query over cells, and a way to show it."""
-
-    title: str
-    printed: str
-    section: str
-    layout: TableLayout | CurveLayout | ScalingLayout | BarLayout | AttentionLayout | ProfileLayout = Field(
-        discriminator="kind"
-    )
-    cells: tuple[CellQuery, ...] = Field(min_length=1)
-    seeds: int = Field(ge=1)
-    unsaid: tuple[Unsaid, ...]
-    note: str = ""
 
 
 class Budget(Strict):

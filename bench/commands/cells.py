@@ -16,7 +16,7 @@ from bench.work.jobs import RESULTS, all_jobs
 
 def gather(tier: str) -> pd.DataFrame:
     """Every number of the tier's records, with what identifies and qualifies it."""
-    frames = [job_rows(job) for job in all_jobs(tier) if job.stage != "dataset"]
+    frames = [job_rows(job) for job in all_jobs(tier) if job.row.in_cells]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=RECORD_COLUMNS)
 
 

@@ -51,7 +51,7 @@ def check_shown(tier: str, jobs: list[Job]) -> None:
     path = RESULTS / tier / "cells.csv"
     # Two jobs may have one fingerprint, but a job that ran anew has another than before.
     gathered = set(pd.read_csv(path, usecols=["fingerprint"])["fingerprint"])
-    if gathered != {job.fingerprint for job in jobs if job.stage != "dataset"}:
+    if gathered != {job.fingerprint for job in jobs if job.row.in_cells}:
         raise UserError(f"{path}: column fingerprint: made from other records than this run's. {remedy}")
 
 

@@ -26,7 +26,8 @@ def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None
         )
         raise UserError(
             f"{len(failed)} of {len(records)} jobs broke: {named}. Read {failed[0][0].folder}/"
-            f"{failed[0][0].stage}.log, mend the cause, then run: snakemake retry --config tier={tier}"
+            f"{failed[0][0].stage}.log, mend the cause, then run: "
+            f"snakemake all --config tier={tier} retry=true"
         )
     counts = Counter(record["status"].split(":")[0] for _, record in records)
     write_atomically(

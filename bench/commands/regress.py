@@ -19,6 +19,7 @@ from bench.analysis.readings import job_rows, record_of, stored_cells
 from bench.analysis.regression import MEANS, Comparison, Held, Key, Side, compare
 from bench.analysis.regression_page import Notes, page_of, summary_of
 from bench.catalogue.load import load_catalogue
+from bench.catalogue.stages import STAGES
 from bench.errors import exit_with_message
 from bench.files import write_atomically
 from bench.work.fingerprint import changes, package_changes
@@ -107,7 +108,7 @@ def causes(job: Job, store: Side) -> tuple[str, ...]:
 
 def regress(tier: str, every_cell: bool) -> tuple[Comparison, Notes]:
     """Compare the tier's run with its store; SpecError or UserError for what the user has to mend."""
-    jobs = {key_of(job): job for job in all_jobs(tier) if job.stage != "dataset"}
+    jobs = {key_of(job): job for job in all_jobs(tier) if job.row.in_cells}
     store = read_store(tier)
     taken: set[Key] = set()
     if every_cell:
@@ -115,12 +116,12 @@ def regress(tier: str, every_cell: bool) -> tuple[Comparison, Notes]:
         taken = {key for key, job in jobs.items() if job.is_stored}
         run = read_run([job for key, job in jobs.items() if key not in taken])
         # Datasets have no numbers of their own here.
-        scope = {*jobs, *(key for key in store if key.stage != "dataset")} - taken
+        scope = {*jobs, *(key for key in store if STAGES[key.stage].in_cells)} - taken
     else:
         named = regressed_jobs(tier)
         jobs |= {key_of(job): job for job in named}
         run = read_run(named) | count(tier)
-        counted = {key for key in (*run, *store) if key.stage == "probe"}
+        counted = {key for key in (*run, *store) if STAGES[key.stage].costs}
         scope = {*map(key_of, named), *counted}
     means = {key: made_otherwise(jobs[key], run, store) for key in run}
     compared = compare(run, store, scope, lambda key: not means[key])

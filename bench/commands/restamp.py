@@ -81,7 +81,7 @@ def check(job: Job, now: Checkout, then: Checkout) -> str:
     here = provenance()
     stored = all(job.stored[name] == here[name] for name in ("platform", "versions"))
     theirs = None if stored else then.make(job)
-    if job.stage == "dataset":
+    if not job.row.in_cells:
         # Its files: the record has their checksums, and the store keeps no numbers of it.
         compare_facts(job, _facts(ours), job.stored["facts"] if theirs is None else _facts(theirs))
     else:
@@ -126,7 +126,7 @@ def compare_rows(job: Job, made: pd.DataFrame, rows: pd.DataFrame) -> None:
     sides = []
     for side in (made, rows):
         side = side[list(ROW_COLUMNS)]
-        kept = side[side["metric"].isin(exact)] if job.stage == "probe" else side
+        kept = side[side["metric"].isin(exact)] if job.row.costs else side
         sides.append(
             {tuple(key): value for *key, value in kept.dropna(subset="value").itertuples(index=False)}
         )

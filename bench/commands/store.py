@@ -51,7 +51,7 @@ def promoted(tier: str, jobs: list[Job]) -> tuple[dict[Key, dict[str, Any]], pd.
         if record is None:
             continue
         records[job.key] = record
-        if job.stage != "dataset":
+        if job.row.in_cells:
             frames.append(job_rows(job) if job in own else _kept(job, record["fingerprint"], before))
     return records, pd.concat([frame for frame in frames if len(frame)] or frames, ignore_index=True)
 

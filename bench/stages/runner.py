@@ -21,13 +21,12 @@ import pandas as pd
 import typer
 
 from bench.catalogue.load import load_catalogue
-from bench.catalogue.models import StageName
 from bench.catalogue.sources import VARIABLE
 from bench.errors import UnavailableError, UserError, exit_with_message
 from bench.files import write_atomically
 from bench.stages.devices import hold_device
 from bench.work.cells import parse_slug
-from bench.work.jobs import Job, dataset_job
+from bench.work.jobs import Job, make_job
 from bench.work.provenance import provenance
 from bench.work.record import COLUMNS, Rows
 
@@ -61,7 +60,7 @@ def run(job: Job, work: Work) -> None:
     """
     _check_data(job)
     # Evaluation and probes stay on the CPU. Waiting for a GPU is no part of what the work takes.
-    gpu = hold_device() if job.stage == "train" else ""
+    gpu = hold_device() if job.row.gpu else ""
     started, clock, cpu = datetime.now(UTC), time.perf_counter(), time.process_time()
     rows: Rows = []
     facts: dict[str, Any] = {}
@@ -134,7 +133,7 @@ def _identity(job: Job) -> dict[str, Any]:
     }
 
 
-def stage_command(stage: StageName, work: Work) -> Callable[..., None]:
+def stage_command(stage: str, work: Work) -> Callable[..., None]:
     """The command of a stage, on one cell and one seed."""
 
     @exit_with_message
@@ -147,7 +146,6 @@ def stage_command(stage: StageName, work: Work) -> Callable[..., None]:
     ) -> None:
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
         load_catalogue().tier(tier)
-        cell = parse_slug(task, method, settings)
-        run(dataset_job(tier, cell) if stage == "dataset" else Job(stage, tier, cell, seed), work)
+        run(make_job(stage, tier, parse_slug(task, method, settings), seed), work)
 
     return main

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from bench.catalogue.catalogue import Catalogue
 from bench.catalogue.load import load_catalogue
-from bench.catalogue.models import StageName
+from bench.catalogue.stages import STAGES
 from bench.errors import SpecError
 from bench.work.cells import Cell, donor_cell, resolve, where_run
 from bench.work.modules import module_path
-
-# Stages that ask a protocol for options of their own, by one of these.
-ASKED = {"attend": "attend_from", "intervene": "intervention"}
 
 
 def method_module(method: str) -> str:
@@ -33,6 +30,16 @@ def evaluator_module(cell: Cell) -> str:
     return f"bench.evaluators.{name.replace('-', '_')}"
 
 
+def root_of(call: str, cell: Cell) -> str:
+    """What a stage calls by name, such as `method.Learner`, as the definition in the cell's own module."""
+    kind, _, name = call.partition(".")
+    if kind == "collector":
+        module = collector_module(cell.task)
+    else:
+        module = method_module(cell.method) if kind == "method" else evaluator_module(cell)
+    return f"{module}.{name}"
+
+
 def why_not_built(stage: str, cell: Cell, catalogue: Catalogue) -> str:
     """Empty if the code for this stage of the cell exists, else what is not built yet."""
     task = catalogue.tasks[cell.task]
@@ -44,12 +51,13 @@ def why_not_built(stage: str, cell: Cell, catalogue: Catalogue) -> str:
         return f"method {cell.method} is not built yet"
     if task.environment not in catalogue.methods[cell.method].built_for:
         return f"method {cell.method} is not built for {task.environment} tasks yet"
-    if stage in ASKED and ASKED[stage] not in catalogue.protocols[task.protocol].options:
+    asked_by = STAGES[stage].asked_by
+    if asked_by and asked_by not in catalogue.protocols[task.protocol].options:
         return f"protocol {task.protocol} has no options for stage {stage}"
     return ""
 
 
-def why_missing(tier: str, cell: Cell, stage: StageName) -> str:
+def why_missing(tier: str, cell: Cell, stage: str) -> str:
     """Why a tier has no number of a cell's stage; empty where it runs it."""
     missing = why_not_built(stage, cell, load_catalogue())
     if missing:
@@ -61,14 +69,14 @@ def why_missing(tier: str, cell: Cell, stage: StageName) -> str:
     resolved = resolve(tier, cell, stage)
     if resolved is None:
         return where_run(cell, stage)
-    if stage == "intervene" and resolved.options.get("intervention") == "swap":
+    if STAGES[stage].reads_donor(resolved.options):
         donor = donor_cell(cell, resolved.options["donor"])
-        why = why_missing(tier, donor, "train")
+        why = next((why for read in STAGES[stage].reads if (why := why_missing(tier, donor, read))), "")
         return f"its donor {donor.task}: {why}" if why else ""
     return ""
 
 
-def check_sweep(tier: str, cell: Cell, stage: StageName, swept: set[str], artifact: str) -> None:
+def check_sweep(tier: str, cell: Cell, stage: str, swept: set[str], artifact: str) -> None:
     """SpecError where a tier sets what an artifact varies: the cell would bear another value in its name."""
     resolved = resolve(tier, cell, stage)
     assert resolved is not None

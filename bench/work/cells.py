@@ -6,14 +6,16 @@ are dropped, so that two artifacts that ask for the same thing share one cell.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from bench.catalogue.catalogue import Catalogue
+from bench.catalogue.artifacts import CellQuery
 from bench.catalogue.check import check_values
 from bench.catalogue.load import load_catalogue
-from bench.catalogue.models import Budget, CellQuery, Options, StageName, Value
+from bench.catalogue.models import Budget, Options, Value
+from bench.catalogue.stages import OptionGroup
 from bench.errors import SpecError
 
 
@@ -124,7 +126,7 @@ class Resolved:
     budget: Budget
 
 
-def find_budget(tier_name: str, cell: Cell, stage: StageName) -> Budget | None:
+def find_budget(tier_name: str, cell: Cell, stage: str) -> Budget | None:
     """The first budget of the tier that matches the cell and stage; None: not run in this tier."""
     for budget in load_catalogue().tier(tier_name).budgets:
         if (
@@ -147,7 +149,7 @@ def _settings_match(budget: Budget, cell: Cell) -> bool:
     return True
 
 
-def resolve(tier_name: str, cell: Cell, stage: StageName) -> Resolved | None:
+def resolve(tier_name: str, cell: Cell, stage: str) -> Resolved | None:
     """The cell with every option set: defaults, then the tier's budget, then the cell's own settings."""
     budget = find_budget(tier_name, cell, stage)
     if budget is None:
@@ -157,16 +159,24 @@ def resolve(tier_name: str, cell: Cell, stage: StageName) -> Resolved | None:
     return Resolved(cell, tier_name, options, budget.seeds, budget)
 
 
+def option_names(group: OptionGroup, task: str, method: str) -> Iterable[str]:
+    """The options of a group that a stage's result can depend on."""
+    catalogue = load_catalogue()
+    match group:
+        case "data":
+            return catalogue.tasks[task].data_names
+        case "method":
+            return catalogue.method_options[method]
+        case "protocol":
+            return catalogue.protocols[catalogue.tasks[task].protocol].options
+        case "probe":
+            return catalogue.probe_options
+
+
 def data_options(cell: Cell, options: dict[str, Any]) -> dict[str, Any]:
     """The part of a cell's options that its dataset depends on."""
     task = load_catalogue().tasks[cell.task]
     return {key: options[key] for key in task.data_names}
-
-
-def data_slug(catalogue: Catalogue, cell: Cell) -> str:
-    """Folder name of a cell's dataset: those of its settings that the dataset depends on."""
-    task = catalogue.tasks[cell.task]
-    return slug_of({key: value for key, value in cell.settings if key in task.data_names})
 
 
 def trained_cell(cell: Cell) -> Cell:
@@ -187,7 +197,7 @@ def donor_cell(cell: Cell, donor: str) -> Cell:
     return make_cell(donor, cell.method, {key: value for key, value in cell.settings if key in own})
 
 
-def where_run(cell: Cell, stage: StageName) -> str:
+def where_run(cell: Cell, stage: str) -> str:
     """The first tier, from the smallest, that has a budget for a stage of a cell, in words."""
     for tier in ("quick", "cpu", "paper"):
         if tier in load_catalogue().tiers and resolve(tier, cell, stage) is not None:

@@ -12,6 +12,7 @@ from bench.catalogue.catalogue import Catalogue, paper_name
 from bench.catalogue.check import check_names, check_values
 from bench.catalogue.load import load_catalogue, read_model
 from bench.catalogue.models import Name, OptionName, Strict, Value
+from bench.catalogue.stages import STAGES
 from bench.errors import SpecError
 from bench.work.cells import Cell, cells_of, make_cell
 
@@ -73,7 +74,7 @@ class Comparison(Strict):
     @property
     def is_ratio(self) -> bool:
         """Whether first is divided by second and not lessened by it."""
-        return load_catalogue().metrics[self.metric].stage == "probe"
+        return STAGES[load_catalogue().metrics[self.metric].stage].costs
 
 
 class Claim(Strict):

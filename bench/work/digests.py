@@ -167,6 +167,7 @@ class Closure:
     def symbols(self) -> frozenset[Symbol]:
         """Every definition that can be reached, and what importing their modules runs."""
         found: set[Symbol] = set()
+        loaded: set[str] = set()
         stack = list(self.roots)
         while stack:
             symbol = stack.pop()
@@ -174,7 +175,9 @@ class Closure:
                 continue
             found.add(symbol)
             stack.extend(node_of(symbol).references)
-            stack.extend(Symbol(module, EFFECTS) for module in loaded_with(symbol.module))
+            if symbol.module not in loaded:
+                loaded.add(symbol.module)
+                stack.extend(Symbol(module, EFFECTS) for module in loaded_with(symbol.module))
         return frozenset(found)
 
     @cached_property

@@ -43,6 +43,11 @@ def _version(package: str) -> str:
 
 
 @cache
+def _versions(roots: tuple[str, ...]) -> dict[str, str]:
+    return {name: _version(name) for name in sorted(closure_of(roots).packages - GPU_PACKAGES)}
+
+
+@cache
 def _file_hash(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
@@ -57,15 +62,21 @@ def _files_beside(module: str) -> tuple[Path, ...]:
     return tuple(file for file in sorted(folder.iterdir()) if file.is_file() and file.suffix != ".py")
 
 
-def _shipped_files(modules: Iterable[str], options: dict[str, Any]) -> dict[str, str]:
-    """Data files beside the modules whose name an option's value names."""
-    wanted = {value for value in options.values() if isinstance(value, str)}
-    return {
-        f"{file.parent.name}/{file.name}": _file_hash(file)
-        for name in sorted(modules)
-        for file in _files_beside(name)
-        if file.name.split(".")[0] in wanted
-    }
+@cache
+def _files_of(roots: tuple[str, ...]) -> dict[str, list[Path]]:
+    """First part of a data file's name -> the files of that name beside the code that these roots run."""
+    found: dict[str, list[Path]] = {}
+    for module in sorted(closure_of(roots).modules):
+        for file in _files_beside(module):
+            found.setdefault(file.name.split(".")[0], []).append(file)
+    return found
+
+
+def _shipped_files(roots: tuple[str, ...], options: dict[str, Any]) -> dict[str, str]:
+    """Data files beside the code whose name an option's value names."""
+    beside = _files_of(roots)
+    wanted = sorted({value for value in options.values() if isinstance(value, str) and value in beside})
+    return {f"{file.parent.name}/{file.name}": _file_hash(file) for value in wanted for file in beside[value]}
 
 
 def fingerprint_parts(
@@ -80,15 +91,16 @@ def fingerprint_parts(
     `roots` are the definitions from which the work starts, as `bench.stages.train.train`, or whole modules;
     `files` further data files that it reads, as name -> hash of the content.
     """
-    closure = closure_of(tuple(roots))
+    roots = tuple(roots)
+    closure = closure_of(roots)
     return {
         "digest": closure.digest,
         "code": closure.code,
-        "files": _shipped_files(closure.modules, options) | (files or {}),
+        "files": _shipped_files(roots, options) | (files or {}),
         "options": dict(sorted(options.items())),
         "seed": seed,
         "upstream": list(upstream),
-        "packages": {name: _version(name) for name in sorted(closure.packages - GPU_PACKAGES)},
+        "packages": _versions(roots),
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",
     }
 

@@ -11,25 +11,19 @@ from typing import Any
 
 from bench.catalogue import folders
 from bench.catalogue.load import load_catalogue
-from bench.catalogue.models import StageName
 from bench.catalogue.real_data import content
 from bench.catalogue.sources import assignment
+from bench.catalogue.stages import STAGES, Stage
 from bench.errors import SpecError
-from bench.work.availability import (
-    check_sweep,
-    collector_module,
-    evaluator_module,
-    method_module,
-    why_missing,
-)
+from bench.work.availability import check_sweep, root_of, why_missing
 from bench.work.cells import (
     Cell,
     Resolved,
     cells_of,
     data_options,
-    data_slug,
     donor_cell,
     make_cell,
+    option_names,
     resolve,
     trained_cell,
 )
@@ -37,12 +31,6 @@ from bench.work.fingerprint import fingerprint, fingerprint_parts
 from bench.work.stored import Key, from_store, stored_records, takes_stored
 
 RESULTS = Path("results")
-# What a stage calls of a protocol's evaluator.
-PLAYED: dict[StageName, str] = {
-    "evaluate": "evaluate",
-    "attend": "evaluate",
-    "intervene": "episode_scores",
-}
 # Where a budget does not say what its dataset costs.
 DATASET_CORE_SECONDS = 5.0
 
@@ -51,10 +39,15 @@ DATASET_CORE_SECONDS = 5.0
 class Job:
     """One unit of work. `cell.method` is empty for a dataset."""
 
-    stage: StageName
+    stage: str
     tier: str
     cell: Cell
     seed: int
+
+    @property
+    def row(self) -> Stage:
+        """What is declared of its stage."""
+        return STAGES[self.stage]
 
     @property
     def key(self) -> Key:
@@ -64,7 +57,7 @@ class Job:
     @property
     def folder(self) -> Path:
         """Where its files lie, relative to the working folder."""
-        if self.stage == "dataset":
+        if self.row.subject == "task":
             return RESULTS / self.tier / "datasets" / self.cell.task / self.cell.slug
         return RESULTS / self.tier / "cells" / self.cell.key / f"seed-{self.seed}"
 
@@ -91,47 +84,33 @@ class Job:
     @cached_property
     def upstream(self) -> list[Job]:
         """The jobs whose results it reads."""
-        if self.stage in ("dataset", "probe"):
-            return []
-        if self.stage == "train":
-            return [dataset_job(self.tier, self.cell)]
-        cells = [trained_cell(self.cell)]
-        if self.stage == "intervene" and self.resolved.options.get("intervention") == "swap":
-            cells.append(donor_cell(self.cell, self.resolved.options["donor"]))
-        return [Job("train", self.tier, cell, self.seed) for cell in cells]
+        found = []
+        for name in self.row.reads:
+            # Cells that differ in the protocol's options alone share what does not depend on these.
+            cell = self.cell if "protocol" in STAGES[name].options else trained_cell(self.cell)
+            found.append(make_job(name, self.tier, cell, self.seed))
+        if self.row.donor_if and self.row.reads_donor(self.resolved.options):
+            donor = donor_cell(self.cell, self.resolved.options["donor"])
+            found += [make_job(name, self.tier, donor, self.seed) for name in self.row.reads]
+        return found
 
     @cached_property
     def options(self) -> dict[str, Any]:
         """The options its result depends on."""
-        catalogue = load_catalogue()
-        task = catalogue.tasks[self.cell.task]
-        if self.stage == "dataset":
-            return self.resolved.options
-        names = {*task.data_names, *catalogue.method_options[self.cell.method]}
-        if self.stage != "train":
-            names |= set(catalogue.protocols[task.protocol].options)
-        if self.stage == "probe":
-            names |= set(catalogue.probe_options)
+        groups = self.row.options
+        names = {name for group in groups for name in option_names(group, self.cell.task, self.cell.method)}
         return {key: value for key, value in self.resolved.options.items() if key in names}
 
     @cached_property
     def roots(self) -> list[str]:
         """The definitions from which its code starts, found by name."""
-        names = [f"bench.stages.{self.stage}.{self.stage}"]
-        collector = collector_module(self.cell.task)
-        if self.stage == "dataset":
-            return [*names, f"{collector}.make"]
-        names.append(f"{method_module(self.cell.method)}.Learner")
-        if self.stage == "train":
-            names.append(f"{collector}.load")
-        elif self.stage in PLAYED:
-            names.append(f"{evaluator_module(self.cell)}.{PLAYED[self.stage]}")
-        return names
+        own = self.stage.replace("-", "_")
+        return [f"bench.stages.{own}.{own}", *(root_of(call, self.cell) for call in self.row.calls)]
 
     @cached_property
     def parts(self) -> dict[str, Any]:
         """What its fingerprint is made of."""
-        files = content(load_catalogue().tasks[self.cell.task]) if self.stage == "dataset" else {}
+        files = content(load_catalogue().tasks[self.cell.task]) if self.row.subject == "task" else {}
         return fingerprint_parts(
             self.roots, self.options, self.seed, [j.fingerprint for j in self.upstream], files
         )
@@ -193,7 +172,7 @@ class Job:
 
 @cache
 def _resolved(job: Job) -> Resolved:
-    if job.stage == "dataset":
+    if job.row.subject == "task":
         users = _dataset_users(job.tier)
         if job.cell not in users:
             raise SpecError(
@@ -211,14 +190,18 @@ def _resolved(job: Job) -> Resolved:
     return resolved
 
 
+def make_job(stage: str, tier: str, cell: Cell, seed: int) -> Job:
+    """The job of a stage for a cell; a stage of a task has one for all cells with the same data."""
+    if STAGES[stage].subject == "cell":
+        return Job(stage, tier, cell, seed)
+    names = load_catalogue().tasks[cell.task].data_names
+    settings = tuple((key, value) for key, value in cell.settings if key in names)
+    return Job(stage, tier, Cell(cell.task, "", settings), 0)
+
+
 def dataset_job(tier: str, cell: Cell) -> Job:
     """The job that makes the dataset of a cell."""
-    catalogue = load_catalogue()
-    task = catalogue.tasks[cell.task]
-    settings = tuple((key, value) for key, value in cell.settings if key in task.data_names)
-    job = Job("dataset", tier, Cell(cell.task, "", settings), 0)
-    assert job.cell.slug == data_slug(catalogue, cell)
-    return job
+    return make_job("dataset", tier, cell, 0)
 
 
 @cache
@@ -251,7 +234,7 @@ def trained_cells(tier: str) -> frozenset[Cell]:
         for entry in entries(name, tier)
         for job in entry.jobs(tier)
         for before in (job, *job.upstream)
-        if before.stage == "train"
+        if "dataset" in before.row.reads
     )
 
 
@@ -271,6 +254,11 @@ class Entry:
     missing: str
 
     @property
+    def rests_on_data(self) -> bool:
+        """Whether its number is a score: settings, sizes and times rest on no data."""
+        return bool(self.stage) and not STAGES[self.stage].costs
+
+    @property
     def parts(self) -> tuple[Entry, ...]:
         """What it is derived from: a metric of its own cell and of the baseline; empty for a recorded one."""
         metric = load_catalogue().metrics.get(self.metric)
@@ -285,11 +273,10 @@ class Entry:
             return []
         if self.parts:
             return [job for part in self.parts for job in part.jobs(tier)]
-        stage: Any = self.stage
-        resolved = resolve(tier, self.cell, stage)
+        resolved = resolve(tier, self.cell, self.stage)
         assert resolved is not None
         limit = load_catalogue().artifacts[self.artifact].seeds
-        return [Job(stage, tier, self.cell, seed) for seed in range(min(resolved.seeds, limit))]
+        return [Job(self.stage, tier, self.cell, seed) for seed in range(min(resolved.seeds, limit))]
 
 
 @cache

@@ -9,8 +9,8 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from bench.catalogue.artifacts import KINDS, TABLE, Artifact
 from bench.catalogue.load import load_catalogue
-from bench.catalogue.models import Artifact
 from bench.work.cells import defaults, resolve
 from bench.work.fingerprint import fingerprint, fingerprint_parts
 from bench.work.jobs import RESULTS, Entry, Job, entries
@@ -34,18 +34,17 @@ class Rendering:
     @property
     def kind(self) -> str:
         """`table` or `figure`; also the rule and the module that make it."""
-        return "table" if self.artifact.layout.kind == "table" else "figure"
+        return "table" if self.artifact.layout.kind == TABLE else "figure"
 
     @property
     def folder(self) -> Path:
         """Where its files lie, relative to the working folder."""
-        return RESULTS / self.tier / "tables" if self.kind == "table" else FIGURES / self.tier
+        return self.outputs[0].parent
 
     @property
     def outputs(self) -> list[Path]:
         """Its files; the sidecar comes last."""
-        kinds = ("csv", "md", "tex") if self.kind == "table" else ("csv", "png", "pdf")
-        return [self.folder / f"{self.name}.{kind}" for kind in (*kinds, "json")]
+        return outputs(self.kind, self.tier, self.name)
 
     @cached_property
     def entries(self) -> tuple[Entry, ...]:
@@ -69,7 +68,10 @@ class Rendering:
             "stored": stored_digest(self.tier),
         }
         upstream = [job.fingerprint for job in self.jobs]
-        return fingerprint(fingerprint_parts((f"bench.commands.{self.kind}.render",), options, 0, upstream))
+        code = [f"bench.commands.{self.kind}.render"]
+        if self.kind == "figure":
+            code.append(f"{KINDS}.{self.artifact.layout.kind}")
+        return fingerprint(fingerprint_parts(code, options, 0, upstream))
 
     def _spoken(self) -> str:
         """What the catalogue says of its entries and the page rests on: titles, units, selection, margin."""
@@ -98,6 +100,13 @@ class Rendering:
         except (FileNotFoundError, json.JSONDecodeError):
             return "missing"
         return "current" if record.get("fingerprint") == self.fingerprint else "stale"
+
+
+def outputs(kind: str, tier: str, name: str) -> list[Path]:
+    """The files of a table or figure, relative to the working folder; the sidecar comes last."""
+    folder = RESULTS / tier / "tables" if kind == "table" else FIGURES / tier
+    forms = ("csv", "md", "tex") if kind == "table" else ("csv", "png", "pdf")
+    return [folder / f"{name}.{form}" for form in (*forms, "json")]
 
 
 def varied_in(option: str, rendering: Rendering) -> list[str]:

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.catalogue.load import load_catalogue
-from bench.errors import SpecError, UserError
+from bench.catalogue.stages import STAGES
+from bench.errors import SpecError, UserError, unknown
 from bench.files import ROOT, shown
 
 STORED = ROOT / "results" / "stored"
@@ -96,6 +97,8 @@ def stored_records(tier: str) -> dict[Key, dict[str, Any]]:
             raise UserError(
                 f"{shown(records)}: line {number} is no record ({type(error).__name__}: {error}). {remedy}"
             ) from None
+        if key[0] not in STAGES:
+            raise unknown("stage", key[0], STAGES, f"{shown(records)}: line {number}")
         if key in found:
             raise UserError(
                 f"{shown(records)}: line {number} is a second record of {' '.join(map(str, key))}. {remedy}"

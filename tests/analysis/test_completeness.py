@@ -55,7 +55,7 @@ def test_a_broken_job_is_named_with_its_record(run, status):
         finished_jobs("quick")
     assert f"{run[6].record}: key status: " in str(refused.value)
     assert status in str(refused.value)
-    assert "snakemake retry --config tier=quick" in str(refused.value)
+    assert "snakemake all --config tier=quick retry=true" in str(refused.value)
 
 
 def test_part_of_a_run_can_be_promoted_without_what_is_not_finished_or_broken(run):

@@ -1,4 +1,4 @@
-"""Every layout draws what it is told, says why where it has nothing, and leaves its data beside it."""
+"""Every kind draws what it is told, says why where it has nothing, and leaves its data beside it."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -10,10 +10,10 @@ import pytest
 from matplotlib.container import ErrorbarContainer
 
 from bench.analysis.figures import draw, figure_data, save
+from bench.analysis.kinds.bar import UNCHANGED
 from bench.analysis.labels import axis_value, metric_label
 from bench.analysis.readings import Reading
 from bench.analysis.statistics import summarise
-from bench.analysis.style import UNCHANGED, line_name
 from bench.analysis.verdicts import Verdict
 from bench.catalogue.load import load_catalogue
 from bench.work.renderings import Rendering
@@ -95,7 +95,7 @@ def test_scaling_shows_every_mean_over_the_setting(name):
 def bars_of(name, readings):
     """The readings that are shown as bars: all but the unchanged model's."""
     layout = load_catalogue().artifacts[name].layout
-    return [reading for reading in readings if line_name(reading, layout) != UNCHANGED]
+    return [reading for reading in readings if layout.line_name(reading.entry) != UNCHANGED]
 
 
 @pytest.mark.parametrize("name", [name for name in DRAWN if KINDS[name] == "bar"])

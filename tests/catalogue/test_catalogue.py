@@ -12,7 +12,6 @@ import bench.work.jobs as jobs
 from bench.analysis.labels import axis_label
 from bench.catalogue.catalogue import paper_name
 from bench.catalogue.load import WORKFLOW, load_catalogue
-from bench.catalogue.models import BarLayout, CurveLayout, ScalingLayout, TableLayout
 from bench.work.cells import cells_of, defaults, make_cell, parse_slug, resolve
 
 CATALOGUE = load_catalogue()
@@ -68,21 +67,6 @@ def test_an_artifact_says_where_it_is_printed_and_what_is_left_open(name):
     assert artifact.seeds == SEEDS[paper_name(name)]
     assert len(artifact.unsaid) >= 2
     assert "\n" not in artifact.title
-
-
-@pytest.mark.parametrize("name", sorted(ARTIFACTS))
-def test_layouts_name_fields_that_exist(name):
-    layout = CATALOGUE.artifacts[name].layout
-    fields = {
-        TableLayout: lambda: (*layout.rows, *layout.columns),
-        CurveLayout: lambda: (layout.panel, layout.line),
-        ScalingLayout: lambda: (layout.panel, layout.line, layout.x),
-        BarLayout: lambda: (layout.group, layout.bar, *([layout.panel] if layout.panel else [])),
-    }.get(type(layout), tuple)()
-    for field in fields:
-        assert field in ("task", "method", "metric") or all(
-            field in CATALOGUE.options(cell.task, cell.method) for cell in all_cells(name)
-        ), f"{name}: layout field {field}"
 
 
 @pytest.mark.parametrize("name", sorted(n for n in ARTIFACTS if "table" in n))

@@ -71,7 +71,23 @@ def test_typo_in_a_key_of_a_query(workflow):
             "option: room_size",
             ("key unsaid.", "unknown option 'room_size'", "'room_side'"),
         ),
-        ("kind: curve", "kind: curv", ("key layout", "curv")),
+        (
+            "kind: curve",
+            "kind: curv",
+            (
+                "key layout.kind: unknown kind 'curv'. Did you mean 'curve'?",
+                "Known: attention, bar, curve, profile, scaling, table.",
+            ),
+        ),
+        ("kind: curve", "kind: no.such", ("key layout.kind: unknown kind 'no.such'. Known: attention,",)),
+        ("kind: curve, ", "", ("key layout: needs a kind", "Known: attention, bar, curve")),
+        (
+            "x: episode",
+            "ex: episode",
+            ("key layout (curve): unknown key 'ex'", "Did you mean 'x'? Correct the file"),
+        ),
+        ("x: episode, ", "", ("key layout.x: Field required",)),
+        ("{kind", "{line: methd, kind", ("key layout: unknown field 'methd'", "'method'")),
     ],
 )
 def test_a_name_that_nothing_declares(workflow, old, new, parts):

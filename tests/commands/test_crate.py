@@ -196,7 +196,7 @@ def test_an_unfinished_run_is_refused(run, capsys):
 
 def test_a_broken_job_is_refused(run, capsys):
     run[4].record.write_text(json.dumps(json.loads(run[4].record.read_text()) | {"status": "failed: x"}))
-    refused(capsys, str(run[4].record), "failed: x", "snakemake retry --config tier=quick")
+    refused(capsys, str(run[4].record), "failed: x", "snakemake all --config tier=quick retry=true")
 
 
 def test_a_page_that_is_missing_is_named(run, capsys):

@@ -100,7 +100,7 @@ def test_a_damaged_record_is_refused(run, capsys):
 
 def test_a_broken_job_is_refused(run, capsys):
     change(run[5], status="failed: KeyError: x")
-    refused(capsys, str(run[5].record), "failed: KeyError: x", "snakemake retry")
+    refused(capsys, str(run[5].record), "failed: KeyError: x", "retry=true")
 
 
 @pytest.mark.parametrize("commit", [f"{COMMIT}+", ""])

@@ -35,6 +35,18 @@ def test_an_impossible_tier(suite):
     assert "unknown tier 'quik'. Did you mean 'quick'" in said
 
 
+def test_a_value_of_retry_that_is_none(suite):
+    said = suite.snakemake("plan", config=("retry=maybe",), check=False)
+    assert suite.exit_code != 0
+    assert "Traceback" not in said
+    assert "config key retry: 'maybe' is neither true nor false. Say retry=true" in said
+
+
+def test_an_unknown_stage_in_a_budget(suite):
+    suite.edit("workflow/tiers/tiny.yaml", "stages: [probe]", "stages: [prob]")
+    refused(suite, "workflow/tiers/tiny.yaml", "unknown stage 'prob'. Did you mean 'probe'")
+
+
 def test_a_damaged_dataset_file(suite):
     data = suite.root / "results/tiny/datasets/darkroom/default/data/histories.npz"
     content = bytearray(data.read_bytes())

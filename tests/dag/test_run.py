@@ -17,6 +17,15 @@ def test_every_artifact_renders(finished):
     assert tables | figures == names
 
 
+def test_every_record_lies_between_its_table_and_its_log(finished):
+    tier = finished.root / "results/tiny"
+    records = [*tier.glob("cells/*/*/*/*/*.json"), *tier.glob("datasets/*/*/*.json")]
+    assert {record.stem for record in records} == {"dataset", "train", "evaluate", "probe"}
+    for record in records:
+        assert record.with_suffix(".csv").exists()
+        assert record.with_suffix(".log").exists()
+
+
 def test_cells_csv_holds_every_number_with_what_qualifies_it(finished):
     cells = pd.read_csv(finished.root / "results/tiny/cells.csv")
     assert set(cells["status"]) == {"ok"}

@@ -148,7 +148,8 @@ def test_what_did_not_end_well_in_the_store_is_tried_again_where_that_is_asked_f
     path.write_text("".join(f"{json.dumps(record)}\n" for record in records))
     work = ("train", "evaluate", "probe")
     assert not [job for job in fresh.would_run("all") if job.split()[0] in work]
-    assert [job for job in fresh.would_run("retry") if job.split()[0] in work] == ["probe ad-mamba/0"]
+    again = fresh.would_run("all", "retry=true")
+    assert [job for job in again if job.split()[0] in work] == ["probe ad-mamba/0"]
 
 
 def test_regress_trains_nothing_where_the_store_is_the_source(fresh):

@@ -17,6 +17,15 @@ from bench.work.cells import defaults
 LENGTH = 5
 
 
+def assert_alike(found, wanted, rtol=1e-5):
+    """Equal for float32: sums over channels are taken in an order that depends on the processor.
+
+    The smallest weights lie far below the largest, so that they are compared on the scale of these.
+    """
+    scale = np.nanmax(np.abs(np.asarray(wanted)))
+    np.testing.assert_allclose(found, wanted, rtol=rtol, atol=rtol * scale)
+
+
 def make(method="dema", **changes):
     """A tiny learner on Hopper's shapes whose every weight matters."""
     torch.manual_seed(0)
@@ -130,18 +139,18 @@ def test_weights_are_the_mean_magnitudes_of_the_state_tokens_row():
     embedded = model.embed(seen["returns"], seen["states"], seen["actions"], seen["timesteps"])
     entered = model.backbone.blocks[0].norm(model.project_in(torch.stack(embedded, 2).flatten(1, 2)))
     whole = hidden_attention(model.backbone.blocks[0].mixer, entered[:, :-1]).abs()
-    np.testing.assert_allclose(maps.weights[1], whole.mean(1)[:, -1].flip(1), rtol=1e-5)
-    np.testing.assert_allclose(maps.matrices[1], whole.mean(1)[-1], rtol=1e-5)
-    np.testing.assert_allclose(maps.channels[0], whole[-1, 1], rtol=1e-5)
-    np.testing.assert_allclose(maps.weights[0], maps.weights[1:].mean(0), rtol=1e-5)
+    assert_alike(maps.weights[1], whole.mean(1)[:, -1].flip(1))
+    assert_alike(maps.matrices[1], whole.mean(1)[-1])
+    assert_alike(maps.channels[0], whole[-1, 1])
+    assert_alike(maps.weights[0], maps.weights[1:].mean(0))
 
 
 def test_fusing_by_sum_sums_over_channels_and_layers():
     learner = make()
     episode, steps = played(learner), np.arange(6, 9)
     mean, total = (attention_maps(learner, episode, steps, how, 1) for how in ("mean", "sum"))
-    np.testing.assert_allclose(total.weights[1:], 16 * mean.weights[1:], rtol=1e-5)
-    np.testing.assert_allclose(total.matrices[0], 32 * mean.matrices[0], rtol=1e-5)
+    assert_alike(total.weights[1:], 16 * mean.weights[1:])
+    assert_alike(total.matrices[0], 32 * mean.matrices[0])
 
 
 def test_before_the_episode_there_is_no_weight():
@@ -168,8 +177,8 @@ def test_a_recurrent_models_attention_is_that_of_the_whole_episode(tokens):
     whole = attention_maps(make(tokens=tokens, context_length=12), episode, steps, "mean", 1)
     shown = cut.weights.shape[2]
     assert shown == (14 if tokens == "b3ld" else 5)
-    np.testing.assert_allclose(cut.weights, whole.weights[:, :, :shown], rtol=2e-4)
-    np.testing.assert_allclose(cut.matrices, whole.matrices[:, -shown:, -shown:], rtol=2e-4, atol=1e-8)
+    assert_alike(cut.weights, whole.weights[:, :, :shown], rtol=2e-4)
+    assert_alike(cut.matrices, whole.matrices[:, -shown:, -shown:], rtol=2e-4)
 
 
 def test_a_model_without_mamba_and_a_channel_that_is_none_are_named():

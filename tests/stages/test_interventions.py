@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import bench.catalogue.load as load
 from bench.errors import SpecError
 from bench.stages.attend import attend
 from bench.stages.dataset import dataset
@@ -264,11 +263,3 @@ def test_a_swap_whose_donor_the_tier_does_not_train_is_not_run():
     assert reasons["intervention=swap"] == "its donor walker2d-medium: quick tier"
     assert reasons["intervention=zero"] == reasons["default"] == ""
     assert {job.cell.task for job in all_jobs("lone", ("dema_fig05",))} == {"hopper-medium"}
-
-
-def test_every_stage_is_a_rule_named_as_its_module_and_its_log():
-    rules = (load.ROOT / "workflow" / "rules" / "work.smk").read_text()
-    for stage in ("dataset", "train", "evaluate", "probe", "attend", "intervene"):
-        rule = re.search(rf"^rule {stage}:\n.*?(?=^rule |\Z)", rules, re.DOTALL | re.MULTILINE).group()
-        assert re.search(rf"-m bench\.{stage} ", rule)
-        assert re.search(rf'DATASET \+ "\.log"|"/{stage}\.log"', rule)

@@ -1,75 +1,34 @@
-# Tables and figures: one rule that renders each kind, and a target for every artifact.
-TABLE = str(RESULTS / "{tier}/tables/{artifact}")
-FIGURE = str(FIGURES / "{tier}/{artifact}")
+# Tables and figures: a rule that makes each kind, and a target for every artifact.
+KINDS = {
+    "table": "Render a table from the records of its own cells, or all of them from the store.",
+    "figure": "Draw a figure from the records of its own cells, or all of them from the store.",
+}
+for kind, docstring in KINDS.items():
 
-
-if STORED:
-
-    rule table:
-        """Render every table from the store, in one process: there is nothing to wait for."""
+    # From the store, one process makes them all: there is nothing to wait for.
+    rule:
+        name:
+            kind
         input:
-            stale_renderings("table"),
-            STORE,
+            shown_by(kind, GRAPH.markers_of_renderings),
+            records=shown_by(kind, GRAPH.records_behind),
         output:
-            every_rendering("table"),
+            every_rendering(kind)
+            if GRAPH.stored
+            else texts(outputs(kind, "{tier}", "{artifact}")),
         log:
-            results("logs/table.log"),
+            results(f"logs/{kind}.log")
+            if GRAPH.stored
+            else "results/{tier}/logs/{artifact}.log",
+        conda:
+            ENVIRONMENT
         params:
-            tier=TIER,
-            fingerprint=[one.fingerprint for one in renderings("table")],
+            fingerprint=shown_by(kind, lambda found: [one.fingerprint for one in found]),
+            command=command_of(partial(GRAPH.rendering_command, kind)),
         shell:
-            PYTHON + " -m bench table --tier {params.tier} > {log} 2>&1"
+            "{params.command} > {log} 2>&1"
 
-    rule figure:
-        """Draw every figure from the store, in one process."""
-        input:
-            stale_renderings("figure"),
-            STORE,
-        output:
-            every_rendering("figure"),
-        log:
-            results("logs/figure.log"),
-        params:
-            tier=TIER,
-            fingerprint=[one.fingerprint for one in renderings("figure")],
-        shell:
-            PYTHON + " -m bench figure --tier {params.tier} > {log} 2>&1"
-
-else:
-
-    rule table:
-        """Render a table from the records of its own cells."""
-        input:
-            stale_rendering,
-            records=records_of,
-        output:
-            multiext(TABLE, ".csv", ".md", ".tex", ".json"),
-        log:
-            str(RESULTS / "{tier}/logs/{artifact}.log"),
-        params:
-            fingerprint=lambda wildcards: Rendering(
-                wildcards.tier, wildcards.artifact
-            ).fingerprint,
-        shell:
-            PYTHON
-            + " -m bench table --tier {wildcards.tier} --artifact {wildcards.artifact} > {log} 2>&1"
-
-    rule figure:
-        """Draw a figure from the records of its own cells."""
-        input:
-            stale_rendering,
-            records=records_of,
-        output:
-            multiext(FIGURE, ".csv", ".png", ".pdf", ".json"),
-        log:
-            str(RESULTS / "{tier}/logs/{artifact}.log"),
-        params:
-            fingerprint=lambda wildcards: Rendering(
-                wildcards.tier, wildcards.artifact
-            ).fingerprint,
-        shell:
-            PYTHON
-            + " -m bench figure --tier {wildcards.tier} --artifact {wildcards.artifact} > {log} 2>&1"
+    workflow.get_rule(kind).docstring = docstring
 
 
 for artifact_name, artifact in CATALOGUE.artifacts.items():
@@ -78,7 +37,7 @@ for artifact_name, artifact in CATALOGUE.artifacts.items():
         name:
             artifact_name
         input:
-            [str(path) for path in Rendering(TIER, artifact_name).outputs],
+            texts(Rendering(TIER, artifact_name).outputs),
 
     paper = CATALOGUE.paper_of(artifact_name).title
     workflow.get_rule(artifact_name).docstring = (

@@ -111,7 +111,7 @@ def _figure_rows(rendering: Rendering, reported: pd.DataFrame) -> list[dict[str,
             "reported_spread": printed.spread_text if printed else "",
             "status": reading.status, "verdict": verdict.word, "why": verdict.why,
             "seeds_needed": str(verdict.seeds_needed or ""), "seconds": str(reading.seconds),
-            "data_source": reading.data_source if entry.stage != "probe" else "", "budget": budget,
+            "data_source": reading.data_source if entry.rests_on_data else "", "budget": budget,
             "changed": "; ".join(reading.changed),
         })  # fmt: skip
     return rows

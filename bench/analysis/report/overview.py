@@ -122,7 +122,7 @@ def data_sources(jobs: list[Job], records: Records) -> dict[str, list[str]]:
     found: dict[str, dict[str, None]] = {}
     tasks = load_catalogue().tasks
     for job in jobs:
-        if job.stage == "dataset":
+        if not job.row.in_cells:
             source = records.record(job).get("data_source", tasks[job.cell.task].data_source)
             found.setdefault(source, {}).setdefault(tasks[job.cell.task].title)
     return {source: list(named) for source, named in sorted(found.items())}

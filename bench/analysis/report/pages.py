@@ -22,9 +22,9 @@ from bench.analysis.report.figures import Picture, picture_of
 from bench.analysis.report.numbers import Number, numbers_of
 from bench.analysis.report.runs import Records, Run
 from bench.analysis.tables import OLDER
+from bench.catalogue.artifacts import Artifact, Unsaid
 from bench.catalogue.catalogue import paper_name
 from bench.catalogue.load import load_catalogue
-from bench.catalogue.models import Artifact, Unsaid
 from bench.errors import UserError
 from bench.work.claims import load_claims
 from bench.work.jobs import RESULTS, all_jobs

@@ -14,6 +14,7 @@ from bench.analysis.labels import metric_label
 from bench.analysis.readings import job_rows, record_of, selected
 from bench.analysis.report.charts import Chart, line_chart
 from bench.catalogue.load import load_catalogue
+from bench.catalogue.stages import STAGES, Stage
 from bench.work.cells import Cell
 from bench.work.jobs import Entry, Job
 
@@ -42,6 +43,11 @@ class Run:
     stage: str
     cell: Cell
     jobs: tuple[Job, ...]
+
+    @property
+    def row(self) -> Stage:
+        """What is declared of its stage."""
+        return STAGES[self.stage]
 
     @property
     def anchor(self) -> str:

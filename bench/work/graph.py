@@ -1,0 +1,222 @@
+"""The graph of a run: which jobs have to run, what each waits for, and what it may take.
+
+Snakemake asks these things while it builds its graph; nothing here needs Snakemake.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from bench.catalogue.load import load_catalogue
+from bench.catalogue.stages import STAGES
+from bench.errors import SpecError
+from bench.work.cells import parse_slug
+from bench.work.claims import load_claims
+from bench.work.fingerprint import fingerprint, fingerprint_parts
+from bench.work.jobs import RESULTS, Job, all_jobs, make_job
+from bench.work.progress import START_SECONDS
+from bench.work.regression import regressed_jobs
+from bench.work.renderings import Rendering
+from bench.work.reporting import template_hashes
+from bench.work.stored import from_store, stored_digest, stored_files
+
+# A job's time limit: so many times its estimate, since processors differ, and never less than the minutes.
+TIME_LIMIT, LEAST_MINUTES = 3, 10
+# What fills in the places of a job's files; Snakemake's wildcards have these names.
+Names = Mapping[str, str]
+
+
+def asked_to_retry(config: Mapping[str, Any]) -> bool:
+    """The configuration value `retry`; SpecError if it is neither true nor false."""
+    value = config.get("retry", False)
+    if not isinstance(value, bool):
+        raise SpecError(
+            f"config key retry: {value!r} is neither true nor false. Say retry=true to run again what did "
+            "not end well, or leave it out."
+        )
+    return value
+
+
+@dataclass(frozen=True)
+class Graph:
+    """What a run of a tier makes. With `retry`, a result whose status is not ok is out of date."""
+
+    tier: str
+    retry: bool = False
+    _named: dict[tuple[str, ...], Job] = field(default_factory=dict, repr=False, compare=False)
+
+    def check(self) -> None:
+        """Read everything that is written down; raise UserError at the first that does not hold together."""
+        load_catalogue().tier(self.tier)
+        load_claims()
+        all_jobs(self.tier)
+        _ = self.store
+
+    @cached_property
+    def stored(self) -> bool:
+        """Whether every number is read from the committed store, and none is made."""
+        return from_store()
+
+    @cached_property
+    def jobs(self) -> list[Job]:
+        """Every job of the tier, upstream first."""
+        return all_jobs(self.tier)
+
+    @cached_property
+    def store(self) -> list[Path]:
+        """The files all numbers are read from; none in a run that makes its own."""
+        return stored_files(self.tier) if self.stored else []
+
+    def job(self, stage: str, names: Names) -> Job:
+        """The job of these names, one object each time: its fingerprint is then found once.
+
+        Raises SpecError for names that nothing declares.
+        """
+        key = (stage, *(names.get(name, "") for name in ("tier", "task", "method", "settings", "seed")))
+        if key not in self._named:
+            _, tier, task, method, settings, seed = key
+            self._named[key] = make_job(stage, tier, parse_slug(task, method, settings), int(seed or 0))
+        return self._named[key]
+
+    def job_command(self, stage: str, names: Names) -> str:
+        """The command that makes a job."""
+        return self.job(stage, names).command
+
+    def waits(self, job: Job) -> bool:
+        """Whether a job has to run: out of date, missing, or not ok while `retry` is asked for."""
+        if self.stored:
+            return False
+        state = job.state
+        if state not in ("current", "stored"):
+            return True
+        if not self.retry:
+            return False
+        record = job.stored if state == "stored" else job.recorded()
+        return record is None or record["status"] != "ok"
+
+    def is_made(self, job: Job) -> bool:
+        """Whether a job runs as soon as something here needs its files.
+
+        One that only the store holds does: the store keeps numbers, and what comes after needs checkpoints.
+        """
+        return self.waits(job) or (job.state == "stored" and not self.stored)
+
+    def records(self, jobs: Iterable[Job]) -> list[Path]:
+        """The files that hold the numbers of some jobs: their records, but for what the store holds."""
+        return self.store or [job.record for job in jobs if job.state != "stored" or self.waits(job)]
+
+    def upstream(self, job: Job) -> list[tuple[Path, bool]]:
+        """The records a job reads, each with whether it stands: its file time then says nothing."""
+        return [(before.record, not self.is_made(before)) for before in job.upstream]
+
+    def markers_of_job(self, job: Job) -> list[Path]:
+        """The marker of a job that stands and has to run again; none of any other."""
+        return _marker(self.is_made(job), job.record, job.tier, job.fingerprint)
+
+    def markers_of_renderings(self, shown: Iterable[Rendering]) -> list[Path]:
+        """The markers of those tables or figures that stand and have to be made again.
+
+        One that reads a job which has to run is out of date with it: Snakemake by itself would not
+        notice a record that is missing behind a figure that stands.
+        """
+        markers = []
+        for one in shown:
+            out_of_date = one.state != "current" or any(self.waits(job) for job in one.jobs)
+            markers += _marker(out_of_date, one.outputs[-1], one.tier, one.fingerprint)
+        return markers
+
+    def markers_of_claims(self) -> list[Path]:
+        """The marker of claims that stand although cells behind them have to run."""
+        behind = any(self.waits(job) for job in self.jobs)
+        return _marker(behind, RESULTS / self.tier / "claims.csv", self.tier, "claims")
+
+    def renderings(self, kind: str, names: Names = MappingProxyType({})) -> list[Rendering]:
+        """The table or figure of these names; every one of the tier if no artifact is named."""
+        tier = names.get("tier", self.tier)
+        artifacts = [names["artifact"]] if "artifact" in names else load_catalogue().artifacts
+        return [shown for name in artifacts if (shown := Rendering(tier, name)).kind == kind]
+
+    def records_behind(self, shown: Iterable[Rendering]) -> list[Path]:
+        """The files that hold the numbers of tables or figures."""
+        return self.records(job for one in shown for job in one.jobs)
+
+    def rendering_command(self, kind: str, names: Names) -> str:
+        """The command that makes the table or figure of these names, or every one of the tier."""
+        command = f"python -m bench {kind} --tier {names.get('tier', self.tier)}"
+        return f"{command} --artifact {names['artifact']}" if "artifact" in names else command
+
+    def regressed(self) -> list[Path]:
+        """The records `regress` compares with the store; none, for its message, where that is the source.
+
+        Raises SpecError for what `workflow/regress.yaml` gets wrong.
+        """
+        return [] if self.stored else [job.record for job in regressed_jobs(self.tier)]
+
+    def minutes(self, job: Job, attempt: int) -> int:
+        """A job's time limit on a cluster, more after each failed attempt."""
+        return attempt * max(LEAST_MINUTES, math.ceil(TIME_LIMIT * job.core_seconds / 60))
+
+    def memory_mib(self, attempt: int) -> int:
+        """A job's memory limit on a cluster, more after each failed attempt."""
+        return attempt * load_catalogue().tier(self.tier).memory_mib
+
+    def expected_seconds(self, rule: str, names: Names) -> float:
+        """What a job of a rule is expected to take: its process's start, and a stage's estimate."""
+        return START_SECONDS + (self.job(rule, names).core_seconds if rule in STAGES else 0.0)
+
+    @cached_property
+    def gathered(self) -> str:
+        """Fingerprint of what is said about every job: all numbers, and how each job ended."""
+        upstream = [job.fingerprint for job in self.jobs]
+        return _of(["cells", "health"], {"stored": stored_digest(self.tier)}, upstream)
+
+    @property
+    def _said(self) -> dict[str, Any]:
+        return {"claims": repr(load_claims()), "papers": repr(load_catalogue().papers)}
+
+    @cached_property
+    def claims(self) -> str:
+        """Fingerprint of the claims' answers."""
+        return _of(["claims"], self._said, [self.gathered])
+
+    @cached_property
+    def report(self) -> str:
+        """Fingerprint of the report's pages."""
+        options = {**self._said, "stored": stored_digest(self.tier)}
+        shown = [Rendering(self.tier, name).fingerprint for name in load_catalogue().artifacts]
+        return _of(["report"], options, shown, template_hashes())
+
+    @cached_property
+    def audit(self) -> str:
+        """Fingerprint of the audit, which rests on the papers' numbers alone."""
+        return _of(["audit"], {}, [])
+
+
+def _marker(out_of_date: bool, sidecar: Path, tier: str, name: str) -> list[Path]:
+    """A file newer than a result that is out of date although it stands; none for any other.
+
+    The sidecar is the truth, also without `.snakemake`: file times and Snakemake's own notes do
+    not survive a copy, and do not see edits of imported modules. The marker's content differs
+    each time, since Snakemake passes over a newer input whose checksum it knows. Each lies in a
+    folder of its own: Snakemake lists a folder once, and takes for missing what is put there later.
+    """
+    if not (out_of_date and sidecar.exists()):
+        return []
+    marker = RESULTS / tier / ".markers" / name / "stale"
+    marker.parent.mkdir(parents=True, exist_ok=True)
+    marker.write_text(str(time.time_ns()))
+    return [marker]
+
+
+def _of(
+    commands: list[str], options: dict[str, Any], upstream: list[str], files: dict[str, str] | None = None
+) -> str:
+    entries = [f"bench.commands.{command}" for command in commands]
+    return fingerprint(fingerprint_parts(entries, options, 0, upstream, files))
