@@ -16,17 +16,17 @@ REPLAY = "hopper_medium_replay-v2.hdf5"
 
 
 @pytest.fixture
-def give(monkeypatch):
+def give(monkeypatch, forget_workflow):
     """Sets BENCH_DATA and gives the tasks as that run sees them."""
 
     def tasks(value):
         monkeypatch.setenv("BENCH_DATA", str(value))
-        load_catalogue.cache_clear()
+        forget_workflow()
         return load_catalogue().tasks
 
     yield tasks
     monkeypatch.undo()
-    load_catalogue.cache_clear()
+    forget_workflow()
 
 
 def prints(task):

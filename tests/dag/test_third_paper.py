@@ -22,7 +22,7 @@ budgets:
     methods: [ota]
     stages: [train, evaluate]
     options: {transitions: 2000, embedding_dim: 16, layers: 1, batch_size: 4, updates: 4, checkpoints: 1,
-      evaluation_episodes: 2, context_length: 5, max_timestep: 1000}
+      evaluation_episodes: 2, context_length: 5, max_timestep: 1000, return_scale: 10.0}
     core_seconds: {train: 1, evaluate: 1}
   - label: its size, beside DT's
     tasks: [hopper-medium]
