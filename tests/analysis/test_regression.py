@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from suites import CATALOGUE
 
 from bench.analysis.regression import Held, Key, compare
 
@@ -30,7 +31,7 @@ def alarms(run, store, scope=None):
     def alike(key):
         return run[key].made == store[key].made
 
-    return compare(run, store, scope or {*run, *store}, alike).findings
+    return compare(CATALOGUE, run, store, scope or {*run, *store}, alike).findings
 
 
 def test_equal_numbers_raise_no_alarm():
@@ -140,7 +141,7 @@ def test_curves_of_another_platform_are_not_compared_and_this_is_said():
             EVALUATION: held(("last_return", 6, 0.0, 9.0), ("training_loss", 6, 0.0, loss), platform=platform)
         }
 
-    compared = compare(one(THERE, 5.0), one(HERE, 1.0), {EVALUATION}, lambda key: False)
+    compared = compare(CATALOGUE, one(THERE, 5.0), one(HERE, 1.0), {EVALUATION}, lambda key: False)
     assert compared.findings == []
     assert (compared.exact, compared.intervals, compared.margins, compared.uncompared) == (0, 0, 1, 1)
 
