@@ -33,7 +33,7 @@ def located(task: Task) -> list[tuple[DatasetRow, Path]]:
         if not path.is_file():
             raise UnavailableError(
                 f"{task.name}: {path} is missing. Download it with "
-                f"`{task.given.assignment}python -m bench fetch {task.name}`, or put it there yourself; it can be had from {' or '.join(row.addresses)}. "
-                f"Without {VARIABLE} the stand-in is used."
+                f"`{task.given.assignment}python -m bench fetch {task.name}`, or put it there yourself; it "
+                f"can be had from {' or '.join(row.addresses)}. Without {VARIABLE} the stand-in is used."
             )
     return found

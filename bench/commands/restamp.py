@@ -83,7 +83,7 @@ def check(job: Job, now: Checkout, then: Checkout) -> str:
     here = provenance()
     stored = job.stored.platform == here["platform"] and job.stored.versions == here["versions"]
     theirs = None if stored else then.make(job)
-    if job.stage == "dataset":
+    if not job.row.in_cells:
         # Its files: the record has their checksums, and the store keeps no numbers of it.
         compare_facts(job, _facts(ours), job.stored.facts if theirs is None else _facts(theirs))
     else:
@@ -127,7 +127,7 @@ def compare_rows(job: Job, made: pd.DataFrame, rows: pd.DataFrame) -> None:
     sides = []
     for side in (made, rows):
         side = side[list(COLUMNS)]
-        kept = side[side["metric"].isin(exact)] if job.stage == "probe" else side
+        kept = side[side["metric"].isin(exact)] if job.row.costs else side
         sides.append(
             {tuple(key): value for *key, value in kept.dropna(subset="value").itertuples(index=False)}
         )

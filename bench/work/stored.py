@@ -129,7 +129,7 @@ class Store:
         return self.folder / job.tier / "arrays" / job.arrays_name
 
     def records(self, tier: str) -> dict[Key, Record]:
-        """Every record in the store of a tier, by stage, task, method, settings and seed; none if it has none.
+        """Every record in the store of a tier, by stage, task, method, settings and seed; none if not there.
 
         Raises UserError, naming file and line, for what is no record.
         """

@@ -6,15 +6,16 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from suites import CATALOGUE
+from suites import CATALOGUE, SUITE
 
 import bench.work.availability as built
-import bench.work.jobs as jobs
 from bench.analysis.labels import axis_label
 from bench.catalogue.catalogue import paper_name
 from bench.catalogue.load import WORKFLOW
 from bench.work.cells import cells_of, defaults, make_cell, parse_slug, resolve
+from bench.work.entries import entries as entries_of
 from bench.work.plan import jobs_of
+from bench.work.suite import Suite
 
 # Those that a paper prints, and those that the suite asks beyond the papers.
 ARTIFACTS = {name for name in CATALOGUE.artifacts if not CATALOGUE.paper_of(name).own}
@@ -45,14 +46,14 @@ def test_the_first_papers_print_what_their_pages_show():
 
 
 def test_what_a_tier_leaves_out_says_why_in_every_artifact_that_asks_for_it():
-    reasons = {e.missing for e in jobs.entries("dmh_fig02", "cpu") if e.cell.method == "amago"}
+    reasons = {e.missing for e in entries_of(SUITE, "dmh_fig02", "cpu") if e.cell.method == "amago"}
     left = CATALOGUE.tiers["cpu"].left_out
     assert reasons == {one.reason for one in left if "amago" in one.methods}
-    assert {e.missing for e in jobs.entries("dmh_fig02", "paper") if e.cell.method == "amago"} == {""}
+    assert {e.missing for e in entries_of(SUITE, "dmh_fig02", "paper") if e.cell.method == "amago"} == {""}
 
 
 def test_a_derived_number_needs_the_probes_of_both_cells():
-    entries = [e for e in jobs.entries("dmh_table04", "cpu") if e.metric == "online_speedup"]
+    entries = [e for e in entries_of(SUITE, "dmh_table04", "cpu") if e.metric == "online_speedup"]
     assert entries
     for entry in entries:
         asked = {(job.stage, job.cell.task, job.cell.method) for job in jobs_of(entry, "cpu")}
@@ -75,7 +76,7 @@ def test_no_two_numbers_of_a_table_share_a_place(name):
     layout = CATALOGUE.artifacts[name].layout
     places = [
         (axis_label(entry, layout.rows), axis_label(entry, layout.columns))
-        for entry in jobs.entries(name, "paper")
+        for entry in entries_of(SUITE, name, "paper")
     ]
     assert len(places) == len(set(places))
 
@@ -84,8 +85,9 @@ def test_no_two_numbers_of_a_table_share_a_place(name):
 def test_no_tier_sets_what_an_artifact_varies(tier, monkeypatch):
     # As if everything were built: a budget is only compared with the sweeps of cells that can run.
     monkeypatch.setattr(built, "why_not_built", lambda *_: "")
+    suite = Suite.open()
     for name in CATALOGUE.artifacts:
-        list(jobs._entries(name, tier))
+        entries_of(suite, name, tier)
 
 
 def test_the_paper_tier_runs_everything_and_reduces_nothing():
@@ -162,7 +164,7 @@ def test_contexts_have_the_lengths_of_the_cost_table():
 
 
 def test_every_dark_room_of_the_cost_table_can_be_run():
-    rooms = [entry for entry in jobs.entries("dmh_table04", "paper") if "dark" in entry.cell.task]
+    rooms = [entry for entry in entries_of(SUITE, "dmh_table04", "paper") if "dark" in entry.cell.task]
     assert {entry.cell.task for entry in rooms} == {
         f"{size}{room}"
         for size in ("", "large-")
