@@ -81,7 +81,7 @@ def judge(
     A `margin` of 0 asks for the printed digits, as for counts; None means that none is declared.
     """
     if ours is None and option is None:
-        return Verdict("unavailable" if Status.parse(status).kind == "unavailable" else "not-run", status)
+        return Verdict("unavailable" if Status.parse(status).is_unavailable else "not-run", status)
     if printed is None:
         return Verdict("unreported", "the paper's value is not known")
     if ours is None:

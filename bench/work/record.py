@@ -60,6 +60,11 @@ class Status:
         return self.kind == "failed"
 
     @property
+    def is_unavailable(self) -> bool:
+        """Whether it, or what it rests on, is not to be had on this machine."""
+        return "unavailable" in str(self)
+
+    @property
     def is_result(self) -> bool:
         """Whether the code did what it should and there is no number: a loss diverged, or memory ran out."""
         return self.kind in WITHOUT_NUMBER

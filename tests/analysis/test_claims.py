@@ -227,7 +227,7 @@ def test_every_claim_of_the_papers_has_a_verdict_on_the_store():
     assert verdicts["dema_parameters_in_atari"] == "not-run"
     ran = table[table["verdict"] != "not-run"]
     assert (ran["budget"] == "reduced").all(), "each verdict says on what budget it rests"
-    page = page_of(claims, table, "quick tier")
+    page = page_of(CATALOGUE, claims, table, "quick tier")
     for claim in claims.values():
         assert claim.title in page
         assert claim.says.strip() in page
@@ -245,7 +245,7 @@ def test_a_verdict_on_numbers_by_older_code_is_marked_and_says_what_changed(monk
     assert "dema_attention_decays" not in marked
     assert set(table.loc[table["verdict"] == "not-run", "changed"]) <= {""}
     own = {"dema_parameters_in_mujoco": claims["dema_parameters_in_mujoco"]}
-    page = page_of(own, table[table["claim"].isin(own)], "quick tier")
+    page = page_of(CATALOGUE, own, table[table["claim"].isin(own)], "quick tier")
     assert "reduced, numbers by older code |" in page
     assert "† Rests on numbers stored before these changed: bench.methods.dema." in page
     (shown,) = claims_shown(own, table.astype(str))

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from suites import CATALOGUE
 
 from bench.analysis.regression import Held, Key, compare
+from bench.work.record import Record
 
 HERE, THERE = "this processor", "another"
 EVALUATION = Key("evaluate", "darkroom", "ad-mamba", "default", 0)
@@ -15,7 +16,7 @@ PROBE = Key("probe", "darkroom", "ad-mamba", "default", 0)
 
 def held(*rows, platform=HERE, status="ok"):
     table = pd.DataFrame(rows, columns=["metric", "step", "index", "value"])
-    return Held({"status": status, "platform": platform}, table)
+    return Held(Record(status=status, platform=platform), table)
 
 
 def score(value, metric="last_return", step=6, **made):
