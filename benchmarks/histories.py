@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 
+from bench.catalogue.load import load_catalogue
 from bench.datasets.histories import make
 from bench.work.cells import defaults
 from benchmarks.timing import Measurement, write
@@ -34,7 +35,7 @@ def run(task: str, changes: dict[str, Any]) -> tuple[float, dict[str, Any]]:
     """Seconds that the task's histories take, written to a temporary folder, and their facts."""
     with tempfile.TemporaryDirectory() as folder:
         begun = time.perf_counter()
-        facts = make(defaults(task, None) | changes, task, Path(folder))
+        facts = make(defaults(load_catalogue(), task, None) | changes, task, Path(folder))
         return time.perf_counter() - begun, facts
 
 

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from bench.catalogue.load import load_catalogue
 from bench.measure.memory import peak_during
 from bench.methods.base import Learner, make_learner
 from bench.stages.probe import training_step
@@ -38,7 +39,7 @@ BATCH, UPDATES = 128, 10_000
 def learner(task: str, method: str, **changes: Any) -> Learner:
     """A method at its printed size on a task, its weights as initialised."""
     torch.manual_seed(0)
-    return make_learner(method, defaults(task, method) | {"dropout": 0.0} | changes)
+    return make_learner(method, defaults(load_catalogue(), task, method) | {"dropout": 0.0} | changes)
 
 
 @torch.no_grad()

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from bench.catalogue.load import load_catalogue
 from bench.datasets.trajectories import Trajectories, Trajectory
 from bench.methods.base import Learner, make_learner
 from bench.work.cells import defaults
@@ -34,7 +35,10 @@ def trajectories(count: int = 200) -> Trajectories:
 
 def ours(dataset: Trajectories) -> Callable[[], Any]:
     """Batches as `bench.methods.return_conditioned` draws them."""
-    options = defaults("hopper-medium", "dt") | {"batch_size": BATCH, "context_length": LENGTH}
+    options = defaults(load_catalogue(), "hopper-medium", "dt") | {
+        "batch_size": BATCH,
+        "context_length": LENGTH,
+    }
     learner: Learner = make_learner("dt", options)
     learner.prepare(dataset)
     generator = np.random.default_rng(0)

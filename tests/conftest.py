@@ -1,6 +1,6 @@
 import os
 import shutil
-from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -10,46 +10,19 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Whoever runs the tests may work with real data and papers of their own.
 os.environ.pop("BENCH_DATA", None)
 os.environ.pop("BENCH_PAPERS", None)
+os.environ.pop("BENCH_SOURCE", None)
 
 # A first call may compile, and tests share the machine: time is no property that is tested.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
 
 
-@pytest.fixture(scope="session")
-def copied_workflow():
-    """A context in which a copy of workflow/, made in the folder it is given, is read in its place."""
-    import bench.catalogue.load as load
+@pytest.fixture
+def copied_workflow(tmp_path):
+    """A copy of workflow/, to be edited and then opened by `Suite.open(workflow=...)`."""
+    from bench.catalogue.catalogue import WORKFLOW
 
-    @contextmanager
-    def copied(folder):
-        shutil.copytree(load.WORKFLOW, folder)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(load, "WORKFLOW", folder)
-            _forget_workflow()
-            yield folder
-        _forget_workflow()
-
-    return copied
-
-
-@pytest.fixture(scope="session")
-def forget_workflow():
-    """A function that lets what is read from workflow/ be read anew."""
-    return _forget_workflow
-
-
-def _forget_workflow():
-    """Empty every cache of what is read from workflow/: tiers of one name differ from test to test."""
-    import bench.catalogue.load
-    import bench.work.claims
-    import bench.work.jobs
-    import bench.work.renderings
-
-    for module in (bench.work.claims, bench.work.jobs, bench.catalogue.load, bench.work.renderings):
-        for remembered in vars(module).values():
-            if hasattr(remembered, "cache_clear"):
-                remembered.cache_clear()
+    return Path(shutil.copytree(WORKFLOW, tmp_path / "workflow"))
 
 
 @pytest.hookimpl(optionalhook=True)

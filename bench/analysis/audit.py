@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from typing import Literal
 
@@ -16,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.reported import REFERENCE
-from bench.catalogue.load import load_catalogue
+from bench.catalogue.catalogue import Catalogue
 
 Verdict = Literal["agrees", "conflicts", "noted", "open"]
 # Environments a paper's text names together -> how their tasks' names begin.
@@ -41,11 +42,12 @@ class Finding:
     source: str
 
 
-def audit(reported: pd.DataFrame) -> list[Finding]:
+def audit(catalogue: Catalogue, reported: pd.DataFrame) -> list[Finding]:
     """Every finding of every check, in order."""
     checks = (
-        averages, errors_of_averages, order_of_averages, ratios, factors_in_the_text, printed_twice,
-        sizes, heads, ranges, quoted,
+        averages, errors_of_averages, order_of_averages, partial(ratios, catalogue),
+        partial(factors_in_the_text, catalogue), printed_twice, sizes, partial(heads, catalogue), ranges,
+        quoted,
     )  # fmt: skip
     papers = reported[reported["paper"] != REFERENCE]
     return [finding for check in checks for finding in check(reported if check is quoted else papers)]
@@ -123,9 +125,9 @@ def order_of_averages(reported: pd.DataFrame) -> Iterator[Finding]:
         yield Finding("order of averages", artifact, orders[0], orders[1], verdict, own[0][0]["source"])
 
 
-def _ratio(reported: pd.DataFrame, row: pd.Series) -> tuple[float, float, float] | None:
+def _ratio(catalogue: Catalogue, reported: pd.DataFrame, row: pd.Series) -> tuple[float, float, float] | None:
     """(least, middle, greatest) ratio that the numbers behind a derived one allow; None if not printed."""
-    derived = load_catalogue().metrics[row["metric"]].derived
+    derived = catalogue.metrics[row["metric"]].derived
     assert derived is not None
     same = reported[
         (reported["artifact"] == row["artifact"])
@@ -138,16 +140,16 @@ def _ratio(reported: pd.DataFrame, row: pd.Series) -> tuple[float, float, float]
     return low / greatest, float(same[row["method"]]) / float(same[derived.baseline]), high / least
 
 
-def _derived(reported: pd.DataFrame) -> pd.DataFrame:
-    metrics = load_catalogue().metrics
+def _derived(catalogue: Catalogue, reported: pd.DataFrame) -> pd.DataFrame:
+    metrics = catalogue.metrics
     return reported[[m in metrics and metrics[m].derived is not None for m in reported["metric"]]]
 
 
-def ratios(reported: pd.DataFrame) -> Iterator[Finding]:
+def ratios(catalogue: Catalogue, reported: pd.DataFrame) -> Iterator[Finding]:
     """A printed ratio is that of the numbers printed beside it, rounded."""
-    rows = _derived(reported)
+    rows = _derived(catalogue, reported)
     for _, row in rows[rows["task"] != ""].iterrows():
-        ratio, place = _ratio(reported, row), f"{row['artifact']}, {row['printed_environment']}"
+        ratio, place = _ratio(catalogue, reported, row), f"{row['artifact']}, {row['printed_environment']}"
         if ratio is None:
             found = "the numbers behind it are not known"
             yield Finding("ratios", place, row["value"], found, "open", row["source"])
@@ -158,14 +160,14 @@ def ratios(reported: pd.DataFrame) -> Iterator[Finding]:
         yield Finding("ratios", place, row["value"], found, verdict, row["source"])
 
 
-def factors_in_the_text(reported: pd.DataFrame) -> Iterator[Finding]:
+def factors_in_the_text(catalogue: Catalogue, reported: pd.DataFrame) -> Iterator[Finding]:
     """A factor that the text names for several environments holds in each of them."""
-    rows = _derived(reported)
+    rows = _derived(catalogue, reported)
     tables = rows[rows["task"] != ""]
     for _, row in rows[(rows["task"] == "") & rows["printed_environment"].isin(GROUPS)].iterrows():
         begins = GROUPS[row["printed_environment"]]
         behind = tables[tables["task"].str.startswith(begins) & (tables["metric"] == row["metric"])]
-        found = [ratio for _, one in behind.iterrows() if (ratio := _ratio(reported, one))]
+        found = [ratio for _, one in behind.iterrows() if (ratio := _ratio(catalogue, reported, one))]
         if not found:
             continue
         holds = sum(ratio[2] >= bounds(row["value"])[0] for ratio in found)
@@ -210,7 +212,7 @@ def sizes(reported: pd.DataFrame) -> Iterator[Finding]:
         yield Finding("sizes", place, printed, found, verdict, _sources(group))
 
 
-def heads(reported: pd.DataFrame) -> Iterator[Finding]:
+def heads(catalogue: Catalogue, reported: pd.DataFrame) -> Iterator[Finding]:
     """Attention heads divide the width they share."""
     for (artifact, _), group in reported.groupby(["artifact", "task"]):
         values = group.drop_duplicates("metric").set_index("metric")["value"]
@@ -218,7 +220,7 @@ def heads(reported: pd.DataFrame) -> Iterator[Finding]:
             count, width = int(values["heads"]), int(values["embedding_dim"])
             printed, found = f"{count} heads at width {width}", f"{width} / {count} = {width / count:.4g}"
             verdict: Verdict = "conflicts" if width % count else "agrees"
-            place = f"{artifact}, {load_catalogue().methods[group['method'].iloc[0]].title}"
+            place = f"{artifact}, {catalogue.methods[group['method'].iloc[0]].title}"
             yield Finding("heads", place, printed, found, verdict, _sources(group))
 
 

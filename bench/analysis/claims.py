@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from bench.analysis.aggregate import probability_of_improvement
 from bench.analysis.readings import selected
 from bench.analysis.statistics import Summary, summarise
-from bench.catalogue.load import load_catalogue
+from bench.catalogue.catalogue import Catalogue
 from bench.work.availability import why_missing
 from bench.work.cells import Cell
 from bench.work.claims import Claim, Comparison, Side
@@ -64,32 +64,32 @@ def claim_word(findings: list[Finding]) -> tuple[Word, str]:
     return "supported", ""
 
 
-def examine(claim: Claim, cells: pd.DataFrame, tier: str) -> list[Finding]:
+def examine(catalogue: Catalogue, claim: Claim, cells: pd.DataFrame, tier: str) -> list[Finding]:
     """Every comparison of a claim, answered from `cells` (columns as in cells.csv)."""
-    return [compare(comparison, cells, tier) for comparison in claim.comparisons]
+    return [compare(catalogue, comparison, cells, tier) for comparison in claim.comparisons]
 
 
-def compare(comparison: Comparison, cells: pd.DataFrame, tier: str) -> Finding:
+def compare(catalogue: Catalogue, comparison: Comparison, cells: pd.DataFrame, tier: str) -> Finding:
     """One comparison, on those of its tasks for which every side has a number for one seed at least."""
     pairs: list[NDArray[np.float64]] = []
     used: list[pd.DataFrame] = []
     for number in range(len(comparison.tasks)):
         read: list[pd.DataFrame] = []
-        first = _values(comparison, comparison.first, number, cells, read)
+        first = _values(catalogue, comparison, comparison.first, number, cells, read)
         if isinstance(comparison.second, float):
             second = dict.fromkeys(first, comparison.second)
         else:
-            second = _values(comparison, comparison.second, number, cells, read)
+            second = _values(catalogue, comparison, comparison.second, number, cells, read)
         seeds = sorted(first.keys() & second.keys())
         if seeds:
             used += read
             pairs.append(np.array([[first[seed] for seed in seeds], [second[seed] for seed in seeds]]))
     if not pairs:
-        return Finding(comparison, "not-run", _why_not(comparison, cells, tier))
-    summary = _ratio(comparison, pairs) if comparison.is_ratio else _difference(pairs)
-    word, why = _judge(comparison, summary)
+        return Finding(comparison, "not-run", _why_not(catalogue, comparison, cells, tier))
+    summary = _ratio(catalogue, comparison, pairs) if comparison.is_ratio(catalogue) else _difference(pairs)
+    word, why = _judge(catalogue, comparison, summary)
     rows = pd.concat(used)
-    sources: set[str] = set() if comparison.is_ratio else set(rows["data_source"])
+    sources: set[str] = set() if comparison.is_ratio(catalogue) else set(rows["data_source"])
     equal = len({pair.shape[1] for pair in pairs}) == 1
     chance = probability_of_improvement(*np.stack(pairs, axis=1)) if equal else math.nan
     return Finding(
@@ -100,21 +100,25 @@ def compare(comparison: Comparison, cells: pd.DataFrame, tier: str) -> Finding:
 
 
 def _values(
-    comparison: Comparison, side: Side, number: int, cells: pd.DataFrame, read: list[pd.DataFrame]
+    catalogue: Catalogue,
+    comparison: Comparison,
+    side: Side,
+    number: int,
+    cells: pd.DataFrame,
+    read: list[pd.DataFrame],
 ) -> dict[int, float]:
     """A side's number for each seed on one task; the rows it comes from are added to `read`."""
-    cell = side.cells(comparison.tasks)[number]
+    cell = side.cells(catalogue, comparison.tasks)[number]
     rows = cells[_of(cells, cell) & (cells["metric"] == comparison.metric)].dropna(subset="value")
     if rows.empty:
         return {}
-    catalogue = load_catalogue()
     chosen = selected(rows, catalogue.protocols[catalogue.tasks[cell.task].protocol].selection)
     means = chosen.groupby("seed")["value"].mean()
     values = {int(seed): side.times * mean for seed, mean in zip(means.index, means, strict=True)}
     if side.against:
-        base = _values(comparison, side.against, number, cells, read)
+        base = _values(catalogue, comparison, side.against, number, cells, read)
         values = {
-            seed: value / base[seed] if comparison.is_ratio else value - base[seed]
+            seed: value / base[seed] if comparison.is_ratio(catalogue) else value - base[seed]
             for seed, value in values.items()
             if seed in base
         }
@@ -129,26 +133,26 @@ def _difference(pairs: list[NDArray[np.float64]]) -> Summary:
     return found if found.n >= FEWEST_PAIRS else Summary(found.mean, math.nan, math.nan, found.n)
 
 
-def _ratio(comparison: Comparison, pairs: list[NDArray[np.float64]]) -> Summary:
+def _ratio(catalogue: Catalogue, comparison: Comparison, pairs: list[NDArray[np.float64]]) -> Summary:
     """Geometric mean over tasks of first over second; exact for counts, else within READING_FACTOR.
 
     A ratio of growths is made of two ratios, and trusted within the factor's square.
     """
     logarithm = float(np.mean([np.log(first / second).mean() for first, second in pairs]))
-    exact = load_catalogue().metrics[comparison.metric].deterministic
+    exact = catalogue.metrics[comparison.metric].deterministic
     factor = 1.0 if exact else READING_FACTOR ** (len(comparison.sides()) / 2)
     ratio = math.exp(logarithm)
     return Summary(ratio, ratio / factor, ratio * factor, len(pairs))
 
 
-def _judge(comparison: Comparison, found: Summary) -> tuple[Word, str]:
+def _judge(catalogue: Catalogue, comparison: Comparison, found: Summary) -> tuple[Word, str]:
     """The verdict on a comparison: the whole interval has to lie on one side of what counts."""
     smallest = comparison.smallest
     if math.isnan(found.low):
         return "inconclusive", f"{found.n} pairs; an interval takes {FEWEST_PAIRS}"
     if comparison.expect == "more":
         floor, ceiling = smallest, math.inf
-    elif comparison.is_ratio:
+    elif comparison.is_ratio(catalogue):
         floor, ceiling = 1 / smallest, smallest
     else:
         floor, ceiling = -smallest, smallest
@@ -159,11 +163,11 @@ def _judge(comparison: Comparison, found: Summary) -> tuple[Word, str]:
     return "inconclusive", "the interval crosses the smallest effect that counts"
 
 
-def _why_not(comparison: Comparison, cells: pd.DataFrame, tier: str) -> str:
+def _why_not(catalogue: Catalogue, comparison: Comparison, cells: pd.DataFrame, tier: str) -> str:
     """What keeps this tier from a comparison's number, of its first cell that has a reason."""
-    stage = load_catalogue().metrics[comparison.metric].stage
-    for cell in (cell for side in comparison.sides() for cell in side.cells(comparison.tasks)):
-        missing = why_missing(tier, cell, stage)
+    stage = catalogue.metrics[comparison.metric].stage
+    for cell in (cell for side in comparison.sides() for cell in side.cells(catalogue, comparison.tasks)):
+        missing = why_missing(catalogue, tier, cell, stage)
         if missing:
             return missing
         status = cells.loc[_of(cells, cell) & (cells["status"] != "ok"), "status"]

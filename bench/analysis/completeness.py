@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from bench.analysis.readings import record_of
 from bench.errors import UserError
-from bench.work.jobs import Job, all_jobs
-
-# How the status of a job begins that has no number, but whose code did what it should: a result of its own.
-WITHOUT_NUMBER = ("diverged", "oom", "timeout")
+from bench.work.jobs import Job
+from bench.work.plan import all_jobs
+from bench.work.suite import Suite
 
 
 def ended_well(job: Job) -> bool:
@@ -16,19 +14,21 @@ def ended_well(job: Job) -> bool:
     A job is skipped for what it builds on: well where that ended without a number, badly where that broke or
     is not there.
     """
-    status = record_of(job)["status"]
-    if status.startswith("skipped"):
-        return any(record_of(before)["status"].startswith(WITHOUT_NUMBER) for before in job.upstream)
-    return not status.startswith("failed")
+    status = job.result.status
+    if status.kind == "skipped":
+        return any(before.result.status.is_result for before in job.upstream)
+    return not status.has_failed
 
 
-def finished_jobs(tier: str, done: tuple[str, ...] = ("current",), instead: str = "") -> list[Job]:
+def finished_jobs(
+    suite: Suite, tier: str, done: tuple[str, ...] = ("current",), instead: str = ""
+) -> list[Job]:
     """The jobs of a tier whose run is finished, upstream first.
 
     Raises UserError where the state of one is none of `done`, so that it is missing or out of date, or where
     one is broken. `instead` is what else the user can do about the first.
     """
-    jobs = all_jobs(tier)
+    jobs = all_jobs(suite, tier)
     waiting = [job for job in jobs if job.state not in done]
     if waiting:
         raise UserError(
@@ -40,7 +40,7 @@ def finished_jobs(tier: str, done: tuple[str, ...] = ("current",), instead: str 
     if broken:
         first = broken[0]
         raise UserError(
-            f"{first.record}: key status: {_named(first)} is {record_of(first)['status']}, and "
+            f"{first.record}: key status: {_named(first)} is {first.result.status}, and "
             f"{len(broken)} of {len(jobs)} jobs did not end well. Mend the cause, then run: "
             f"snakemake all --config tier={tier} retry=true"
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bench.analysis.readings import record_of
 from bench.work.jobs import Job
 
 
@@ -52,17 +51,16 @@ class Line:
 
 def cost_of(job: Job) -> Cost | None:
     """What a job cost by its record; None without a record of it, whatever came of the work."""
-    record = record_of(job)
-    if "cpu_seconds" not in record:
+    record = job.result
+    if record.cpu_seconds is None:
         return None
-    device = record["facts"].get("device", "cpu")
     return Cost(
-        processor=record["cpu_seconds"],
-        wall=record["seconds"],
-        on_gpu=device != "cpu",
-        memory_mib=record["peak_memory_mib"],
+        processor=record.cpu_seconds,
+        wall=record.seconds,
+        on_gpu=record.device not in ("", "cpu"),
+        memory_mib=record.peak_memory_mib,
         disk=disk_of(job),
-        start=record.get("start_cpu_seconds"),
+        start=record.start_cpu_seconds,
     )
 
 

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from bench.catalogue.load import load_catalogue
+from bench.catalogue.catalogue import Catalogue
 from bench.files import ROOT
 from bench.work.jobs import RESULTS
+from bench.work.record import Record
 from bench.work.renderings import Rendering
 from bench.work.reporting import report_files
 from bench.work.stored import Key, stored_texts
+from bench.work.suite import Suite
 
 if TYPE_CHECKING:
     from rocrate.model.entity import Entity
@@ -44,11 +46,11 @@ FORMATS = {
 }  # fmt: skip
 
 
-def results_of(tier: str) -> dict[Path, str]:
+def results_of(suite: Suite, tier: str) -> dict[Path, str]:
     """File, relative to the working folder -> what it is: all that a finished run shows."""
     folder = RESULTS / tier
     # In this order they stand in the crate's own page, where the report is to come first.
-    named = {path: f"Report of the {tier} tier: {path.name}" for path in report_files(tier)}
+    named = {path: f"Report of the {tier} tier: {path.name}" for path in report_files(suite, tier)}
     named |= {
         folder / "cells.csv": "Every number of the run, with what qualifies it",
         folder / "claims.csv": "Claims of the papers, tested on the run: one row a comparison",
@@ -57,19 +59,19 @@ def results_of(tier: str) -> dict[Path, str]:
         RESULTS / "audit" / "audit.csv": "What the papers print, held against itself: one row a check",
         RESULTS / "audit" / "audit.md": "What the papers print, held against itself",
     }
-    catalogue = load_catalogue()
+    catalogue = suite.catalogue
     for name, artifact in catalogue.artifacts.items():
         title = f"{catalogue.paper_of(name).title} {artifact.printed}: {artifact.title}"
-        named |= dict.fromkeys(Rendering(tier, name).outputs, title)
+        named |= dict.fromkeys(Rendering(suite, tier, name).outputs, title)
     return named
 
 
-def workflow_files() -> dict[str, Path]:
+def workflow_files(catalogue: Catalogue) -> dict[str, Path]:
     """Place in the crate -> file: what the Snakefile needs to run, as it is at hand."""
     files = {name: ROOT / name for name in SOURCES}
     for folder in FOLDERS:
         files |= {path.relative_to(ROOT).as_posix(): path for path in _inside(ROOT / folder)}
-    given = load_catalogue().given
+    given = catalogue.given
     if given:
         files |= {f"{GIVEN}/{path.relative_to(given).as_posix()}": path for path in _inside(given)}
     return files
@@ -85,14 +87,14 @@ def _inside(folder: Path) -> list[Path]:
     return found
 
 
-def fill(crate: ROCrate, tier: str, records: dict[Key, dict[str, Any]]) -> None:
+def fill(crate: ROCrate, suite: Suite, tier: str, records: dict[Key, Record]) -> None:
     """Add all files of a tier's run to an empty crate, and say what they are and what made them.
 
     `records` are the sidecars of its jobs. The same files and records give the same metadata.
     """
     said = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     workflow = _workflow(crate, said, list(records.values()))
-    results = [_file(crate, path, path.as_posix(), name) for path, name in results_of(tier).items()]
+    results = [_file(crate, path, path.as_posix(), name) for path, name in results_of(suite, tier).items()]
     about = {
         "records.jsonl": "The sidecar of every job, one a line: status, command, seeds, options, times",
         "closures.json": "Hashes of modules and versions of packages that many sidecars share",
@@ -101,9 +103,9 @@ def fill(crate: ROCrate, tier: str, records: dict[Key, dict[str, Any]]) -> None:
         place = (RESULTS / tier / name).as_posix()
         results.append(_file(crate, StringIO(text), place, about[name]))
     action = _action(crate, tier, list(records.values()), workflow, results)
-    for place, path in workflow_files().items():
+    for place, path in workflow_files(suite.catalogue).items():
         _file(crate, path, place, place)
-    _root(crate, tier, said, action)
+    _root(crate, suite.catalogue, tier, said, action)
 
 
 def _file(crate: ROCrate, source: Path | StringIO, place: str, name: str) -> Entity:
@@ -116,10 +118,10 @@ def format_of(place: str) -> str:
     return FORMATS.get(Path(place).suffix, "text/plain")
 
 
-def _workflow(crate: ROCrate, said: dict[str, Any], records: list[dict[str, Any]]) -> Entity:
+def _workflow(crate: ROCrate, said: dict[str, Any], records: list[Record]) -> Entity:
     """The Snakefile as the crate's main entity, with the packages that the run was made with."""
-    versions = {(name, v) for record in records for name, v in record["versions"].items() if v != "absent"}
-    versions |= {("Python", record["python"]) for record in records}
+    versions = {(name, v) for record in records for name, v in record.versions.items() if v != "absent"}
+    versions |= {("Python", record.python) for record in records}
     packages = [
         _entity(crate, f"#{name}-{version}", "SoftwareApplication", name=name, version=version)
         for name, version in sorted(versions)
@@ -129,7 +131,7 @@ def _workflow(crate: ROCrate, said: dict[str, Any], records: list[dict[str, Any]
     )
     properties = {
         "name": said["title"],
-        "version": ", ".join(sorted({record["git_commit"] or "outside git" for record in records})),
+        "version": ", ".join(sorted({record.git_commit or "outside git" for record in records})),
         "encodingFormat": "text/plain",
         "license": _licence(crate, said),
         "author": _authors(crate, said["authors"]),
@@ -142,36 +144,36 @@ def _workflow(crate: ROCrate, said: dict[str, Any], records: list[dict[str, Any]
 
 
 def _action(
-    crate: ROCrate, tier: str, records: list[dict[str, Any]], workflow: Entity, results: list[Entity]
+    crate: ROCrate, tier: str, records: list[Record], workflow: Entity, results: list[Entity]
 ) -> Entity:
     """The run: from the start of its first job to the end of its last."""
-    counts = Counter(record["status"].split(":")[0] for record in records)
+    counts = Counter(record.status.kind for record in records)
     jobs = ", ".join(f"{count} {word}" for word, count in sorted(counts.items()))
-    platforms = "; ".join(sorted({record["platform"] for record in records}))
-    hours = sum(record["cpu_seconds"] for record in records) / 3600
+    platforms = "; ".join(sorted({record.platform for record in records}))
+    hours = sum(record.cpu_seconds or 0.0 for record in records) / 3600
     given = _entity(
         crate, f"#tier={tier}", "PropertyValue", name="tier", value=tier, exampleOfWork={"@id": "#tier"}
     )
     properties = {
         "name": f"Run of the {tier} tier",
         "description": f"{len(records)} jobs ({jobs}) in {hours:.2f} core-hours on {platforms}",
-        "startTime": min(datetime.fromisoformat(record["started"]) for record in records).isoformat(),
+        "startTime": min(datetime.fromisoformat(record.started) for record in records).isoformat(),
         "endTime": max(map(_ended, records)).isoformat(timespec="seconds"),
         "actionStatus": {"@id": "http://schema.org/CompletedActionStatus"},
     }
     return crate.add_action(workflow, "#run", object=[given], result=results, properties=properties)
 
 
-def _ended(record: dict[str, Any]) -> datetime:
-    return datetime.fromisoformat(record["started"]) + timedelta(seconds=record["seconds"])
+def _ended(record: Record) -> datetime:
+    return datetime.fromisoformat(record.started) + timedelta(seconds=record.seconds)
 
 
-def _root(crate: ROCrate, tier: str, said: dict[str, Any], action: Entity) -> None:
+def _root(crate: ROCrate, catalogue: Catalogue, tier: str, said: dict[str, Any], action: Entity) -> None:
     """What the crate is, whose, and what it rests on."""
     root = crate.root_dataset
     root["name"] = f"{said['title']}, {tier} tier"
     root["description"] = (
-        f"{load_catalogue().tier(tier).title}. Tables, figures, claims, audit and report of one run, the "
+        f"{catalogue.tier(tier).title}. Tables, figures, claims, audit and report of one run, the "
         "record of each of its jobs, and the workflow that made them. Checkpoints, datasets and attention "
         "maps are not in it."
     )
@@ -179,7 +181,9 @@ def _root(crate: ROCrate, tier: str, said: dict[str, Any], action: Entity) -> No
     root["datePublished"] = action["endTime"]
     root["license"] = _licence(crate, said)
     root["author"] = _authors(crate, said["authors"])
-    root["citation"] = [_paper(crate, paper) for paper in said["references"]] + _given_papers(crate)
+    root["citation"] = [_paper(crate, paper) for paper in said["references"]] + _given_papers(
+        crate, catalogue
+    )
     root["mentions"] = [action]
     root["conformsTo"] = [
         _entity(crate, profile, "CreativeWork", name=name, version=profile.rsplit("/", 1)[1])
@@ -201,9 +205,8 @@ def _paper(crate: ROCrate, paper: dict[str, Any]) -> Entity:
     )
 
 
-def _given_papers(crate: ROCrate) -> list[Entity]:
+def _given_papers(crate: ROCrate, catalogue: Catalogue) -> list[Entity]:
     """The papers of a lab's own folder, of which CITATION.cff knows nothing."""
-    catalogue = load_catalogue()
     return [
         _entity(crate, f"https://arxiv.org/abs/{paper.arxiv}", "ScholarlyArticle", name=paper.full_title)
         for name, paper in catalogue.papers.items()

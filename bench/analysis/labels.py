@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.catalogue.load import load_catalogue
-
 if TYPE_CHECKING:
-    from bench.work.jobs import Entry
+    from bench.catalogue.catalogue import Catalogue
+    from bench.work.entries import Entry
 
 
 def axis_value(entry: Entry, field: str) -> str:
@@ -15,19 +14,19 @@ def axis_value(entry: Entry, field: str) -> str:
     # Kinds of figures import this module, and with them whoever reads the specification.
     from bench.work.cells import defaults
 
-    catalogue = load_catalogue()
+    catalogue = entry.suite.catalogue
     if field == "task":
         return catalogue.tasks[entry.cell.task].title
     if field == "method":
         return method_label(entry)
     if field == "metric":
         if entry.metric in catalogue.metrics:
-            return metric_label(entry.metric)
+            return metric_label(catalogue, entry.metric)
         return entry.metric.replace("_", " ")
     settings = dict(entry.cell.settings)
     if field in settings:
         return str(settings[field])
-    base = defaults(entry.cell.task, entry.cell.method)
+    base = defaults(catalogue, entry.cell.task, entry.cell.method)
     return str(base.get(field, ""))
 
 
@@ -41,12 +40,12 @@ def method_label(entry: Entry) -> str:
 
 def method_title(entry: Entry) -> str:
     """The title of the entry's method, without settings."""
-    return load_catalogue().methods[entry.cell.method].title
+    return entry.suite.catalogue.methods[entry.cell.method].title
 
 
-def metric_label(metric: str) -> str:
+def metric_label(catalogue: Catalogue, metric: str) -> str:
     """Title and unit."""
-    known = load_catalogue().metrics[metric]
+    known = catalogue.metrics[metric]
     return f"{known.title} [{known.unit}]" if known.unit else known.title
 
 

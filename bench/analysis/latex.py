@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis.tables import wide_table
+from bench.catalogue.catalogue import Catalogue
 
 # A table of more columns is set sideways; one of still more in upright blocks below each other.
 UPRIGHT_COLUMNS, SIDEWAYS_COLUMNS = 6, 9
@@ -115,9 +116,9 @@ def _blocks(wide: pd.DataFrame) -> list[pd.DataFrame]:
     return [block[(block != "").any(axis=1)] for block in (wide[columns] for columns in blocks)]
 
 
-def to_latex(table: pd.DataFrame, title: str) -> str:
+def to_latex(catalogue: Catalogue, table: pd.DataFrame, title: str) -> str:
     """A table float: caption, label, the numbers, and notes on what has none."""
-    wide = wide_table(table)
+    wide = wide_table(catalogue, table)
     silent = [column for column in wide.columns if column[1] == "reported" and not _says(wide[column])]
     wide, notes = _with_notes(wide.drop(columns=silent))
     said = [rf"\textsuperscript{{{mark}}} {escaped(reason)}." for reason, mark in notes.items()]

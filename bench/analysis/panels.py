@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from bench.analysis.readings import Reading
 from bench.analysis.style import PANEL, line_look, say_why, under_heading
-from bench.work.jobs import Entry
+from bench.work.entries import Entry
 
 Looks = dict[str, dict[str, Any]]
 

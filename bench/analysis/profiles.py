@@ -26,7 +26,7 @@ from bench.analysis.aggregate import (
 from bench.analysis.labels import metric_label
 from bench.analysis.readings import Reading
 from bench.analysis.style import COLOURS, MARKERS, PANEL, STYLES, say_why
-from bench.catalogue.load import load_catalogue
+from bench.catalogue.catalogue import Catalogue
 from bench.seeds import stream
 
 THRESHOLDS = 200
@@ -62,17 +62,18 @@ def draw_profiles(readings: list[Reading], heading: str) -> Figure:
         for ax in axes:
             say_why(ax, readings)
     else:
-        label = metric_label(readings[0].entry.metric)
-        _profile(axes[0], scores, label)
-        _interquartile_means(axes[1], scores, label)
-        heading += f"\n{_rests_on(tasks, next(iter(scores.values())))}"
+        catalogue = readings[0].entry.suite.catalogue
+        label = metric_label(catalogue, readings[0].entry.metric)
+        _profile(axes[0], catalogue, scores, label)
+        _interquartile_means(axes[1], catalogue, scores, label)
+        heading += f"\n{_rests_on(catalogue, tasks, next(iter(scores.values())))}"
     figure.suptitle(heading, fontsize=9)
     return figure
 
 
-def _rests_on(tasks: list[str], scores: Scores) -> str:
+def _rests_on(catalogue: Catalogue, tasks: list[str], scores: Scores) -> str:
     """How many runs and tasks are drawn, and what the intervals are of, in a line."""
-    titles = [load_catalogue().tasks[task].title for task in tasks]
+    titles = [catalogue.tasks[task].title for task in tasks]
     every = f"{len(tasks)} tasks" if len(tasks) > 3 else ", ".join(titles)
     interval = "95 % stratified bootstrap over runs" if _has_interval(scores) else "too few for an interval"
     return f"{scores.shape[1]} runs each on {every}; {interval}"
@@ -91,11 +92,7 @@ def _interval(statistic: Callable[[Scores], Any], method: str, scores: Scores) -
     return stratified_bootstrap(statistic, stream("bootstrap", method), scores)
 
 
-def _title(method: str) -> str:
-    return load_catalogue().methods[method].title
-
-
-def _profile(ax: Axes, scores: dict[str, Scores], label: str) -> None:
+def _profile(ax: Axes, catalogue: Catalogue, scores: dict[str, Scores], label: str) -> None:
     every = np.concatenate([each.ravel() for each in scores.values()])
     room = 0.05 * max(float(np.ptp(every)), 1.0)
     thresholds = np.linspace(every.min() - room, every.max() + room, THRESHOLDS)
@@ -103,7 +100,7 @@ def _profile(ax: Axes, scores: dict[str, Scores], label: str) -> None:
         colour = COLOURS[place % len(COLOURS)]
         found = _interval(partial(performance_profile, thresholds=thresholds), method, each)
         ax.plot(thresholds, found.value, color=colour, linestyle=STYLES[place % len(STYLES)], linewidth=1.4,
-                label=_title(method))  # fmt: skip
+                label=catalogue.methods[method].title)  # fmt: skip
         if found.low is not None:
             ax.fill_between(thresholds, found.low, found.high, color=colour, alpha=0.15, linewidth=0)
     ax.set_xlabel(f"{label}, threshold")
@@ -113,7 +110,7 @@ def _profile(ax: Axes, scores: dict[str, Scores], label: str) -> None:
     sns.despine(ax=ax)
 
 
-def _interquartile_means(ax: Axes, scores: dict[str, Scores], label: str) -> None:
+def _interquartile_means(ax: Axes, catalogue: Catalogue, scores: dict[str, Scores], label: str) -> None:
     methods = list(scores)
     for place, method in enumerate(methods):
         found = _interval(interquartile_mean, method, scores[method])
@@ -122,7 +119,7 @@ def _interquartile_means(ax: Axes, scores: dict[str, Scores], label: str) -> Non
             error = [[max(found.value - found.low, 0.0)], [max(found.high - found.value, 0.0)]]
         ax.errorbar(found.value, place, xerr=error, color=COLOURS[place % len(COLOURS)], capsize=3,
                     marker=MARKERS[place % len(MARKERS)], markersize=5, linestyle="none")  # fmt: skip
-    ax.set_yticks(range(len(methods)), [_title(method) for method in methods])
+    ax.set_yticks(range(len(methods)), [catalogue.methods[method].title for method in methods])
     ax.set_ylim(len(methods) - 0.5, -0.5)
     ax.set_xlabel(f"interquartile mean of the\n{label}")
     sns.despine(ax=ax)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,21 +10,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.analysis.statistics import Summary, summarise
-from bench.catalogue.load import load_catalogue
 from bench.catalogue.models import SELECTIONS, Selection
-from bench.errors import UserError
-from bench.files import shown
 from bench.work.cells import defaults, resolve
+from bench.work.entries import Entry
 from bench.work.fingerprint import changes
-from bench.work.jobs import RESULTS, Entry, Job
-from bench.work.stored import STORED, from_store
-
-ROW_COLUMNS = ("metric", "step", "index", "value")
-RECORD_COLUMNS = [
-    "task", "method", "settings", "seed", "step", "metric", "index", "value", "unit", "protocol",
-    "data_source", "budget", "status", "fingerprint", "seconds", "peak_memory_mib", "device", "scan_backend",
-    "platform", "git_commit",
-]  # fmt: skip
+from bench.work.jobs import Job
+from bench.work.plan import jobs_of
+from bench.work.record import OK, Status
+from bench.work.stored import CELL_COLUMNS
 
 
 @dataclass(frozen=True)
@@ -52,79 +42,19 @@ class Reading:
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
 
 
-def read_record(path: Path) -> dict[str, Any]:
-    """A sidecar; one that is absent or damaged reads as a status."""
-    try:
-        record: dict[str, Any] = json.loads(path.read_text())
-    except FileNotFoundError:
-        return {"status": "not-run: no record yet"}
-    except json.JSONDecodeError:
-        return {"status": "failed: its record is damaged; delete it and run again"}
-    return record
-
-
-def record_of(job: Job) -> dict[str, Any]:
-    """The sidecar of a job, its own or the store's; one that is absent or damaged reads as a status."""
-    if job.is_stored and job.stored:
-        return job.stored
-    if from_store():
-        return {"status": "not-run: not in the store"}
-    return read_record(job.record)
-
-
-@cache
-def stored_cells(tier: str) -> dict[str, pd.DataFrame]:
-    """Fingerprint -> the rows of a job in a tier's store; none without a store.
-
-    Raises UserError, naming the file, where it is no table or lacks a column.
-    """
-    path = STORED / tier / "cells.csv"
-    if not path.exists():
-        return {}
-    remedy = f"Restore the file: git checkout -- {shown(path)}"
-    try:
-        cells = pd.read_csv(path, float_precision="round_trip", low_memory=False, keep_default_na=False,
-                            na_values={"value": [""]})  # fmt: skip
-    except ValueError as error:
-        raise UserError(f"{shown(path)}: not a table ({error}). {remedy}") from None
-    lacking = set(RECORD_COLUMNS) - set(cells.columns)
-    if lacking:
-        raise UserError(f"{shown(path)}: column {min(lacking)} is missing. {remedy}")
-    return {str(name): rows for name, rows in cells.groupby("fingerprint", sort=False)}
-
-
-def recorded_rows(job: Job, record: dict[str, Any]) -> pd.DataFrame:
-    """The metrics, steps, indices and values of a job whose sidecar this is; empty where it has none."""
-    if record["status"] != "ok":
-        return pd.DataFrame()
-    if job.is_stored:
-        rows = stored_cells(job.tier).get(record["fingerprint"], pd.DataFrame(columns=RECORD_COLUMNS))
-        return rows[list(ROW_COLUMNS)].dropna(subset="value").reset_index(drop=True)
-    return pd.read_csv(job.table, float_precision="round_trip") if job.table.exists() else pd.DataFrame()
-
-
-def arrays_of(job: Job) -> Path:
-    """The file of what is too large for a job's table, its own or the store's."""
-    return stored_arrays(job) if job.is_stored else job.arrays
-
-
-def stored_arrays(job: Job) -> Path:
-    """Where the store keeps what is too large for a job's table."""
-    return STORED / job.tier / "arrays" / job.arrays.relative_to(RESULTS / job.tier)
-
-
 def changed_since(job: Job) -> list[str]:
     """What has changed since a result of the store was made, by name: it is shown, with a mark.
 
     Empty for one that the code, options and data at hand would make again, and for a result of the run.
     """
-    if not job.is_stored or job.stored is None:
+    taken = job.suite.source.taken(job)
+    if taken is None:
         return []
-    found = dict.fromkeys(changes(job.stored["parts"], job.parts))
-    for before, used in zip(job.upstream, job.stored["parts"]["upstream"], strict=False):
+    found = dict.fromkeys(changes(taken.parts, job.parts))
+    for before, used in zip(job.upstream, taken.parts["upstream"], strict=False):
         if used == before.fingerprint:
             continue
-        if before.stored and used == before.stored["fingerprint"]:
+        if before.stored and used == before.stored.fingerprint:
             found |= dict.fromkeys(changed_since(before))
         else:
             # A part of a run can be promoted alone: what this was made from is then no longer in the store.
@@ -134,25 +64,23 @@ def changed_since(job: Job) -> list[str]:
 
 def job_rows(job: Job) -> pd.DataFrame:
     """The tidy numbers of a job with what identifies them; one row with no value where it has none."""
-    catalogue = load_catalogue()
-    record = record_of(job)
-    rows = recorded_rows(job, record)
+    catalogue, record = job.suite.catalogue, job.result
+    rows = job.suite.source.rows(job)
     if rows.empty:
         rows = pd.DataFrame([{"metric": "", "step": 0, "index": 0.0, "value": float("nan")}])
     task = catalogue.tasks[job.cell.task]
-    facts = {
+    facts: dict[str, Any] = {
         "task": job.cell.task, "method": job.cell.method, "settings": job.cell.slug, "seed": job.seed,
         "protocol": task.protocol, "budget": catalogue.tier(job.tier).budget,
         # What the numbers rest on is what was used when they were made.
-        "data_source": record.get("data_source", task.data_source),
-        "status": record["status"], "fingerprint": record.get("fingerprint", ""),
-        "seconds": record.get("seconds", 0.0), "peak_memory_mib": record.get("peak_memory_mib", 0.0),
-        "device": record.get("facts", {}).get("device", ""),
-        "scan_backend": record.get("facts", {}).get("scan_backend", ""),
-        "platform": record.get("platform", ""), "git_commit": record.get("git_commit", ""),
+        "data_source": record.data_source or task.data_source,
+        "status": str(record.status), "fingerprint": record.fingerprint,
+        "seconds": record.seconds, "peak_memory_mib": record.peak_memory_mib,
+        "device": record.device, "scan_backend": record.scan_backend,
+        "platform": record.platform, "git_commit": record.git_commit,
     }  # fmt: skip
     rows["unit"] = [catalogue.metrics[m].unit if m in catalogue.metrics else "" for m in rows["metric"]]
-    return rows.assign(**facts)[RECORD_COLUMNS]
+    return rows.assign(**facts)[CELL_COLUMNS]
 
 
 def selected(rows: pd.DataFrame, selection: Selection) -> pd.DataFrame:
@@ -180,28 +108,29 @@ def read_entry(entry: Entry, tier: str) -> Reading:
         return Reading(entry, f"not-run: {entry.missing}")
     if entry.parts:
         return _derived(entry, tier)
-    jobs = entry.jobs(tier)
-    records = [record_of(job) for job in jobs]
-    statuses = [record["status"] for record in records]
-    if "ok" not in statuses:
-        return Reading(entry, statuses[0], seconds=sum(record.get("seconds", 0.0) for record in records))
+    jobs = jobs_of(entry, tier)
+    records = [job.result for job in jobs]
+    statuses = [record.status for record in records]
+    if OK not in statuses:
+        return Reading(entry, str(statuses[0]), seconds=sum(record.seconds for record in records))
     frames = [job_rows(job) for job in jobs]
     rows = pd.concat(frames, ignore_index=True)
     rows = rows[rows["metric"] == entry.metric].dropna(subset="value")
     seconds = float(sum(frame["seconds"].iloc[0] for frame in frames))
     if rows.empty:
-        bad = [status for status in statuses if status != "ok"]
-        return Reading(entry, bad[0] if bad else f"not-run: no {entry.metric} in the record", seconds=seconds)
-    catalogue = load_catalogue()
+        nothing = Status("not-run", f"no {entry.metric} in the record")
+        why = next((status for status in statuses if not status.is_ok), nothing)
+        return Reading(entry, str(why), seconds=seconds)
+    catalogue = entry.suite.catalogue
     protocol = catalogue.protocols[catalogue.tasks[entry.cell.task].protocol]
     by_selection = {name: selected(rows, name) for name in SELECTIONS}
     chosen = by_selection[protocol.selection]
     scores = tuple(chosen.groupby("seed")["value"].mean())
-    failed = sum(status != "ok" for status in statuses)
+    failed = sum(not status.is_ok for status in statuses)
     arrays: dict[str, NDArray[Any]] = {}
     if entry.metric == "hidden_attention":
-        first = jobs[statuses.index("ok")]
-        path = arrays_of(first)
+        first = jobs[statuses.index(OK)]
+        path = first.suite.source.arrays(first)
         if not path.exists():
             return Reading(entry, f"failed: {path} is missing; delete the records beside it and run again")
         arrays = {**np.load(path), "seed": np.array(first.seed)}
@@ -247,6 +176,8 @@ def _derived(entry: Entry, tier: str) -> Reading:
 
 def _option_value(entry: Entry) -> Any:
     """A hyper-parameter as the paper tier has it."""
-    resolved = resolve("paper", entry.cell, "train")
-    options = resolved.options if resolved else defaults(entry.cell.task, entry.cell.method)
+    resolved = resolve(entry.suite.catalogue, "paper", entry.cell, "train")
+    options = (
+        resolved.options if resolved else defaults(entry.suite.catalogue, entry.cell.task, entry.cell.method)
+    )
     return options[entry.metric]

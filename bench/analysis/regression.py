@@ -11,14 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
 from bench.analysis.expected_range import FALSE_ALARMS, Foretold, foretell
 from bench.analysis.readings import selected
-from bench.catalogue.load import load_catalogue
+from bench.catalogue.catalogue import Catalogue
 from bench.catalogue.stages import STAGES
+from bench.work.record import Record, Status
 
 ROW = ["metric", "step", "index"]
 MEANS = ("platform", "device", "scan backend")
@@ -53,16 +54,13 @@ class Score(NamedTuple):
 class Held:
     """What a run or the store holds of one job: its sidecar and its rows (metric, step, index, value)."""
 
-    record: dict[str, Any]
+    record: Record
     rows: pd.DataFrame
 
     @property
     def made(self) -> tuple[str, ...]:
         """Where and by what it was made, as `MEANS` lists."""
-        facts = self.record.get("facts", {})
-        return (
-            self.record.get("platform", ""), facts.get("device", ""), facts.get("scan_backend", ""),
-        )  # fmt: skip
+        return self.record.platform, self.record.device, self.record.scan_backend
 
 
 Side = dict[Key, Held]
@@ -98,15 +96,17 @@ class Comparison:
     taken: int = 0
 
 
-def comparable(stage: str, rows: pd.DataFrame) -> pd.DataFrame:
+def comparable(catalogue: Catalogue, stage: str, rows: pd.DataFrame) -> pd.DataFrame:
     """The rows that code and seed determine: no times, no memory."""
     if not STAGES[stage].costs:
         return rows
-    metrics = load_catalogue().metrics
+    metrics = catalogue.metrics
     return rows[[name in metrics and metrics[name].deterministic for name in rows["metric"]]]
 
 
-def compare(run: Side, store: Side, scope: set[Key], alike: Callable[[Key], bool]) -> Comparison:
+def compare(
+    catalogue: Catalogue, run: Side, store: Side, scope: set[Key], alike: Callable[[Key], bool]
+) -> Comparison:
     """Compare the jobs in scope; `alike` says whether both sides made a job in the same way.
 
     A job whose seed the store lacks, but not its cell, is a new run of that cell. `run` and `store` may hold
@@ -119,40 +119,42 @@ def compare(run: Side, store: Side, scope: set[Key], alike: Callable[[Key], bool
         if ours is None or ours.rows.empty:
             if stored is not None:
                 result.findings += _lone(
-                    key, stored.rows, "missing", f"missing from the run ({_why_none(ours)})"
+                    catalogue, key, stored.rows, "missing", f"missing from the run ({_why_none(ours)})"
                 )
         elif stored is not None:
             equal = STAGES[key.stage].costs or alike(key)
-            result.findings += _row_by_row(key, ours.rows, stored.rows, equal)
-            result.exact += len(comparable(key.stage, stored.rows)) * equal
+            result.findings += _row_by_row(catalogue, key, ours.rows, stored.rows, equal)
+            result.exact += len(comparable(catalogue, key.stage, stored.rows)) * equal
             others += [] if equal else [key]
         elif key[:4] in cells:
             others.append(key)
         else:
-            result.findings += _lone(key, ours.rows, "extra", "not in the store")
-    _by_interval(others, run, store, result)
+            result.findings += _lone(catalogue, key, ours.rows, "extra", "not in the store")
+    _by_interval(catalogue, others, run, store, result)
     return result
 
 
 def _why_none(ours: Held | None) -> str:
     """Why the run has no number of a job."""
-    status = ours.record["status"] if ours else "not-run: the tier has no such job"
-    return str(status) if status != "ok" else "its table is missing or empty"
+    status = ours.record.status if ours else Status("not-run", "the tier has no such job")
+    return "its table is missing or empty" if status.is_ok else str(status)
 
 
-def _lone(key: Key, rows: pd.DataFrame, kind: str, why: str) -> list[Finding]:
+def _lone(catalogue: Catalogue, key: Key, rows: pd.DataFrame, kind: str, why: str) -> list[Finding]:
     """A finding for each metric that only one side has."""
     found = []
-    for metric, group in comparable(key.stage, rows).groupby("metric", sort=False):
+    for metric, group in comparable(catalogue, key.stage, rows).groupby("metric", sort=False):
         text = f"{group['value'].iloc[0]:.6g}" if len(group) == 1 else f"{len(group)} rows"
         stored, ours = (text, "") if kind == "missing" else ("", text)
         found.append(Finding((key,), str(metric), stored, ours, why))
     return found
 
 
-def _row_by_row(key: Key, ours: pd.DataFrame, stored: pd.DataFrame, equal: bool) -> list[Finding]:
+def _row_by_row(
+    catalogue: Catalogue, key: Key, ours: pd.DataFrame, stored: pd.DataFrame, equal: bool
+) -> list[Finding]:
     """A finding for each metric with a row that is missing or new or, where they must be `equal`, differs."""
-    sides = [comparable(key.stage, rows).set_index(ROW)["value"] for rows in (ours, stored)]
+    sides = [comparable(catalogue, key.stage, rows).set_index(ROW)["value"] for rows in (ours, stored)]
     both = pd.concat(sides, axis=1, keys=["ours", "stored"])
     in_run, in_store = (both.index.isin(side.index) for side in sides)
     undefined = both["ours"].isna() & both["stored"].isna()
@@ -187,9 +189,8 @@ def _short(stored: float, ours: float) -> tuple[str, str]:
     return ("", texts[1]) if pd.isna(stored) else (texts[0], "" if pd.isna(ours) else texts[1])
 
 
-def scores(side: Side) -> dict[Score, dict[int, float]]:
+def scores(catalogue: Catalogue, side: Side) -> dict[Score, dict[int, float]]:
     """Every score, by seed, at the checkpoint that the protocol selects."""
-    catalogue = load_catalogue()
     found: dict[Score, dict[int, float]] = {}
     for key, held in side.items():
         metric = STAGES[key.stage].score
@@ -205,9 +206,9 @@ def scores(side: Side) -> dict[Score, dict[int, float]]:
     return found
 
 
-def _by_interval(keys: list[Key], run: Side, store: Side, result: Comparison) -> None:
+def _by_interval(catalogue: Catalogue, keys: list[Key], run: Side, store: Side, result: Comparison) -> None:
     """Compare the scores of jobs that were made otherwise, cell by cell."""
-    stored, ours = scores(store), scores({key: run[key] for key in keys})
+    stored, ours = scores(catalogue, store), scores(catalogue, {key: run[key] for key in keys})
     compared = [score for score in ours if score in stored]
     intervals = foretell(
         {score: list(seeds.values()) for score, seeds in stored.items()},
@@ -220,12 +221,16 @@ def _by_interval(keys: list[Key], run: Side, store: Side, result: Comparison) ->
         (*key[:4], metric) not in seen for key in keys for metric in run[key].rows["metric"]
     )
     for score in compared:
-        finding = _judge(score, ours[score], stored[score], intervals.get(score))
+        finding = _judge(catalogue, score, ours[score], stored[score], intervals.get(score))
         result.findings += [finding] if finding else []
 
 
 def _judge(
-    score: Score, ours: dict[int, float], stored: dict[int, float], foretold: Foretold | None
+    catalogue: Catalogue,
+    score: Score,
+    ours: dict[int, float],
+    stored: dict[int, float],
+    foretold: Foretold | None,
 ) -> Finding | None:
     """The alarm on one cell's score, or None where it lies as foretold, or else within the margin."""
     before, now = (sum(seeds.values()) / len(seeds) for seeds in (stored, ours))
@@ -233,7 +238,6 @@ def _judge(
         low, high = foretold.mean - foretold.half, foretold.mean + foretold.half
         rule = f"outside [{low:.4g}, {high:.4g}], as an unchanged run is in {FALSE_ALARMS:.0%} of cases"
     else:
-        catalogue = load_catalogue()
         margin = catalogue.protocols[catalogue.tasks[score.task].protocol].margin
         foretold = Foretold(before, margin)
         rule = f"more than the protocol's margin of {margin:g} away, and no spread between seeds is known"

@@ -5,25 +5,22 @@ from __future__ import annotations
 import json
 
 from bench.analysis.readings import Reading
-from bench.catalogue import folders
-from bench.catalogue.load import load_catalogue
-from bench.catalogue.sources import assignment
 from bench.errors import SpecError
 from bench.work.cells import defaults
 from bench.work.jobs import Job
 from bench.work.renderings import Rendering
-from bench.work.stored import from_store
+from bench.work.suite import Suite
 
 
-def asked_for(tier: str, artifact: str, kind: str) -> list[Rendering]:
+def asked_for(suite: Suite, tier: str, artifact: str, kind: str) -> list[Rendering]:
     """The rendering asked for, or all of a kind without a name; SpecError where these do not fit."""
-    catalogue = load_catalogue()
+    catalogue = suite.catalogue
     catalogue.tier(tier)
     if not artifact:
-        every = (Rendering(tier, name) for name in catalogue.artifacts)
+        every = (Rendering(suite, tier, name) for name in catalogue.artifacts)
         return [rendering for rendering in every if rendering.kind == kind]
     catalogue.artifact(artifact)
-    rendering = Rendering(tier, artifact)
+    rendering = Rendering(suite, tier, artifact)
     if rendering.kind != kind:
         raise SpecError(f"{artifact} is a {rendering.kind}: use python -m bench.{rendering.kind}.")
     return [rendering]
@@ -31,10 +28,10 @@ def asked_for(tier: str, artifact: str, kind: str) -> list[Rendering]:
 
 def heading(rendering: Rendering, readings: list[Reading]) -> str:
     """Which artifact this is, in which tier, on what data, with how much of its budget."""
-    catalogue = load_catalogue()
+    catalogue = rendering.suite.catalogue
     paper = catalogue.paper_of(rendering.name).title
     said = f"{paper} {rendering.artifact.printed}: {rendering.artifact.title}"
-    tier = f"{rendering.tier} tier" + (" from the committed store" if from_store() else "")
+    tier = f"{rendering.tier} tier{rendering.suite.source.said}"
     ran = [r for r in readings if r.summary is not None]
     if not ran:
         return f"{said}\n{tier}"
@@ -57,14 +54,15 @@ def heading(rendering: Rendering, readings: list[Reading]) -> str:
 
 def changed_tasks(readings: list[Reading], tier: str) -> str:
     """What the tier changes of the tasks themselves, as in `darkroom with room side 7`; empty if nothing."""
-    catalogue, said = load_catalogue(), {}
+    said: dict[str, str] = {}
     for reading in readings:
         cell = reading.entry.cell
         if reading.summary is None or not reading.entry.rests_on_data:
             continue
-        task = catalogue.tasks[cell.task]
-        resolved = Job(reading.entry.stage, tier, cell, 0).resolved
-        usual = defaults(cell.task, cell.method) | dict(cell.settings)
+        suite = reading.entry.suite
+        task = suite.catalogue.tasks[cell.task]
+        resolved = Job(suite, reading.entry.stage, tier, cell, 0).resolved
+        usual = defaults(suite.catalogue, cell.task, cell.method) | dict(cell.settings)
         different = [
             f"{n.replace('_', ' ')} {resolved.options[n]}"
             for n in task.data_names
@@ -77,9 +75,9 @@ def changed_tasks(readings: list[Reading], tier: str) -> str:
 
 def command_of(rendering: Rendering) -> str:
     """The command that makes a rendering again."""
-    source = " source=stored" if from_store() else ""
-    given = folders.assignment() + assignment()
-    return f"{given}snakemake {rendering.name} --config tier={rendering.tier}{source}"
+    suite = rendering.suite
+    command = f"snakemake {rendering.name} --config tier={rendering.tier}{suite.source.config}"
+    return suite.catalogue.assignments() + command
 
 
 def write_sidecar(rendering: Rendering, readings: list[Reading]) -> None:

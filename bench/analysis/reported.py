@@ -15,7 +15,7 @@ import pandas as pd
 import pandera.errors
 import pandera.pandas as pa
 
-from bench.catalogue.load import load_catalogue
+from bench.catalogue.catalogue import Catalogue
 from bench.errors import UserError, unknown
 
 COLUMNS = [
@@ -85,19 +85,19 @@ SCHEMA = pa.DataFrameSchema(
 )
 
 
-def load_reported(files: Iterable[Path]) -> pd.DataFrame:
+def load_reported(catalogue: Catalogue, files: Iterable[Path]) -> pd.DataFrame:
     """Every reported number of the CSV files, all columns text; an empty field is "".
 
     Raises UserError naming file, row and column where a file is not what the schema asks for, or names a
     paper or an artifact that the catalogue does not hold.
     """
-    frames = [_load(path) for path in files]
+    frames = [_load(catalogue, path) for path in files]
     if not frames:
         raise UserError("results/reported: no CSV files here. Restore them: git checkout -- results/reported")
     return pd.concat(frames, ignore_index=True)
 
 
-def _load(path: Path) -> pd.DataFrame:
+def _load(catalogue: Catalogue, path: Path) -> pd.DataFrame:
     try:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
@@ -119,7 +119,6 @@ def _load(path: Path) -> pd.DataFrame:
     for row in frame.index[(frame["spread"] == "") != (frame["spread_kind"] == "")]:
         value = frame["spread_kind"][row]
         raise _refused(path, row, "spread_kind", value, "must be given with a spread, and only with one")
-    catalogue = load_catalogue()
     for column, known in (
         ("paper", {*catalogue.papers, REFERENCE}),
         ("artifact", {*catalogue.artifacts, ""}),

@@ -27,4 +27,5 @@ def sample(jobs: list[Job], count: int, seed: int) -> list[Job]:
 
 
 def _cost(job: Job) -> float:
-    return float((job.stored or {}).get("cpu_seconds", job.core_seconds))
+    known = job.stored.cpu_seconds if job.stored else None
+    return job.core_seconds if known is None else known

@@ -10,7 +10,6 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 from bench.analysis.labels import metric_label
-from bench.catalogue.load import load_catalogue
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,9 +58,9 @@ def under_heading(heading: str, note: str, columns: int) -> str:
 
 def label_values(ax: Axes, panel: str, readings: list[Reading]) -> None:
     """Name the metric on the axis, or its unit alone where the panel's title names it."""
-    metric = readings[0].entry.metric
-    unit = load_catalogue().metrics[metric].unit
-    ax.set_ylabel(unit if panel == "metric" else textwrap.fill(metric_label(metric), 40))
+    metric, catalogue = readings[0].entry.metric, readings[0].entry.suite.catalogue
+    unit = catalogue.metrics[metric].unit
+    ax.set_ylabel(unit if panel == "metric" else textwrap.fill(metric_label(catalogue, metric), 40))
 
 
 def say_why(ax: Axes, readings: list[Reading]) -> None:

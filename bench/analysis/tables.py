@@ -15,7 +15,7 @@ from bench.analysis.reported import Printed, find_printed
 from bench.analysis.statistics import Summary, average
 from bench.analysis.verdicts import Verdict, data_source_of, judge, margin_of, verdict_of
 from bench.catalogue.artifacts import TableLayout
-from bench.catalogue.load import load_catalogue
+from bench.catalogue.catalogue import Catalogue
 from bench.catalogue.models import SELECTIONS
 from bench.seeds import stream
 from bench.work.cells import defaults, resolve
@@ -50,7 +50,7 @@ def long_table(rendering: Rendering, readings: list[Reading], reported: pd.DataF
 def _row(
     rendering: Rendering, layout: TableLayout, reading: Reading, reported: pd.DataFrame
 ) -> dict[str, Any]:
-    catalogue = load_catalogue()
+    catalogue = rendering.suite.catalogue
     entry, cell = reading.entry, reading.entry.cell
     metric = catalogue.metrics.get(entry.metric)
     printed = find_printed(reported, rendering.name, cell.task, cell.method, cell.slug, entry.metric)
@@ -100,7 +100,7 @@ def _average_row(
     status = "ok" if ours else lacking
     where = (first["artifact"], "average", first["method"], first["settings"], first["metric"])
     printed = find_printed(reported, *where)
-    margin = margin_of(first["task"], first["metric"])
+    margin = margin_of(members[0][1].entry.suite.catalogue, first["task"], first["metric"])
     shared = _shared(members)
     verdict = judge(ours, None, status, printed, margin, shared["data_source"], shared["budget"])
     return {
@@ -139,13 +139,13 @@ def _changed(members: list[tuple[dict[str, Any], Reading]]) -> str:
     return "; ".join(dict.fromkeys(name for _, reading in members for name in reading.changed))
 
 
-def _ours_text(row: pd.Series) -> str:
+def _ours_text(row: pd.Series, catalogue: Catalogue) -> str:
     """Our number with its interval and n, or the reason there is none."""
     if row["ours"] is None or (isinstance(row["ours"], float) and math.isnan(row["ours"])):
         return str(row["status"])
     if isinstance(row["ours"], str | bool | int) or not row["n"]:
         return f"{row['ours']}{_verdict_text(row)}"
-    metric = load_catalogue().metrics.get(row["metric"])
+    metric = catalogue.metrics.get(row["metric"])
     decimals = metric.decimals if metric else 3
     lost = "" if row["status"] == "ok" else f" ({row['status'].removeprefix('ok, ')} ok)"
     lost += _verdict_text(row) + (f" {OLDER}" if row["changed"] else "")
@@ -167,9 +167,10 @@ def _reported_text(row: pd.Series) -> str:
     return f"{row['reported']} ± {row['reported_spread']}" if row["reported_spread"] else str(row["reported"])
 
 
-def wide_table(table: pd.DataFrame) -> pd.DataFrame:
+def wide_table(catalogue: Catalogue, table: pd.DataFrame) -> pd.DataFrame:
     """Rows x (column, reported | ours), as text."""
-    texts = table.assign(reported=table.apply(_reported_text, axis=1), ours=table.apply(_ours_text, axis=1))
+    ours = table.apply(_ours_text, axis=1, catalogue=catalogue)
+    texts = table.assign(reported=table.apply(_reported_text, axis=1), ours=ours)
     columns = [(column, side) for column in dict.fromkeys(table["column"]) for side in ("reported", "ours")]
     wide = pd.DataFrame(
         "", index=list(dict.fromkeys(table["row"])), columns=pd.MultiIndex.from_tuples(columns)
@@ -182,7 +183,7 @@ def wide_table(table: pd.DataFrame) -> pd.DataFrame:
 
 def to_markdown(rendering: Rendering, table: pd.DataFrame, title: str) -> str:
     """A Markdown table with its heading, notes, and what the paper leaves unsaid."""
-    wide = wide_table(table)
+    wide = wide_table(rendering.suite.catalogue, table)
     flat = wide.set_axis([": ".join(column_and_side) for column_and_side in wide.columns], axis=1)
     unsaid = "\n".join(
         f"- {item.choice} (`{item.option}`): {' or '.join(item.alternatives)}; "
@@ -232,10 +233,11 @@ def _varied(rendering: Rendering, option: str) -> str:
 def _chosen(rendering: Rendering, option: str) -> str:
     """The values an option has in what this tier runs of the artifact; the defaults if it runs nothing."""
     values: dict[str, None] = {}
+    catalogue = rendering.suite.catalogue
     for entry in rendering.entries:
         stage = entry.stage or "train"
-        shown = resolve(rendering.tier, entry.cell, stage) if not entry.missing else None  # type: ignore[arg-type]
-        options = shown.options if shown else defaults(entry.cell.task, entry.cell.method)
+        shown = resolve(catalogue, rendering.tier, entry.cell, stage) if not entry.missing else None
+        options = shown.options if shown else defaults(catalogue, entry.cell.task, entry.cell.method)
         if option in options and (shown or all(e.missing or not e.stage for e in rendering.entries)):
             values.setdefault(f"`{options[option]}`")
     return ", ".join(values) or "not run"

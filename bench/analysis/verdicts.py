@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from bench.analysis.readings import Reading
 from bench.analysis.reported import Printed, find_printed
 from bench.analysis.statistics import Summary, half_width
-from bench.catalogue.load import load_catalogue
+from bench.catalogue.catalogue import Catalogue
+from bench.work.record import Status
 
 Word = Literal[
     "match", "differs", "inconclusive", "not-run", "unavailable", "unreported", "stand-in", "reduced"
@@ -47,13 +48,13 @@ class Verdict:
 
 def verdict_of(reading: Reading, tier: str, reported: pd.DataFrame) -> Verdict:
     """The verdict on one entry of an artifact."""
-    catalogue, entry, cell = load_catalogue(), reading.entry, reading.entry.cell
+    catalogue, entry, cell = reading.entry.suite.catalogue, reading.entry, reading.entry.cell
     return judge(
         reading.summary,
         reading.value,
         reading.status,
         find_printed(reported, entry.artifact, cell.task, cell.method, cell.slug, entry.metric),
-        margin_of(cell.task, entry.metric),
+        margin_of(catalogue, cell.task, entry.metric),
         data_source_of(reading),
         catalogue.tier(tier).budget,
     )
@@ -63,7 +64,7 @@ def data_source_of(reading: Reading) -> str:
     """What the number rests on, by its record or else by its task; empty for what needs no data."""
     if not reading.entry.rests_on_data:
         return ""
-    return reading.data_source or load_catalogue().tasks[reading.entry.cell.task].data_source
+    return reading.data_source or reading.entry.suite.catalogue.tasks[reading.entry.cell.task].data_source
 
 
 def judge(
@@ -80,7 +81,7 @@ def judge(
     A `margin` of 0 asks for the printed digits, as for counts; None means that none is declared.
     """
     if ours is None and option is None:
-        return Verdict("unavailable" if "unavailable" in status else "not-run", status)
+        return Verdict("unavailable" if Status.parse(status).is_unavailable else "not-run", status)
     if printed is None:
         return Verdict("unreported", "the paper's value is not known")
     if ours is None:
@@ -154,9 +155,8 @@ def seeds_needed(ours: Summary, printed: Printed, margin: float) -> int:
     return int(seeds[enough[0]]) if len(enough) else 0
 
 
-def margin_of(task: str, metric: str) -> float | None:
+def margin_of(catalogue: Catalogue, task: str, metric: str) -> float | None:
     """How far a score may lie from the printed one: 0 for counts, the protocol's margin for its score."""
-    catalogue = load_catalogue()
     if metric in catalogue.metrics and catalogue.metrics[metric].deterministic:
         return 0.0
     protocol = catalogue.protocols[catalogue.tasks[task].protocol]

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.catalogue.artifacts import Artifact
+from bench.catalogue.folders import VARIABLE
 from bench.catalogue.models import Method, Metric, Options, Protocol, Spending, Tier
 from bench.catalogue.paper import Paper
+from bench.catalogue.sources import VARIABLE as DATA
 from bench.catalogue.sources import DatasetRow, Given
 from bench.errors import unknown
-from bench.files import shown
+from bench.files import ROOT, shown
+
+WORKFLOW = ROOT / "workflow"
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,9 @@ class Catalogue:
     files: dict[str, dict[str, Path]]  # kind, such as methods or claims -> name -> the file that declares it
     reported: tuple[Path, ...]  # CSV files of what the papers print
     given: Path | None  # the folder of a lab's own papers
+    named: str  # that folder as the run was given it
+    data: str  # the real data that the run was given
+    workflow: Path
 
     def where(self, kind: str, name: str) -> str:
         """The file that declares a name, as a message shows it."""
@@ -74,6 +82,15 @@ class Catalogue:
     def is_suites(self, kind: str, name: str) -> bool:
         """Whether the suite declares a name, and not the folder of a lab's own papers."""
         return self.given is None or not self.files[kind][name].is_relative_to(self.given)
+
+    def assignments(self, task: str = "") -> str:
+        """`BENCH_PAPERS=... ` and so on, to stand before a command on what this run was given.
+
+        Of real data only what the task was given is said; without a task, what any was.
+        """
+        papers = f"{VARIABLE}={shlex.quote(self.named)} " if self.named else ""
+        given = bool(self.data) and (not task or self.tasks[task].given is not None)
+        return papers + (f"{DATA}={shlex.quote(self.data)} " if given else "")
 
     def paper_of(self, name: str) -> Paper:
         """The paper of an artifact or a claim, by its name."""

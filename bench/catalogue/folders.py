@@ -8,8 +8,6 @@ A run is given the second by one value, the environment variable BENCH_PAPERS (S
 from __future__ import annotations
 
 import importlib
-import os
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,12 +23,11 @@ METRICS = "metrics.yaml"
 PAPER = "paper.yaml"
 
 
-def given_papers() -> Path | None:
-    """The folder that BENCH_PAPERS names; None where it is empty or not set.
+def given_papers(value: str) -> Path | None:
+    """The folder that a run was given; None where that is empty.
 
     Raises SpecError where there is no such folder, or it holds what is no part of one.
     """
-    value = os.environ.get(VARIABLE, "")
     if not value:
         return None
     where = f"config key papers (environment variable {VARIABLE})"
@@ -49,12 +46,6 @@ def given_papers() -> Path | None:
         if path.suffix in (".yaml", ".yml") and path.name != METRICS:
             raise unknown("file", path.name, [METRICS], f"{where}: {shown(folder)}")
     return folder
-
-
-def assignment() -> str:
-    """`BENCH_PAPERS=... ` to stand before a command of a run with such a folder; empty for any other."""
-    value = os.environ.get(VARIABLE, "")
-    return f"{VARIABLE}={shlex.quote(value)} " if value else ""
 
 
 def yaml_files(roots: tuple[Path, ...], part: str) -> dict[str, Path]:

@@ -6,7 +6,6 @@ Every error is a `SpecError` of one paragraph that names the file, the key and t
 from __future__ import annotations
 
 import re
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,7 +13,7 @@ import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from bench.catalogue.artifacts import SAID, Artifact
-from bench.catalogue.catalogue import Catalogue, Task
+from bench.catalogue.catalogue import WORKFLOW, Catalogue, Task
 from bench.catalogue.check import check
 from bench.catalogue.folders import (
     METRICS,
@@ -43,7 +42,6 @@ from bench.catalogue.sources import DATA_SOURCES, DatasetRow, Given, given_data,
 from bench.errors import SpecError, unknown
 from bench.files import ROOT, shown
 
-WORKFLOW = ROOT / "workflow"
 # Pages of a report beside those of the papers -> how they are called.
 PAGES = {
     "index": "Overview",
@@ -129,9 +127,10 @@ def _rows(
     return tuple(datasets[name] for name in names)
 
 
-def _tasks(files: dict[str, Path], datasets: dict[str, DatasetRow]) -> dict[str, Task]:
+def _tasks(
+    files: dict[str, Path], datasets: dict[str, DatasetRow], run_data: Given | None
+) -> dict[str, Task]:
     tasks: dict[str, Task] = {}
-    run_data = given_data()
     for family_name, path in files.items():
         family = read_model(path, TaskFamily)
         given = run_data if run_data and run_data.reader in family.readers else None
@@ -197,13 +196,13 @@ def _metrics(roots: tuple[Path, ...]) -> tuple[dict[str, Metric], dict[str, Path
     return metrics, files
 
 
-def _tiers(given: Path | None) -> tuple[dict[str, Tier], dict[str, dict[Path, Spending]]]:
+def _tiers(workflow: Path, given: Path | None) -> tuple[dict[str, Tier], dict[str, dict[Path, Spending]]]:
     """The suite's tiers, each with what a lab's folder adds to it, and what each file spends.
 
     The first budget that matches counts: what is added stands behind the suite's own, so that no cell which
     the suite has a budget for is run in another way.
     """
-    files = yaml_files((WORKFLOW,), "tiers")
+    files = yaml_files((workflow,), "tiers")
     tiers = {name: read_model(path, Tier) for name, path in files.items()}
     spendings: dict[str, dict[Path, Spending]] = {name: {files[name]: tier} for name, tier in tiers.items()}
     for name, path in yaml_files((given,), "tiers").items() if given else ():
@@ -229,29 +228,31 @@ def _reported(given: Path | None) -> tuple[Path, ...]:
     return tuple(files.values())
 
 
-@cache
-def load_catalogue() -> Catalogue:
-    """Read and cross-check every file of the specification; SpecError on the first that fails."""
-    given = given_papers()
+def load_catalogue(workflow: Path = WORKFLOW, papers: str = "", data: str = "") -> Catalogue:
+    """Read and cross-check every file of the specification; SpecError on the first that fails.
+
+    `papers`: the folder of a lab's own, or nothing. `data`: a folder with real data, `minari`, or nothing.
+    """
+    given = given_papers(papers)
     import_from(given)
-    roots = (WORKFLOW, given) if given else (WORKFLOW,)
+    roots = (workflow, given) if given else (workflow,)
     files = {part: yaml_files(roots, part) for part in ("methods", "tasks", "options", "protocols", "claims")}
     folders = paper_folders(roots)
-    papers = _papers(folders)
-    files["papers"] = {name: folders[name] / PAPER for name in papers}
+    declared = _papers(folders)
+    files["papers"] = {name: folders[name] / PAPER for name in declared}
     files["artifacts"] = {
-        f"{paper}_{path.stem}": path for paper in papers for path in artifact_files(folders[paper])
+        f"{paper}_{path.stem}": path for paper in declared for path in artifact_files(folders[paper])
     }
     metrics, files["metrics"] = _metrics(roots)
     methods = {name: read_model(path, Method) for name, path in files["methods"].items()}
-    datasets = read_rows(WORKFLOW / "datasets.csv")
-    tiers, spendings = _tiers(given)
+    datasets = read_rows(workflow / "datasets.csv")
+    tiers, spendings = _tiers(workflow, given)
     catalogue = Catalogue(
-        papers=papers,
+        papers=declared,
         methods=methods,
         method_options=_method_options(methods, files["methods"], files["options"]),
-        probe_options=read_mapping(WORKFLOW / "options" / "probe.yaml", Option),
-        tasks=_tasks(files["tasks"], datasets),
+        probe_options=read_mapping(workflow / "options" / "probe.yaml", Option),
+        tasks=_tasks(files["tasks"], datasets, given_data(data)),
         protocols={name: read_model(path, Protocol) for name, path in files["protocols"].items()},
         metrics=metrics,
         tiers=tiers,
@@ -261,6 +262,9 @@ def load_catalogue() -> Catalogue:
         files=files,
         reported=_reported(given),
         given=given,
+        named=papers,
+        data=data,
+        workflow=workflow,
     )
     check(catalogue)
     return catalogue

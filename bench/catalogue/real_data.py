@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.catalogue.catalogue import Task
-from bench.catalogue.sources import VARIABLE, DatasetRow, assignment, file_sha256
+from bench.catalogue.sources import VARIABLE, DatasetRow, file_sha256
 from bench.errors import UnavailableError
 
 
@@ -27,13 +27,13 @@ def located(task: Task) -> list[tuple[DatasetRow, Path]]:
     if not found:
         raise UnavailableError(
             f"{task.name}: workflow/tasks/{task.family}.yaml names no dataset of this kind for it "
-            f"({assignment().strip()}). Give D4RL's files, or leave {VARIABLE} out for the stand-in."
+            f"({task.given.assignment.strip()}). Give D4RL's files, or leave {VARIABLE} out for the stand-in."
         )
     for row, path in found:
         if not path.is_file():
             raise UnavailableError(
-                f"{task.name}: {path} is missing. Download it with `{assignment()}python -m bench fetch "
-                f"{task.name}`, or put it there yourself; it can be had from {' or '.join(row.addresses)}. "
-                f"Without {VARIABLE} the stand-in is used."
+                f"{task.name}: {path} is missing. Download it with "
+                f"`{task.given.assignment}python -m bench fetch {task.name}`, or put it there yourself; it "
+                f"can be had from {' or '.join(row.addresses)}. Without {VARIABLE} the stand-in is used."
             )
     return found

@@ -86,16 +86,22 @@ class Given:
 
     reader: Reader
     folder: Path
+    # The data as the run was given it.
+    named: str
+
+    @property
+    def assignment(self) -> str:
+        """`BENCH_DATA=... ` to stand before a command that is to run on this data."""
+        return f"{VARIABLE}={shlex.quote(self.named)} "
 
 
-def given_data() -> Given | None:
-    """What BENCH_DATA names; None where it is empty or not set. SpecError where there is no such folder."""
-    value = os.environ.get(VARIABLE, "")
+def given_data(value: str) -> Given | None:
+    """The data that a run was given; None where that is empty. SpecError where there is no such folder."""
     if not value:
         return None
     if value == MINARI:
         root = os.environ.get(MINARI_VARIABLE, "")
-        return Given("minari-sets", Path(root) if root else Path.home() / ".minari" / "datasets")
+        return Given("minari-sets", Path(root) if root else Path.home() / ".minari" / "datasets", value)
     folder = Path(value).expanduser()
     if not folder.is_dir():
         raise SpecError(
@@ -103,13 +109,7 @@ def given_data() -> Given | None:
             f"that holds D4RL's HDF5 files, or {MINARI!r} for Minari's store, or leave it out: the suite "
             "then makes stand-ins."
         )
-    return Given("d4rl", folder)
-
-
-def assignment() -> str:
-    """`BENCH_DATA=... ` to stand before a command that is to run on this data; empty where none is given."""
-    value = os.environ.get(VARIABLE, "")
-    return f"{VARIABLE}={shlex.quote(value)} " if value else ""
+    return Given("d4rl", folder, value)
 
 
 @cache

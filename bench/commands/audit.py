@@ -11,10 +11,10 @@ import pandas as pd
 
 from bench.analysis.audit import Finding, audit, counted
 from bench.analysis.reported import load_reported
-from bench.catalogue.load import load_catalogue
 from bench.errors import exit_with_message
 from bench.files import write_atomically
 from bench.work.jobs import RESULTS
+from bench.work.suite import Suite
 
 INTRODUCTION = """\
 What the papers print, held against itself; no number of this suite takes part. `agrees`: it can be so, given
@@ -45,7 +45,8 @@ def _table(findings: list[Finding]) -> list[str]:
 @exit_with_message
 def main() -> None:
     """Write audit.csv and audit.md."""
-    findings = audit(load_reported(load_catalogue().reported))
+    catalogue = Suite.from_environment().catalogue
+    findings = audit(catalogue, load_reported(catalogue, catalogue.reported))
     folder = RESULTS / "audit"
     columns = [field.name for field in fields(Finding)]
     table = pd.DataFrame([asdict(finding) for finding in findings], columns=columns)

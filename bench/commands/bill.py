@@ -11,10 +11,11 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.analysis.costs import Cost, Line, cost_of, line_of
-from bench.catalogue.load import load_catalogue
 from bench.commands.plan import by_artifact, cost_unit
 from bench.errors import UserError, exit_with_message
-from bench.work.jobs import Job, all_jobs
+from bench.work.jobs import Job
+from bench.work.plan import all_jobs
+from bench.work.suite import Suite
 
 MEBIBYTE = 2**20
 
@@ -27,25 +28,25 @@ class By(StrEnum):
     BUDGET = "budget"
 
 
-def groups_of(tier: str, by: By) -> dict[str, list[Job]]:
+def groups_of(suite: Suite, tier: str, by: By) -> dict[str, list[Job]]:
     """The jobs of each row, in the tier's order."""
     if by is By.ARTIFACT:
-        return by_artifact(tier)
+        return by_artifact(suite, tier)
     groups: dict[str, list[Job]] = {}
-    for job in all_jobs(tier):
+    for job in all_jobs(suite, tier):
         groups.setdefault(job.stage if by is By.STAGE else job.resolved.budget.label, []).append(job)
     return groups
 
 
-def bill(tier: str, by: By) -> tuple[dict[str, Line], dict[Job, Cost | None]]:
+def bill(suite: Suite, tier: str, by: By) -> tuple[dict[str, Line], dict[Job, Cost | None]]:
     """(name of a row -> row, `total` last; job -> cost) of a tier; UserError where nothing has run."""
-    costs = {job: cost_of(job) for job in all_jobs(tier)}
+    costs = {job: cost_of(job) for job in all_jobs(suite, tier)}
     if not any(costs.values()):
         raise UserError(
             f"results/{tier}: no job of the {tier} tier has a record yet, so there is nothing to bill. "
             f"Run: snakemake all --config tier={tier}"
         )
-    lines = {name: line_of(jobs, costs) for name, jobs in groups_of(tier, by).items()}
+    lines = {name: line_of(jobs, costs) for name, jobs in groups_of(suite, tier, by).items()}
     return lines | {"total": line_of(costs, costs)}, costs
 
 
@@ -66,8 +67,9 @@ def main(
     by: Annotated[By, typer.Option(help="what the rows are")] = By.ARTIFACT,
 ) -> None:
     """Print, for each artifact, stage or budget, what the jobs with a record cost and what was estimated."""
-    unit = cost_unit(load_catalogue().tier(tier))
-    lines, costs = bill(tier, by)
+    suite = Suite.from_environment()
+    unit = cost_unit(suite.catalogue.tier(tier))
+    lines, costs = bill(suite, tier, by)
     table = Table(
         title=f"Bill of the {tier} tier, by {by}",
         caption="A job that several artifacts need is counted in each of them, and once in the total. "

@@ -15,14 +15,14 @@ import typer
 from bench.analysis.claims import READING_FACTOR, Finding, claim_word, examine
 from bench.analysis.readings import changed_since
 from bench.analysis.tables import OLDER
-from bench.catalogue.catalogue import paper_name
-from bench.catalogue.load import load_catalogue
+from bench.catalogue.catalogue import Catalogue, paper_name
 from bench.errors import UserError, exit_with_message
 from bench.files import write_atomically
 from bench.work.cells import Cell
 from bench.work.claims import Claim, Comparison, load_claims
-from bench.work.jobs import RESULTS, all_jobs
-from bench.work.stored import from_store
+from bench.work.jobs import RESULTS
+from bench.work.plan import all_jobs
+from bench.work.suite import Suite
 
 INTRODUCTION = f"""\
 A claim is `supported` where the whole interval of each of its comparisons lies beyond the smallest effect
@@ -45,60 +45,62 @@ def read_cells(tier: str) -> pd.DataFrame:
     return pd.read_csv(path)
 
 
-def older_cells(tier: str) -> dict[tuple[str, Cell], list[str]]:
+def older_cells(suite: Suite, tier: str) -> dict[tuple[str, Cell], list[str]]:
     """Stage and cell of every number of the store by older code -> what has changed since."""
     found: dict[tuple[str, Cell], list[str]] = {}
-    for job in all_jobs(tier):
+    for job in all_jobs(suite, tier):
         if changed := changed_since(job):
             found.setdefault((job.stage, job.cell), []).extend(changed)
     return found
 
 
-def table_of(claims: dict[str, Claim], cells: pd.DataFrame, tier: str) -> pd.DataFrame:
+def table_of(suite: Suite, claims: dict[str, Claim], cells: pd.DataFrame, tier: str) -> pd.DataFrame:
     """One row a comparison, with its claim's own verdict repeated."""
-    rows: list[dict[str, Any]] = []
-    older = older_cells(tier)
+    catalogue, rows = suite.catalogue, list[dict[str, Any]]()
+    older = older_cells(suite, tier)
     for name, claim in claims.items():
-        findings = examine(claim, cells, tier)
+        findings = examine(catalogue, claim, cells, tier)
         word, why = claim_word(findings)
         rows += [
             {
                 "claim": name,
                 "claim_verdict": word,
                 "claim_why": why,
-                **_columns(finding),
-                "changed": "" if finding.word == "not-run" else _changed(finding.comparison, older),
+                **_columns(catalogue, finding),
+                "changed": ""
+                if finding.word == "not-run"
+                else _changed(catalogue, finding.comparison, older),
             }
             for finding in findings
         ]
     return pd.DataFrame(rows)
 
 
-def _changed(comparison: Comparison, older: dict[tuple[str, Cell], list[str]]) -> str:
+def _changed(catalogue: Catalogue, comparison: Comparison, older: dict[tuple[str, Cell], list[str]]) -> str:
     """What has changed since the numbers that a comparison reads were stored."""
-    stage = load_catalogue().metrics[comparison.metric].stage
-    cells = (cell for side in comparison.sides() for cell in side.cells(comparison.tasks))
+    stage = catalogue.metrics[comparison.metric].stage
+    cells = (cell for side in comparison.sides() for cell in side.cells(catalogue, comparison.tasks))
     return "; ".join(dict.fromkeys(name for cell in cells for name in older.get((stage, cell), ())))
 
 
-def _columns(finding: Finding) -> dict[str, Any]:
+def _columns(catalogue: Catalogue, finding: Finding) -> dict[str, Any]:
     comparison = finding.comparison
     return {
         "comparison": comparison.label, "metric": comparison.metric, "verdict": finding.word,
         "why": finding.why, "effect": finding.effect, "low": finding.low, "high": finding.high,
-        "scale": "ratio" if comparison.is_ratio else "difference", "expect": comparison.expect,
+        "scale": "ratio" if comparison.is_ratio(catalogue) else "difference", "expect": comparison.expect,
         "smallest": comparison.smallest, "pairs": finding.pairs, "tasks_run": finding.tasks,
         "tasks": len(comparison.tasks), "probability_of_improvement": finding.probability_of_improvement,
         "data_source": finding.data_source, "budget": finding.budget,
     }  # fmt: skip
 
 
-def page_of(claims: dict[str, Claim], table: pd.DataFrame, heading: str) -> str:
+def page_of(catalogue: Catalogue, claims: dict[str, Claim], table: pd.DataFrame, heading: str) -> str:
     """The page: counts, one line a claim, then each claim with its comparisons."""
     verdicts = table.drop_duplicates("claim").set_index("claim")["claim_verdict"]
     counts = ", ".join(f"{count} {word}" for word, count in verdicts.value_counts().items())
     lines = [f"# Claims of the papers, {heading}\n", f"{counts}.\n", INTRODUCTION]
-    for name, paper in load_catalogue().papers.items():
+    for name, paper in catalogue.papers.items():
         own = {key: claim for key, claim in claims.items() if paper_name(key) == name}
         if own:
             lines += [f"## {paper.title}\n", "| claim | section | verdict | rests on |", "|---|---|---|---|"]
@@ -146,12 +148,13 @@ def _comparison(row: pd.Series) -> str:
 @exit_with_message
 def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None:
     """Write claims.csv and claims.md of the tier."""
-    load_catalogue().tier(tier)
-    claims, cells = load_claims(), read_cells(tier)
-    table = table_of(claims, cells, tier)
+    suite = Suite.from_environment()
+    suite.catalogue.tier(tier)
+    claims, cells = load_claims(suite), read_cells(tier)
+    table = table_of(suite, claims, cells, tier)
     folder = RESULTS / tier
-    heading = f"{tier} tier" + (", from the committed store" if from_store() else "")
+    heading = f"{tier} tier" + suite.source.said.replace(" from", ", from", 1)
     write_atomically(folder / "claims.csv", table.to_csv(index=False, lineterminator="\n"))
-    write_atomically(folder / "claims.md", page_of(claims, table, heading))
+    write_atomically(folder / "claims.md", page_of(suite.catalogue, claims, table, heading))
     verdicts = table.drop_duplicates("claim")["claim_verdict"].value_counts()
     print(", ".join(f"{count} {word}" for word, count in verdicts.items()) + f": {folder / 'claims.md'}")

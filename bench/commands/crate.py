@@ -15,12 +15,10 @@ import typer
 
 from bench.analysis.completeness import finished_jobs
 from bench.analysis.crate import VERSION, fill, results_of
-from bench.analysis.readings import record_of
-from bench.catalogue.load import load_catalogue
 from bench.errors import UserError, exit_with_message
 from bench.work.jobs import RESULTS, Job
 from bench.work.renderings import Rendering
-from bench.work.stored import refuse_stored
+from bench.work.suite import Suite
 
 if TYPE_CHECKING:
     from rocrate.rocrate import ROCrate
@@ -38,14 +36,14 @@ def empty_crate() -> ROCrate:
     return ROCrate(version=VERSION, gen_preview=True)
 
 
-def check_shown(tier: str, jobs: list[Job]) -> None:
+def check_shown(suite: Suite, tier: str, jobs: list[Job]) -> None:
     """Raise UserError where something that shows the run is missing or made from other records than these."""
     remedy = f"Run: snakemake all --config tier={tier}"
-    for path in results_of(tier):
+    for path in results_of(suite, tier):
         if not path.exists():
             raise UserError(f"{path}: missing, so this run is not finished. {remedy}")
-    for name in load_catalogue().artifacts:
-        rendering = Rendering(tier, name)
+    for name in suite.catalogue.artifacts:
+        rendering = Rendering(suite, tier, name)
         if rendering.state != "current":
             raise UserError(f"{rendering.outputs[-1]}: key fingerprint: {name} is out of date. {remedy}")
     path = RESULTS / tier / "cells.csv"
@@ -75,17 +73,18 @@ def main(
     ] = None,
 ) -> None:
     """Write the crate; UserError, and nothing written, where the run is not finished or is out of date."""
-    load_catalogue().tier(tier)
-    refuse_stored(
+    suite = Suite.from_environment()
+    suite.catalogue.tier(tier)
+    suite.source.refuse_store(
         "a crate is of a run and of the code that made it, and the store may hold numbers by older code"
     )
     target = output or RESULTS / tier / "crate.zip"
     check_output(target)
     crate = empty_crate()
     # A tier that takes results of the store as done takes those alone that the code at hand would make again.
-    jobs = finished_jobs(tier, ("current", "stored"))
-    check_shown(tier, jobs)
-    fill(crate, tier, {job.key: record_of(job) for job in jobs})
+    jobs = finished_jobs(suite, tier, ("current", "stored"))
+    check_shown(suite, tier, jobs)
+    fill(crate, suite, tier, {job.key: job.result for job in jobs})
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".crate-") as beside:
         made = Path(beside) / target.name

@@ -17,12 +17,12 @@ from typing import Annotated
 import minari
 import typer
 
-from bench.catalogue.catalogue import Task
-from bench.catalogue.load import load_catalogue
+from bench.catalogue.catalogue import Catalogue, Task
 from bench.catalogue.sources import MINARI_VARIABLE, VARIABLE, DatasetRow, file_sha256
 from bench.datasets.d4rl import read_d4rl
 from bench.errors import SpecError, UserError, exit_with_message
 from bench.work.cells import defaults
+from bench.work.suite import Suite
 
 TIMEOUT = 60  # seconds without an answer
 
@@ -33,9 +33,9 @@ def main(
     data: Annotated[str, typer.Option(envvar=VARIABLE, help="a folder, or `minari` for Minari's store")],
 ) -> None:
     """Download what is missing of the real data of TASKS; exit with a message where it cannot be had."""
-    os.environ[VARIABLE] = data
+    catalogue = Suite.from_environment(data).catalogue
     for name in tasks:
-        task = load_catalogue().task(name)
+        task = catalogue.task(name)
         if task.given is None or not task.rows:
             raise SpecError(
                 f"{name}: workflow/tasks/{task.family}.yaml names no dataset of this kind for it "
@@ -48,11 +48,11 @@ def main(
             elif row.minari_id:
                 download_minari(row, task.given.folder)
             else:
-                download(row, path, task)
+                download(catalogue, row, path, task)
                 print(f"{path}: {path.stat().st_size} bytes, sha256 {file_sha256(path)}")
 
 
-def download(row: DatasetRow, path: Path, task: Task) -> None:
+def download(catalogue: Catalogue, row: DatasetRow, path: Path, task: Task) -> None:
     """Fetch a file from the first address that answers, check it, and move it to `path`.
 
     Raises UserError where no address answers, DatasetError where what came is not the dataset.
@@ -77,7 +77,7 @@ def download(row: DatasetRow, path: Path, task: Task) -> None:
                 f"{row.id}: could not be downloaded from {' nor '.join(problems)}. Check the network, or "
                 f"put the file into {path.parent} yourself, under the name {path.name}."
             )
-        options = defaults(task.name, None)
+        options = defaults(catalogue, task.name, None)
         read_d4rl(part, row, options["observation_dim"], options["action_dim"])
         part.replace(path)
     finally:

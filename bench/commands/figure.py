@@ -15,9 +15,9 @@ from bench.analysis.readings import read_entry
 from bench.analysis.rendering import asked_for, heading, write_sidecar
 from bench.analysis.reported import load_reported
 from bench.analysis.verdicts import verdict_of
-from bench.catalogue.load import load_catalogue
 from bench.errors import exit_with_message
 from bench.work.renderings import Rendering
+from bench.work.suite import Suite
 
 
 @exit_with_message
@@ -26,8 +26,9 @@ def main(
     artifact: Annotated[str, typer.Option(help="a figure, as in <paper>_fig02; without, every figure")] = "",
 ) -> None:
     """Write PNG, PDF and the data behind them as CSV."""
-    reported = load_reported(load_catalogue().reported)
-    for rendering in asked_for(tier, artifact, "figure"):
+    suite = Suite.from_environment()
+    reported = load_reported(suite.catalogue, suite.catalogue.reported)
+    for rendering in asked_for(suite, tier, artifact, "figure"):
         render(rendering, reported)
 
 

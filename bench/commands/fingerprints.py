@@ -10,14 +10,15 @@ from typing import Annotated
 
 import typer
 
-from bench.catalogue.load import load_catalogue
 from bench.errors import exit_with_message
-from bench.work.jobs import all_jobs
+from bench.work.plan import all_jobs
+from bench.work.suite import Suite
 
 
 @exit_with_message
 def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None:
     """Print the jobs of a tier with their fingerprints; makes nothing."""
-    load_catalogue().tier(tier)
-    for job in all_jobs(tier):
+    suite = Suite.from_environment()
+    suite.catalogue.tier(tier)
+    for job in all_jobs(suite, tier):
         print(json.dumps([list(job.key), job.fingerprint]))

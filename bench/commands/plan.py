@@ -9,10 +9,11 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.analysis.costs import planned_hours
-from bench.catalogue.load import load_catalogue
 from bench.catalogue.models import Tier
 from bench.errors import exit_with_message
-from bench.work.jobs import Job, all_jobs
+from bench.work.jobs import Job
+from bench.work.plan import all_jobs
+from bench.work.suite import Suite
 
 
 def to_run(jobs: list[Job]) -> list[Job]:
@@ -20,9 +21,9 @@ def to_run(jobs: list[Job]) -> list[Job]:
     return [job for job in jobs if job.state not in ("current", "stored")]
 
 
-def by_artifact(tier: str) -> dict[str, list[Job]]:
+def by_artifact(suite: Suite, tier: str) -> dict[str, list[Job]]:
     """The jobs each artifact needs in a tier; a job that several need is in each."""
-    return {name: all_jobs(tier, (name,)) for name in load_catalogue().artifacts}
+    return {name: all_jobs(suite, tier, (name,)) for name in suite.catalogue.artifacts}
 
 
 def cost_unit(tier: Tier) -> str:
@@ -33,7 +34,8 @@ def cost_unit(tier: Tier) -> str:
 @exit_with_message
 def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None:
     """Print, for each artifact, its cells, what is current, what would be run, and the hours."""
-    catalogue = load_catalogue()
+    suite = Suite.from_environment()
+    catalogue = suite.catalogue
     budget = catalogue.tier(tier)
     unit = cost_unit(budget)
     table = Table(
@@ -43,7 +45,7 @@ def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None
     )
     for column in ("artifact", "printed as", "jobs", "current", "to run", unit):
         table.add_column(column, justify="left" if column in ("artifact", "printed as") else "right")
-    for name, jobs in by_artifact(tier).items():
+    for name, jobs in by_artifact(suite, tier).items():
         waiting = to_run(jobs)
         table.add_row(
             name,
@@ -53,7 +55,7 @@ def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None
             str(len(waiting)),
             f"{planned_hours(waiting):.2f}",
         )
-    jobs = all_jobs(tier)
+    jobs = all_jobs(suite, tier)
     waiting = to_run(jobs)
     table.add_section()
     table.add_row(

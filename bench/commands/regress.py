@@ -15,18 +15,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bench.analysis.readings import job_rows, record_of, stored_cells
+from bench.analysis.readings import job_rows
 from bench.analysis.regression import MEANS, Comparison, Held, Key, Side, compare
 from bench.analysis.regression_page import Notes, page_of, summary_of
-from bench.catalogue.load import load_catalogue
 from bench.catalogue.stages import STAGES
 from bench.errors import exit_with_message
 from bench.files import write_atomically
 from bench.work.fingerprint import changes, package_changes
-from bench.work.jobs import RESULTS, Job, all_jobs
-from bench.work.record import COLUMNS
+from bench.work.jobs import RESULTS, Job
+from bench.work.plan import all_jobs
+from bench.work.record import COLUMNS, OK, Record, Status
 from bench.work.regression import counted_jobs, regressed_jobs
-from bench.work.stored import refuse_stored, stored_files, stored_records
+from bench.work.suite import Suite
 
 # On a console; the page has all.
 MOST_ROWS = 30
@@ -42,14 +42,14 @@ def lineage(job: Job) -> list[Job]:
     return [job, *(before for upstream in job.upstream for before in lineage(upstream))]
 
 
-def read_store(tier: str) -> Side:
+def read_store(suite: Suite, tier: str) -> Side:
     """What the committed store holds of each job; UserError where there is none, or it cannot be read."""
-    stored_files(tier)
-    cells, none = stored_cells(tier), pd.DataFrame(columns=list(COLUMNS))
+    suite.store.files(tier)
+    cells, none = suite.store.cells(tier), pd.DataFrame(columns=list(COLUMNS))
     return {
-        Key(*key): Held(record, cells.get(record["fingerprint"], none)[list(COLUMNS)])
-        for key, record in stored_records(tier).items()
-        if record["status"] == "ok"
+        Key(*key): Held(record, cells.get(record.fingerprint, none)[list(COLUMNS)])
+        for key, record in suite.store.records(tier).items()
+        if record.status.is_ok
     }
 
 
@@ -59,24 +59,24 @@ def read_run(jobs: list[Job]) -> Side:
     for job in jobs:
         rows = job_rows(job)[list(COLUMNS)]
         # A job without a number has one row without a metric.
-        held[key_of(job)] = Held(record_of(job), rows[rows["metric"] != ""])
+        held[key_of(job)] = Held(job.result, rows[rows["metric"] != ""])
     return held
 
 
-def count(tier: str) -> Side:
+def count(suite: Suite, tier: str) -> Side:
     """Parameters and MACs of every probe of the tier, counted now."""
     # Here, so that comparing a finished run imports no torch.
     from bench.stages.probe import counts
 
     held = {}
-    for job in counted_jobs(tier):
-        rows, status = [], "ok"
+    for job in counted_jobs(suite, tier):
+        rows, status = [], OK
         try:
             rows = counts(job)
         except Exception as error:
             # As in a record: what is broken is named beside what is not.
-            status = f"failed: {type(error).__name__}: {error}"
-        held[key_of(job)] = Held({"status": status}, pd.DataFrame(rows, columns=list(COLUMNS)))
+            status = Status("failed", f"{type(error).__name__}: {error}")
+        held[key_of(job)] = Held(Record(status=status), pd.DataFrame(rows, columns=list(COLUMNS)))
     return held
 
 
@@ -91,7 +91,7 @@ def made_otherwise(job: Job, run: Side, store: Side) -> list[str]:
                 found |= (
                     {f"{name}: {before} -> {after}": None} if before and after and before != after else {}
                 )
-            versions = package_changes(stored.record.get("parts", {}), ours.record.get("parts", {}))
+            versions = package_changes(stored.record.parts, ours.record.parts)
             found |= dict.fromkeys(versions)
     return list(found)
 
@@ -101,35 +101,35 @@ def causes(job: Job, store: Side) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for before in lineage(job):
         stored = store.get(key_of(before))
-        if stored and stored.record["fingerprint"] != before.fingerprint:
-            found |= dict.fromkeys(changes(stored.record["parts"], before.parts))
+        if stored and stored.record.fingerprint != before.fingerprint:
+            found |= dict.fromkeys(changes(stored.record.parts, before.parts))
     return tuple(found)
 
 
-def regress(tier: str, every_cell: bool) -> tuple[Comparison, Notes]:
+def regress(suite: Suite, tier: str, every_cell: bool) -> tuple[Comparison, Notes]:
     """Compare the tier's run with its store; SpecError or UserError for what the user has to mend."""
-    jobs = {key_of(job): job for job in all_jobs(tier) if job.row.in_cells}
-    store = read_store(tier)
+    jobs = {key_of(job): job for job in all_jobs(suite, tier) if job.row.in_cells}
+    store = read_store(suite, tier)
     taken: set[Key] = set()
     if every_cell:
         # What the tier takes from the store was not run: compared, it would only equal itself.
-        taken = {key for key, job in jobs.items() if job.is_stored}
+        taken = {key for key, job in jobs.items() if suite.source.taken(job)}
         run = read_run([job for key, job in jobs.items() if key not in taken])
         # Datasets have no numbers of their own here.
         scope = {*jobs, *(key for key in store if STAGES[key.stage].in_cells)} - taken
     else:
-        named = regressed_jobs(tier)
+        named = regressed_jobs(suite, tier)
         jobs |= {key_of(job): job for job in named}
-        run = read_run(named) | count(tier)
+        run = read_run(named) | count(suite, tier)
         counted = {key for key in (*run, *store) if STAGES[key.stage].costs}
         scope = {*map(key_of, named), *counted}
     means = {key: made_otherwise(jobs[key], run, store) for key in run}
-    compared = compare(run, store, scope, lambda key: not means[key])
+    compared = compare(suite.catalogue, run, store, scope, lambda key: not means[key])
     compared.taken = len(taken)
     stale = {key: changed for key, job in jobs.items() if key in store and (changed := causes(job, store))}
     old = [
         jobs[key] for key in run
-        if (fingerprint := run[key].record.get("fingerprint")) and fingerprint != jobs[key].fingerprint
+        if (fingerprint := run[key].record.fingerprint) and fingerprint != jobs[key].fingerprint
     ]  # fmt: skip
     return compared, Notes(tier, jobs, stale, means, old, "all" if every_cell else "regress")
 
@@ -159,9 +159,10 @@ def main(
     ] = False,
 ) -> None:
     """Print every alarm and write the page; exit with 1 where there is one."""
-    load_catalogue().tier(tier)
-    refuse_stored("the store cannot be compared with itself")
-    compared, notes = regress(tier, all_cells)
+    suite = Suite.from_environment()
+    suite.catalogue.tier(tier)
+    suite.source.refuse_store("the store cannot be compared with itself")
+    compared, notes = regress(suite, tier, all_cells)
     write_atomically(RESULTS / tier / "regress.md", page_of(compared, notes))
     show(compared, notes)
     if compared.findings:

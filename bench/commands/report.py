@@ -13,23 +13,24 @@ import typer
 
 from bench.analysis.report.pages import Report
 from bench.analysis.reported import load_reported
-from bench.catalogue.load import load_catalogue
 from bench.errors import exit_with_message
 from bench.files import write_atomically
 from bench.work.reporting import ASSETS, TEMPLATES, figures_of, image_of, pages, report_folder
+from bench.work.suite import Suite
 
 
 @exit_with_message
 def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None:
     """Write every page; nothing is written unless all of them can be."""
-    load_catalogue().tier(tier)
-    report = Report(tier, load_reported(load_catalogue().reported))
-    texts = {f"{page}.html": report.page(page) for page in pages()}
+    suite = Suite.from_environment()
+    suite.catalogue.tier(tier)
+    report = Report(suite, tier, load_reported(suite.catalogue, suite.catalogue.reported))
+    texts = {f"{page}.html": report.page(page) for page in pages(suite.catalogue)}
     texts |= {name: (TEMPLATES / name).read_text() for name in ASSETS}
     folder = report_folder(tier)
     (folder / "images").mkdir(parents=True, exist_ok=True)
-    for rendering in figures_of(tier):
+    for rendering in figures_of(suite, tier):
         shutil.copyfile(rendering.outputs[1], folder / image_of(rendering))
     for name, text in texts.items():
         write_atomically(folder / name, text)
-    print(f"{len(pages())} pages: {folder / 'index.html'}")
+    print(f"{len(pages(suite.catalogue))} pages: {folder / 'index.html'}")

@@ -13,15 +13,15 @@ import pandas as pd
 import typer
 
 from bench.analysis.completeness import finished_jobs
-from bench.analysis.readings import record_of
 from bench.analysis.regression_page import what_agrees
-from bench.catalogue.load import load_catalogue
 from bench.commands.cells import gather
 from bench.commands.claims import table_of
 from bench.commands.regress import regress
 from bench.errors import UserError, exit_with_message
 from bench.files import ROOT, write_atomically
 from bench.work.claims import load_claims
+from bench.work.record import Record
+from bench.work.suite import Suite
 
 PAGE = ROOT / "REPRODUCED.md"
 COLUMNS = (
@@ -33,14 +33,14 @@ HEADER = "| " + " | ".join(COLUMNS) + " |"
 VERSIONS = ("torch", "numpy", "numba", "gymnasium", "mujoco")
 
 
-def finished_records(tier: str) -> list[dict[str, Any]]:
+def finished_records(suite: Suite, tier: str) -> list[Record]:
     """The records of a tier's jobs.
 
     Raises UserError where one is missing, out of date or broken, or where they are not of one clean commit.
     """
     # What was taken from the store is no part of this run.
-    records = [record_of(job) for job in finished_jobs(tier)]
-    commits = {str(record["git_commit"]) for record in records}
+    records = [job.result for job in finished_jobs(suite, tier)]
+    commits = {record.git_commit for record in records}
     again = (
         f"Commit your changes, delete results/{tier}/cells and results/{tier}/datasets, and run all of it "
         f"again: snakemake all --config tier={tier}"
@@ -58,34 +58,33 @@ def finished_records(tier: str) -> list[dict[str, Any]]:
     return records
 
 
-def line_of(tier: str, by: str) -> dict[str, str]:
+def line_of(suite: Suite, tier: str, by: str) -> dict[str, str]:
     """The line of a finished run: column -> text. UserError where the run does not stand as it should."""
     if not by.strip() or set(by) & set("|\n\r"):
         raise UserError(
             f"option --by: expected a name without '|' and line breaks, got {by!r}. Give the name that the "
             'line shall carry: --by "A. Name"'
         )
-    records = finished_records(tier)
-    verdicts = (
-        table_of(load_claims(), gather(tier), tier).drop_duplicates("claim")["claim_verdict"].value_counts()
-    )
-    compared, _ = regress(tier, every_cell=True)
+    records = finished_records(suite, tier)
+    answers = table_of(suite, load_claims(suite), gather(suite, tier), tier)
+    verdicts = answers.drop_duplicates("claim")["claim_verdict"].value_counts()
+    compared, _ = regress(suite, tier, every_cell=True)
     found = len(compared.findings)
-    identity = repr(sorted((r["fingerprint"], r["started"]) for r in records))
+    identity = repr(sorted((r.fingerprint, r.started) for r in records))
     return {
         "run": hashlib.sha256(identity.encode()).hexdigest()[:8],
-        "date": max(r["started"] for r in records)[:10],
+        "date": max(r.started for r in records)[:10],
         "by": by.strip(),
-        "commit": f"`{records[0]['git_commit']}`",
+        "commit": f"`{records[0].git_commit}`",
         "tier": tier,
-        "platform": _each(r["platform"] for r in records),
+        "platform": _each(r.platform for r in records),
         "versions": _each(
-            ", ".join([f"Python {r['python']}", *(f"{name} {r['versions'][name]}" for name in VERSIONS)])
+            ", ".join([f"Python {r.python}", *(f"{name} {r.versions[name]}" for name in VERSIONS)])
             for r in records
         ),
-        "jobs": _counted(pd.Series([r["status"].split(":")[0] for r in records]).value_counts()),
-        "wall-hours": f"{sum(r['seconds'] for r in records) / 3600:.2f}",
-        "core-hours": f"{sum(r['cpu_seconds'] for r in records) / 3600:.2f}",
+        "jobs": _counted(pd.Series([r.status.kind for r in records]).value_counts()),
+        "wall-hours": f"{sum(r.seconds for r in records) / 3600:.2f}",
+        "core-hours": f"{sum(r.cpu_seconds or 0.0 for r in records) / 3600:.2f}",
         "claims": _counted(verdicts),
         "against the store": f"{found} alarms" if found else f"no alarm; {what_agrees(compared)}",
     }
@@ -122,8 +121,9 @@ def main(
     by: Annotated[str, typer.Option(help="who ran it, as the line shall say")],
 ) -> None:
     """Add the line of a finished run of one clean commit; a run that stands there already adds none."""
-    load_catalogue().tier(tier)
-    line = line_of(tier, by)
+    suite = Suite.from_environment()
+    suite.catalogue.tier(tier)
+    line = line_of(suite, tier, by)
     if not PAGE.exists():
         raise UserError(f"{PAGE.name}: missing. Take the file back as it was: git checkout {PAGE.name}")
     before = PAGE.read_text()

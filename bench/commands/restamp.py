@@ -8,7 +8,6 @@ here. Any difference refuses, names the cell, and leaves the store as it is.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,15 +15,16 @@ import numpy as np
 import pandas as pd
 import typer
 
-from bench.analysis.readings import ROW_COLUMNS, stored_arrays, stored_cells
 from bench.analysis.sampling import sample
-from bench.catalogue.load import load_catalogue
 from bench.errors import UserError, exit_with_message
 from bench.files import write_atomically
-from bench.work.jobs import Job, all_jobs
+from bench.work.jobs import Job
+from bench.work.plan import all_jobs
 from bench.work.provenance import git_commit, provenance
+from bench.work.record import COLUMNS, read_record
 from bench.work.rerun import Checkout, code_at_hand, code_of
-from bench.work.stored import STORED, refuse_stored, stored_records, stored_texts
+from bench.work.stored import stored_texts
+from bench.work.suite import Suite
 
 
 @exit_with_message
@@ -35,12 +35,13 @@ def main(
     seed: Annotated[int, typer.Option(min=0, help="of the sample")] = 0,
 ) -> None:
     """Give stored records the fingerprints of this code, if a sample of them is made again bit by bit."""
-    refuse_stored("the store is what is changed")
-    tiers = tier or [name for name in load_catalogue().tiers if stored_records(name)]
+    suite = Suite.from_environment()
+    suite.source.refuse_store("the store is what is changed")
+    tiers = tier or [name for name in suite.catalogue.tiers if suite.store.records(name)]
     for name in tiers:
-        load_catalogue().tier(name)
+        suite.catalogue.tier(name)
     with code_of(since) as then, code_at_hand() as now:
-        affected = [job for name in tiers for job in carried(name, then.fingerprints(name))]
+        affected = [job for name in tiers for job in carried(suite, name, then.fingerprints(name))]
         chosen = sample(affected, verify, seed)
         for number, job in enumerate(chosen, start=1):
             reference = check(job, now, then)
@@ -49,11 +50,12 @@ def main(
         jobs = [job for job in affected if job.tier == name]
         if jobs:
             restamp(
+                suite,
                 name,
                 jobs,
                 {"since": since, "verified": len(chosen), "of": len(affected), "commit": git_commit()},
             )
-        print(f"{name}: {len(jobs)} of {len(stored_records(name))} records carried over")
+        print(f"{name}: {len(jobs)} of {len(suite.store.records(name))} records carried over")
 
 
 def named(job: Job) -> str:
@@ -62,15 +64,15 @@ def named(job: Job) -> str:
     return f"{job.stage} of {cell} seed {job.seed} ({job.tier})"
 
 
-def carried(tier: str, then: dict[Any, str]) -> list[Job]:
+def carried(suite: Suite, tier: str, then: dict[Any, str]) -> list[Job]:
     """The jobs whose record was current by the earlier commit, and is not by this code with equal options."""
     return [
         job
-        for job in all_jobs(tier)
+        for job in all_jobs(suite, tier)
         if job.stored
-        and job.stored["fingerprint"] == then.get(job.key)
-        and job.stored["fingerprint"] != job.fingerprint
-        and job.stored["parts"]["options"] == job.parts["options"]
+        and job.stored.fingerprint == then.get(job.key)
+        and job.stored.fingerprint != job.fingerprint
+        and job.stored.parts["options"] == job.parts["options"]
     ]
 
 
@@ -79,22 +81,21 @@ def check(job: Job, now: Checkout, then: Checkout) -> str:
     ours = now.make(job)
     assert job.stored is not None
     here = provenance()
-    stored = all(job.stored[name] == here[name] for name in ("platform", "versions"))
+    stored = job.stored.platform == here["platform"] and job.stored.versions == here["versions"]
     theirs = None if stored else then.make(job)
     if not job.row.in_cells:
         # Its files: the record has their checksums, and the store keeps no numbers of it.
-        compare_facts(job, _facts(ours), job.stored["facts"] if theirs is None else _facts(theirs))
+        compare_facts(job, _facts(ours), job.stored.facts if theirs is None else _facts(theirs))
     else:
         rows = _stored_rows(job) if theirs is None else _read(theirs / job.table.name)
         compare_rows(job, _read(ours / job.table.name), rows)
-    arrays = stored_arrays(job) if theirs is None else theirs / job.arrays.name
+    arrays = job.suite.store.arrays(job) if theirs is None else theirs / job.arrays.name
     compare_arrays(job, ours / job.arrays.name, arrays)
     return "the store" if stored else "what the earlier commit makes here"
 
 
 def _facts(folder: Path) -> dict[str, Any]:
-    facts: dict[str, Any] = json.loads((folder / "dataset.json").read_text())["facts"]
-    return facts
+    return read_record(folder / "dataset.json").facts
 
 
 def _read(path: Path) -> pd.DataFrame:
@@ -103,7 +104,7 @@ def _read(path: Path) -> pd.DataFrame:
 
 def _stored_rows(job: Job) -> pd.DataFrame:
     assert job.stored is not None
-    return stored_cells(job.tier).get(job.stored["fingerprint"], pd.DataFrame(columns=list(ROW_COLUMNS)))
+    return job.suite.store.cells(job.tier).get(job.stored.fingerprint, pd.DataFrame(columns=list(COLUMNS)))
 
 
 def compare_facts(job: Job, ours: dict[str, Any], theirs: dict[str, Any]) -> None:
@@ -122,10 +123,10 @@ def _refusal(job: Job, what: str, now: Any, then: Any) -> str:
 
 def compare_rows(job: Job, made: pd.DataFrame, rows: pd.DataFrame) -> None:
     """UserError, naming the number, unless all that do not measure time or memory are equal."""
-    exact = {name for name, metric in load_catalogue().metrics.items() if metric.deterministic}
+    exact = {name for name, metric in job.suite.catalogue.metrics.items() if metric.deterministic}
     sides = []
     for side in (made, rows):
-        side = side[list(ROW_COLUMNS)]
+        side = side[list(COLUMNS)]
         kept = side[side["metric"].isin(exact)] if job.row.costs else side
         sides.append(
             {tuple(key): value for *key, value in kept.dropna(subset="value").itertuples(index=False)}
@@ -149,18 +150,19 @@ def compare_arrays(job: Job, ours: Path, theirs: Path) -> None:
                 raise UserError(f"{named(job)}: array {name} differs, so nothing was carried over.")
 
 
-def restamp(tier: str, jobs: list[Job], note: dict[str, Any]) -> None:
+def restamp(suite: Suite, tier: str, jobs: list[Job], note: dict[str, Any]) -> None:
     """Write the store of a tier with the new fingerprints of these jobs and the commands of this code."""
-    records = dict(stored_records(tier))
+    records = dict(suite.store.records(tier))
     renamed: dict[str, str] = {}
     for job in jobs:
         record = records[job.key]
-        renamed[record["fingerprint"]] = job.fingerprint
-        changed = {"fingerprint": job.fingerprint, "command": job.command, "parts": job.parts}
-        records[job.key] = record | changed | {"restamped": note}
-    path = STORED / tier / "cells.csv"
+        renamed[record.fingerprint] = job.fingerprint
+        records[job.key] = record.with_values(
+            fingerprint=job.fingerprint, command=job.command, parts=job.parts, restamped=note
+        )
+    path = suite.store.folder / tier / "cells.csv"
     cells = pd.read_csv(path, dtype=str, keep_default_na=False)
     cells["fingerprint"] = cells["fingerprint"].replace(renamed)
     for name, text in stored_texts(records).items():
-        write_atomically(STORED / tier / name, text)
+        write_atomically(suite.store.folder / tier / name, text)
     write_atomically(path, cells.to_csv(index=False, lineterminator="\n"))

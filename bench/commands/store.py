@@ -8,60 +8,56 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import Annotated, Any
+from typing import Annotated
 
 import pandas as pd
 import typer
 
 from bench.analysis.completeness import ended_well, finished_jobs
-from bench.analysis.readings import RECORD_COLUMNS, job_rows, stored_arrays, stored_cells
+from bench.analysis.readings import job_rows
 from bench.catalogue.folders import VARIABLE
-from bench.catalogue.load import load_catalogue
 from bench.errors import UserError, exit_with_message
 from bench.files import shown, write_atomically
-from bench.work.jobs import Job, all_jobs
-from bench.work.stored import STORED, Key, refuse_stored, stored_texts
+from bench.work.jobs import Job
+from bench.work.plan import all_jobs
+from bench.work.record import Record
+from bench.work.stored import CELL_COLUMNS, Key, stored_texts
+from bench.work.suite import Suite
 
 
-def promotable(tier: str, partial: bool) -> list[Job]:
+def promotable(suite: Suite, tier: str, partial: bool) -> list[Job]:
     """The jobs of this run that can be promoted; UserError, unless `partial`, where it is not finished.
 
     What a tier took from the store as done stays there as it is.
     """
     if partial:
-        return [job for job in all_jobs(tier) if job.state == "current" and ended_well(job)]
-    jobs = finished_jobs(tier, ("current", "stored"), "promote what there is with --partial")
+        return [job for job in all_jobs(suite, tier) if job.state == "current" and ended_well(job)]
+    jobs = finished_jobs(suite, tier, ("current", "stored"), "promote what there is with --partial")
     return [job for job in jobs if job.state == "current"]
 
 
-def _record(job: Job) -> dict[str, Any]:
-    record = job.recorded()
-    assert record is not None
-    return record
-
-
-def promoted(tier: str, jobs: list[Job]) -> tuple[dict[Key, dict[str, Any]], pd.DataFrame]:
+def promoted(suite: Suite, tier: str, jobs: list[Job]) -> tuple[dict[Key, Record], pd.DataFrame]:
     """The records and numbers the store is to hold: of these jobs, and what it holds of the tier's others."""
     own = set(jobs)
-    records: dict[Key, dict[str, Any]] = {}
-    frames = [pd.DataFrame(columns=RECORD_COLUMNS)]
-    before = stored_cells(tier)
-    for job in all_jobs(tier):
-        record = _record(job) if job in own else job.stored
+    records: dict[Key, Record] = {}
+    frames = [pd.DataFrame(columns=CELL_COLUMNS)]
+    before = suite.store.cells(tier)
+    for job in all_jobs(suite, tier):
+        record = job.recorded() if job in own else job.stored
         if record is None:
             continue
         records[job.key] = record
         if job.row.in_cells:
-            frames.append(job_rows(job) if job in own else _kept(job, record["fingerprint"], before))
+            frames.append(job_rows(job) if job in own else _kept(job, record.fingerprint, before))
     return records, pd.concat([frame for frame in frames if len(frame)] or frames, ignore_index=True)
 
 
 def _kept(job: Job, fingerprint: str, before: dict[str, pd.DataFrame]) -> pd.DataFrame:
     if fingerprint not in before:
-        path = shown(STORED / job.tier / "cells.csv")
+        path = shown(job.suite.store.folder / job.tier / "cells.csv")
         raise UserError(
             f"{path}: no row of {job.stage} of {job.cell.key} seed {job.seed}, of which records.jsonl has "
-            f"the record. Restore the files: git checkout -- {shown(STORED / job.tier)}"
+            f"the record. Restore the files: git checkout -- {shown(job.suite.store.folder / job.tier)}"
         )
     return before[fingerprint]
 
@@ -74,20 +70,20 @@ def main(
     ] = False,
 ) -> None:
     """Write `results/stored/<tier>`; UserError where the run is not finished or is out of date."""
-    catalogue = load_catalogue()
-    catalogue.tier(tier)
-    refuse_stored("a store cannot be promoted from itself")
-    if catalogue.given:
+    suite = Suite.from_environment()
+    suite.catalogue.tier(tier)
+    suite.source.refuse_store("a store cannot be promoted from itself")
+    if suite.catalogue.given:
         raise UserError(
             f"config key papers (environment variable {VARIABLE}): the committed store holds what the suite "
             "runs by itself, and nothing of other papers. Leave it out."
         )
-    jobs = promotable(tier, partial)
-    records, cells = promoted(tier, jobs)
-    folder = STORED / tier
+    jobs = promotable(suite, tier, partial)
+    records, cells = promoted(suite, tier, jobs)
+    folder = suite.store.folder / tier
     for job in jobs:
         if job.arrays.exists():
-            target = stored_arrays(job)
+            target = suite.store.arrays(job)
             target.parent.mkdir(parents=True, exist_ok=True)
             beside = target.with_name(f".{target.name}.{os.getpid()}")
             shutil.copyfile(job.arrays, beside)

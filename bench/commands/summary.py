@@ -9,22 +9,23 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench.catalogue.load import load_catalogue
 from bench.errors import exit_with_message
 from bench.work.renderings import Rendering
 from bench.work.reporting import report_folder
+from bench.work.suite import Suite
 
 
 @exit_with_message
 def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None:
     """Print each artifact with how many of its numbers are there."""
-    catalogue = load_catalogue()
+    suite = Suite.from_environment()
+    catalogue = suite.catalogue
     catalogue.tier(tier)
     table = Table(title=f"What the {tier} tier holds")
     for column in ("artifact", "what it shows", "numbers", "of", "file"):
         table.add_column(column, justify="right" if column in ("numbers", "of") else "left")
     for name, artifact in catalogue.artifacts.items():
-        rendering = Rendering(tier, name)
+        rendering = Rendering(suite, tier, name)
         try:
             record = json.loads(rendering.outputs[-1].read_text())
         except (FileNotFoundError, json.JSONDecodeError):

@@ -15,9 +15,9 @@ from bench.analysis.readings import read_entry
 from bench.analysis.rendering import asked_for, heading, write_sidecar
 from bench.analysis.reported import load_reported
 from bench.analysis.tables import long_table, to_markdown
-from bench.catalogue.load import load_catalogue
 from bench.errors import exit_with_message
 from bench.work.renderings import Rendering
+from bench.work.suite import Suite
 
 
 @exit_with_message
@@ -26,8 +26,9 @@ def main(
     artifact: Annotated[str, typer.Option(help="a table, as in <paper>_table04; without, every table")] = "",
 ) -> None:
     """Write CSV (one row a number), Markdown and LaTeX, reported and ours side by side."""
-    reported = load_reported(load_catalogue().reported)
-    for rendering in asked_for(tier, artifact, "table"):
+    suite = Suite.from_environment()
+    reported = load_reported(suite.catalogue, suite.catalogue.reported)
+    for rendering in asked_for(suite, tier, artifact, "table"):
         render(rendering, reported)
 
 
@@ -40,5 +41,5 @@ def render(rendering: Rendering, reported: pd.DataFrame) -> None:
     table.to_csv(base.with_suffix(".csv"), index=False, lineterminator="\n")
     title = heading(rendering, readings)
     base.with_suffix(".md").write_text(to_markdown(rendering, table, title))
-    base.with_suffix(".tex").write_text(to_latex(table, title))
+    base.with_suffix(".tex").write_text(to_latex(rendering.suite.catalogue, table, title))
     write_sidecar(rendering, readings)

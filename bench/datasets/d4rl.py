@@ -19,7 +19,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.catalogue.load import load_catalogue
+from bench.catalogue.catalogue import Task
 from bench.catalogue.real_data import located
 from bench.catalogue.sources import DatasetRow
 from bench.datasets.real import check_counts, check_dimensions, check_sha256, store
@@ -34,13 +34,13 @@ FLAGS = ("terminals", "timeouts")
 Columns = dict[str, NDArray[np.float32]]
 
 
-def make(options: dict[str, Any], task: str, folder: Path) -> dict[str, Any]:
+def make(options: dict[str, Any], task: str, folder: Path, declared: Task) -> dict[str, Any]:
     """Check the task's file and copy it into the store below `folder`; facts for the sidecar.
 
     Raises UnavailableError where the file is not in the folder that the run was given, and what `read_d4rl`
     raises.
     """
-    [(row, path)] = located(load_catalogue().tasks[task])
+    [(row, path)] = located(declared)
     trajectories, facts = read_d4rl(path, row, options["observation_dim"], options["action_dim"])
     return facts | store(trajectories, options, folder, f"{row.id}, D4RL, collected in the v2 environment")
 

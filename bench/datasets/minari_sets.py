@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from bench.catalogue.load import load_catalogue
+from bench.catalogue.catalogue import Task
 from bench.catalogue.real_data import located
 from bench.datasets.minari_store import load_minari
 from bench.datasets.real import check_counts, check_dimensions, check_sha256, store
@@ -18,23 +18,22 @@ from bench.datasets.real import load as load
 from bench.datasets.trajectories import Trajectories, Trajectory
 
 
-def make(options: dict[str, Any], task: str, folder: Path) -> dict[str, Any]:
+def make(options: dict[str, Any], task: str, folder: Path, declared: Task) -> dict[str, Any]:
     """Check the task's datasets and copy them into the store below `folder`; facts for the sidecar.
 
     Raises UnavailableError where one is not in Minari's store, DatasetError, with file, key and remedy, where
     one is damaged or of another environment.
     """
-    task_data = load_catalogue().tasks[task]
-    assert task_data.given is not None
+    assert declared.given is not None
     episodes: list[Trajectory] = []
     digests = []
-    for row, path in located(task_data):
+    for row, path in located(declared):
         digests.append(check_sha256(path, row))
-        trajectories = load_minari(task_data.given.folder, row.minari_id)
+        trajectories = load_minari(declared.given.folder, row.minari_id)
         check_dimensions(trajectories, path, options["observation_dim"], options["action_dim"])
         check_counts(trajectories, path, row)
         episodes += trajectories
-    names = [row.minari_id for row in task_data.rows]
+    names = [row.minari_id for row in declared.rows]
     facts = {"file": ", ".join(names), "file_sha256": ", ".join(digests)}
     joined = Trajectories.from_episodes(episodes)
     return facts | store(joined, options, folder, f"{' and '.join(names)}, collected in the v5 environment")

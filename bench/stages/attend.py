@@ -26,7 +26,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.catalogue.load import load_catalogue
 from bench.errors import SpecError
 from bench.measure.hidden_attention import Recorder, attention_maps, fit_exponential
 from bench.stages.checkpoints import dataset_facts, load_last, require_trained, test_options
@@ -40,14 +39,14 @@ from bench.work.record import Rows
 def attend(job: Job) -> tuple[Rows, dict[str, Any]]:
     """Rows as above; the maps are written beside their place and moved in."""
     one_thread()
-    missing = why_not_built(job.stage, job.cell, load_catalogue())
+    missing = why_not_built(job.suite.catalogue, job.stage, job.cell)
     if missing:
         raise SpecError(f"{job.cell.key}: {missing}. Choose a cell whose protocol declares `attend_from`.")
     require_trained(job.upstream[0])
     options = test_options(job)
     learner, updates = load_last(job.upstream[0])
     recorder = Recorder(learner)
-    evaluator = importlib.import_module(evaluator_module(job.cell))
+    evaluator = importlib.import_module(evaluator_module(job.suite.catalogue, job.cell))
     one_target = options | {"second_target_return": 0.0}
     evaluator.evaluate(recorder, one_target, job.cell.task, job.seed, dataset_facts(job))
     episode = recorder.longest()

@@ -29,16 +29,16 @@ def require_trained(trained: Job, what: str = "its training") -> None:
 
     Raises UnavailableError where the training's data are unavailable, SkippedError otherwise.
     """
-    require_ok(what, (trained.recorded() or {}).get("status", "not made"))
+    require_ok(what, trained.recorded())
 
 
 def dataset_facts(job: Job) -> dict[str, Any]:
     """What the dataset of a job's cell says of itself; DatasetError where its record cannot be read."""
-    source = dataset_job(job.tier, job.cell)
-    facts: dict[str, Any] | None = (source.recorded() or {}).get("facts")
-    if facts is None:
+    source = dataset_job(job.suite, job.tier, job.cell)
+    record = source.recorded()
+    if not record.is_made:
         raise DatasetError(f"{source.record}: missing or damaged. Delete {source.folder} and run again.")
-    return facts
+    return record.facts
 
 
 def test_options(job: Job) -> dict[str, Any]:

@@ -15,12 +15,15 @@ from bench.work.record import Rows
 
 def dataset(job: Job) -> tuple[Rows, dict[str, Any]]:
     """Collect the data beside its place and move it in whole; facts and checksums go to the sidecar."""
-    collector = importlib.import_module(collector_module(job.cell.task))
+    collector = importlib.import_module(collector_module(job.suite.catalogue, job.cell.task))
     target = job.folder / "data"
     building = job.folder / "data.building"
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
-    facts = collector.make(job.options, job.cell.task, building)
+    task = job.suite.catalogue.tasks[job.cell.task]
+    # What reads real data is told which; the others make their own.
+    given = () if task.given is None else (task,)
+    facts = collector.make(job.options, task.name, building, *given)
     shutil.rmtree(target, ignore_errors=True)
     building.rename(target)
     numbers = [(key, 0, 0.0, float(value)) for key, value in facts.items() if isinstance(value, int | float)]

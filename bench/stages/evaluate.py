@@ -27,7 +27,7 @@ def evaluate(job: Job) -> tuple[Rows, dict[str, Any]]:
     one_thread()
     trained = job.upstream[0]
     require_trained(trained)
-    evaluator = importlib.import_module(evaluator_module(job.cell))
+    evaluator = importlib.import_module(evaluator_module(job.suite.catalogue, job.cell))
     facts = dataset_facts(job)
     options = test_options(job)
     learner = make_learner(job.cell.method, options)

@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 
-from bench.catalogue.load import load_catalogue
 from bench.errors import SpecError
 from bench.methods.base import Learner
 from bench.nn.intervene import intervene as replace
@@ -36,7 +35,7 @@ def change(learner: Learner, job: Job, donor: Learner | None) -> None:
     if not mixers(learner.model):
         raise SpecError(f"{job.cell.key}: {job.cell.method} has no Mamba layers. Choose a method that has.")
     layer = options["intervened_layer"]
-    seed = stream_seed("intervention", trained_cell(job.cell).key, job.seed)
+    seed = stream_seed("intervention", trained_cell(job.suite.catalogue, job.cell).key, job.seed)
     try:
         learner.model = replace(
             learner.model,
@@ -60,7 +59,7 @@ def change(learner: Learner, job: Job, donor: Learner | None) -> None:
 def intervene(job: Job) -> tuple[Rows, dict[str, Any]]:
     """The score of each test episode, in the protocol's units, after the intervention."""
     one_thread()
-    missing = why_not_built(job.stage, job.cell, load_catalogue())
+    missing = why_not_built(job.suite.catalogue, job.stage, job.cell)
     if missing:
         raise SpecError(f"{job.cell.key}: {missing}. Choose a cell whose protocol declares `intervention`.")
     trained, *others = job.upstream
@@ -71,7 +70,7 @@ def intervene(job: Job) -> tuple[Rows, dict[str, Any]]:
     donor = load_last(others[0])[0] if others else None
     if job.options["intervention"] != "none":
         change(learner, job, donor)
-    evaluator = importlib.import_module(evaluator_module(job.cell))
+    evaluator = importlib.import_module(evaluator_module(job.suite.catalogue, job.cell))
     scores = evaluator.episode_scores(learner, test_options(job), job.seed)
     rows: Rows = [("intervened_score", step, float(number), float(s)) for number, s in enumerate(scores)]
     return rows, {"donor": others[0].cell.key if others else "", **described(torch.device("cpu"))}

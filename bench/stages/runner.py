@@ -8,7 +8,6 @@ its status says why, its table is empty, and the command ends normally.
 from __future__ import annotations
 
 import json
-import os
 import resource
 import sys
 import time
@@ -20,7 +19,6 @@ from typing import Annotated, Any
 import pandas as pd
 import typer
 
-from bench.catalogue.load import load_catalogue
 from bench.catalogue.sources import VARIABLE
 from bench.errors import UnavailableError, UserError, exit_with_message
 from bench.files import write_atomically
@@ -28,7 +26,8 @@ from bench.stages.devices import hold_device
 from bench.work.cells import parse_slug
 from bench.work.jobs import Job, make_job
 from bench.work.provenance import provenance
-from bench.work.record import COLUMNS, Rows
+from bench.work.record import COLUMNS, OK, Record, Rows, Status
+from bench.work.suite import Suite
 
 Work = Callable[[Job], tuple[Rows, dict[str, Any]]]
 
@@ -37,16 +36,18 @@ class SkippedError(Exception):
     """Work that has no point because what it builds on did not succeed."""
 
 
-def require_ok(what: str, status: str) -> None:
+def require_ok(what: str, record: Record) -> None:
     """Pass where the record of `what` says `ok`.
 
     Raises UnavailableError where that is not to be had on this machine, so that the reason stands by every
     number that rests on it, and SkippedError for any other status.
     """
-    if status.startswith("unavailable: "):
-        raise UnavailableError(status.removeprefix("unavailable: "))
-    if status != "ok":
-        raise SkippedError(f"{what} is {status}")
+    if not record.is_made:
+        raise SkippedError(f"{what} is not made")
+    if record.status.kind == "unavailable":
+        raise UnavailableError(record.status.why)
+    if not record.status.is_ok:
+        raise SkippedError(f"{what} is {record.status}")
 
 
 class DivergedError(Exception):
@@ -66,50 +67,51 @@ def run(job: Job, work: Work) -> None:
     facts: dict[str, Any] = {}
     try:
         rows, facts = work(job)
-        status = "ok"
+        status = OK
     except UserError:
         raise
     except DivergedError as error:
-        status = f"diverged: {error}"
+        status = Status("diverged", str(error))
     except UnavailableError as error:
-        status = f"unavailable: {error}"
+        status = Status("unavailable", str(error))
     except SkippedError as error:
-        status = f"skipped: {error}"
+        status = Status("skipped", str(error))
     except MemoryError:
-        status = "oom"
+        status = Status("oom")
     except Exception as error:
         # A bug is data too, so that the tables still render; the `health` rule makes the run fail.
         traceback.print_exc()
-        status = "oom" if _is_out_of_memory(error) else f"failed: {type(error).__name__}: {error}"
+        why = f"{type(error).__name__}: {error}"
+        status = Status("oom") if _is_out_of_memory(error) else Status("failed", why)
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     write_atomically(job.table, table.to_csv(index=False, lineterminator="\n"))
-    sidecar = {
-        "status": status,
+    record = Record(
+        status=status,
         **_identity(job),
-        "facts": facts,
-        "gpu": gpu,
-        "seconds": round(time.perf_counter() - clock, 3),
-        "cpu_seconds": round(time.process_time() - cpu, 3),
+        facts=facts,
+        gpu=gpu,
+        seconds=round(time.perf_counter() - clock, 3),
+        cpu_seconds=round(time.process_time() - cpu, 3),
         # What the process had used before the work began: Python's start and its imports.
-        "start_cpu_seconds": round(cpu, 3),
-        "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
-        "started": started.isoformat(timespec="seconds"),
+        start_cpu_seconds=round(cpu, 3),
+        peak_memory_mib=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        started=started.isoformat(timespec="seconds"),
         **provenance(),
-        "parts": job.parts,
-    }
-    write_atomically(job.record, json.dumps(sidecar, indent=1) + "\n")
-    print(f"{job.stage} {job.cell.key} seed {job.seed}: {status} in {sidecar['seconds']} s")
+        parts=job.parts,
+    )
+    write_atomically(job.record, json.dumps(record.as_dict(), indent=1) + "\n")
+    print(f"{job.stage} {job.cell.key} seed {job.seed}: {status} in {record.seconds} s")
 
 
 def _check_data(job: Job) -> None:
     """Raise UserError where what the job reads was made from another kind of data than it is given now."""
-    now = load_catalogue().tasks[job.cell.task].data_source
+    now = job.suite.catalogue.tasks[job.cell.task].data_source
     for before in job.upstream:
-        used = (before.recorded() or {}).get("data_source", now)
+        used = before.recorded().data_source or now
         if used != now:
             raise UserError(
                 f"{before.record}: key data_source: it rests on {used} data, but this command was given "
-                f"{now} data (environment variable {VARIABLE}: {os.environ.get(VARIABLE) or 'not set'}). Set "
+                f"{now} data (environment variable {VARIABLE}: {job.suite.catalogue.data or 'not set'}). Set "
                 "the variable as it was, or let Snakemake make anew what is out of date."
             )
 
@@ -127,7 +129,7 @@ def _identity(job: Job) -> dict[str, Any]:
         "method": job.cell.method,
         "settings": job.cell.slug,
         "seed": job.seed,
-        "data_source": load_catalogue().tasks[job.cell.task].data_source,
+        "data_source": job.suite.catalogue.tasks[job.cell.task].data_source,
         "fingerprint": job.fingerprint,
         "command": job.command,
     }
@@ -145,7 +147,8 @@ def stage_command(stage: str, work: Work) -> Callable[..., None]:
         seed: Annotated[int, typer.Option(min=0, help="replicate")] = 0,
     ) -> None:
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-        load_catalogue().tier(tier)
-        run(make_job(stage, tier, parse_slug(task, method, settings), seed), work)
+        suite = Suite.from_environment()
+        suite.catalogue.tier(tier)
+        run(make_job(suite, stage, tier, parse_slug(suite.catalogue, task, method, settings), seed), work)
 
     return main

@@ -125,8 +125,9 @@ def train(job: Job) -> tuple[Rows, dict[str, Any]]:
     """Train to the end; returns the loss curve and facts about the model."""
     one_thread()
     source = job.upstream[0]
-    require_ok("its dataset", (source.recorded() or {}).get("status", "not made"))
-    dataset = importlib.import_module(collector_module(job.cell.task)).load(verified(source.record))
+    require_ok("its dataset", source.recorded())
+    collector = importlib.import_module(collector_module(job.suite.catalogue, job.cell.task))
+    dataset = collector.load(verified(source.record))
     run = Run(job)
     run.learner.prepare(dataset)
     run.resume()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bench.catalogue.catalogue import Catalogue
-from bench.catalogue.load import load_catalogue
 from bench.catalogue.stages import STAGES
 from bench.errors import SpecError
 from bench.work.cells import Cell, donor_cell, resolve, where_run
@@ -15,14 +14,13 @@ def method_module(method: str) -> str:
     return f"bench.methods.{method.replace('-', '_')}"
 
 
-def collector_module(task: str) -> str:
+def collector_module(catalogue: Catalogue, task: str) -> str:
     """Module that makes and reads a task's dataset, under `bench.datasets`."""
-    return f"bench.datasets.{load_catalogue().tasks[task].collector.replace('-', '_')}"
+    return f"bench.datasets.{catalogue.tasks[task].collector.replace('-', '_')}"
 
 
-def evaluator_module(cell: Cell) -> str:
+def evaluator_module(catalogue: Catalogue, cell: Cell) -> str:
     """Module that evaluates a cell: its protocol's, which may have one of its own for in-context methods."""
-    catalogue = load_catalogue()
     protocol = catalogue.protocols[catalogue.tasks[cell.task].protocol]
     name = protocol.evaluator
     if catalogue.methods[cell.method].in_context and protocol.in_context_evaluator:
@@ -30,17 +28,17 @@ def evaluator_module(cell: Cell) -> str:
     return f"bench.evaluators.{name.replace('-', '_')}"
 
 
-def root_of(call: str, cell: Cell) -> str:
+def root_of(catalogue: Catalogue, call: str, cell: Cell) -> str:
     """What a stage calls by name, such as `method.Learner`, as the definition in the cell's own module."""
     kind, _, name = call.partition(".")
     if kind == "collector":
-        module = collector_module(cell.task)
+        module = collector_module(catalogue, cell.task)
     else:
-        module = method_module(cell.method) if kind == "method" else evaluator_module(cell)
+        module = method_module(cell.method) if kind == "method" else evaluator_module(catalogue, cell)
     return f"{module}.{name}"
 
 
-def why_not_built(stage: str, cell: Cell, catalogue: Catalogue) -> str:
+def why_not_built(catalogue: Catalogue, stage: str, cell: Cell) -> str:
     """Empty if the code for this stage of the cell exists, else what is not built yet."""
     task = catalogue.tasks[cell.task]
     if module_path(f"bench.stages.{stage}") is None:
@@ -57,28 +55,32 @@ def why_not_built(stage: str, cell: Cell, catalogue: Catalogue) -> str:
     return ""
 
 
-def why_missing(tier: str, cell: Cell, stage: str) -> str:
+def why_missing(catalogue: Catalogue, tier: str, cell: Cell, stage: str) -> str:
     """Why a tier has no number of a cell's stage; empty where it runs it."""
-    missing = why_not_built(stage, cell, load_catalogue())
+    missing = why_not_built(catalogue, stage, cell)
     if missing:
         return missing
-    for left in load_catalogue().tier(tier).left_out:
+    for left in catalogue.tier(tier).left_out:
         everywhere = left.tasks == "any" or cell.task in left.tasks
         if cell.method in left.methods and everywhere and stage in left.stages:
             return left.reason
-    resolved = resolve(tier, cell, stage)
+    resolved = resolve(catalogue, tier, cell, stage)
     if resolved is None:
-        return where_run(cell, stage)
+        return where_run(catalogue, cell, stage)
     if STAGES[stage].reads_donor(resolved.options):
-        donor = donor_cell(cell, resolved.options["donor"])
-        why = next((why for read in STAGES[stage].reads if (why := why_missing(tier, donor, read))), "")
+        donor = donor_cell(catalogue, cell, resolved.options["donor"])
+        why = next(
+            (why for read in STAGES[stage].reads if (why := why_missing(catalogue, tier, donor, read))), ""
+        )
         return f"its donor {donor.task}: {why}" if why else ""
     return ""
 
 
-def check_sweep(tier: str, cell: Cell, stage: str, swept: set[str], artifact: str) -> None:
+def check_sweep(
+    catalogue: Catalogue, tier: str, cell: Cell, stage: str, swept: set[str], artifact: str
+) -> None:
     """SpecError where a tier sets what an artifact varies: the cell would bear another value in its name."""
-    resolved = resolve(tier, cell, stage)
+    resolved = resolve(catalogue, tier, cell, stage)
     assert resolved is not None
     both = swept & set(resolved.budget.options) - dict(cell.settings).keys()
     if both:

@@ -12,10 +12,10 @@ from itertools import product
 from typing import Any
 
 from bench.catalogue.artifacts import CellQuery
+from bench.catalogue.catalogue import Catalogue
 from bench.catalogue.check import check_values
-from bench.catalogue.load import load_catalogue
 from bench.catalogue.models import Budget, Options, Value
-from bench.catalogue.stages import OptionGroup
+from bench.catalogue.stages import STAGES, OptionGroup
 from bench.errors import SpecError
 
 
@@ -47,12 +47,11 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def parse_slug(task: str, method: str, slug: str) -> Cell:
+def parse_slug(catalogue: Catalogue, task: str, method: str, slug: str) -> Cell:
     """The cell named by a folder or a command line; values take the type of their option.
 
     An empty method names the task's dataset alone.
     """
-    catalogue = load_catalogue()
     catalogue.task(task)
     if method:
         catalogue.method(method)
@@ -66,7 +65,7 @@ def parse_slug(task: str, method: str, slug: str) -> Cell:
             check_values({key: text}, options, f"settings {slug!r} of {method} on {task}")
         settings[key] = _typed(text, options[key].default, f"settings {slug!r}: option {key}")
     check_values(settings, options, f"settings {slug!r} of {method} on {task}")
-    return make_cell(task, method, settings)
+    return make_cell(catalogue, task, method, settings)
 
 
 def _typed(text: str, default: Value, where: str) -> Value:
@@ -80,9 +79,8 @@ def _typed(text: str, default: Value, where: str) -> Value:
         raise SpecError(f"{where}: expected {type(default).__name__}, got {text!r}.") from None
 
 
-def defaults(task: str, method: str | None) -> dict[str, Any]:
+def defaults(catalogue: Catalogue, task: str, method: str | None) -> dict[str, Any]:
     """Resolved values before any tier or setting: option defaults, then task, then per-task values."""
-    catalogue = load_catalogue()
     values = {name: option.default for name, option in catalogue.options(task, method).items()}
     values |= catalogue.tasks[task].values
     if method:
@@ -97,18 +95,18 @@ def _exact(values: dict[str, Any], options: Options) -> dict[str, Any]:
     return {key: float(v) if isinstance(options[key].default, float) else v for key, v in values.items()}
 
 
-def make_cell(task: str, method: str, settings: dict[str, Any]) -> Cell:
+def make_cell(catalogue: Catalogue, task: str, method: str, settings: dict[str, Any]) -> Cell:
     """The canonical cell: settings equal to their default are dropped, the rest sorted."""
-    base = defaults(task, method or None)
-    exact = _exact(settings, load_catalogue().options(task, method or None))
+    base = defaults(catalogue, task, method or None)
+    exact = _exact(settings, catalogue.options(task, method or None))
     return Cell(task, method, tuple(sorted((k, v) for k, v in exact.items() if base[k] != v)))
 
 
-def cells_of(query: CellQuery) -> list[Cell]:
+def cells_of(catalogue: Catalogue, query: CellQuery) -> list[Cell]:
     """Every cell of a query, in the order written: tasks, then methods, then settings."""
     grid = {key: value if isinstance(value, tuple) else (value,) for key, value in query.settings.items()}
     return [
-        make_cell(task, method, dict(zip(grid, values, strict=True)))
+        make_cell(catalogue, task, method, dict(zip(grid, values, strict=True)))
         for task in query.tasks
         for method in query.methods
         for values in product(*grid.values())
@@ -126,9 +124,9 @@ class Resolved:
     budget: Budget
 
 
-def find_budget(tier_name: str, cell: Cell, stage: str) -> Budget | None:
+def find_budget(catalogue: Catalogue, tier_name: str, cell: Cell, stage: str) -> Budget | None:
     """The first budget of the tier that matches the cell and stage; None: not run in this tier."""
-    for budget in load_catalogue().tier(tier_name).budgets:
+    for budget in catalogue.tier(tier_name).budgets:
         if (
             stage in budget.stages
             and (budget.tasks == "any" or cell.task in budget.tasks)
@@ -149,19 +147,20 @@ def _settings_match(budget: Budget, cell: Cell) -> bool:
     return True
 
 
-def resolve(tier_name: str, cell: Cell, stage: str) -> Resolved | None:
+def resolve(catalogue: Catalogue, tier_name: str, cell: Cell, stage: str) -> Resolved | None:
     """The cell with every option set: defaults, then the tier's budget, then the cell's own settings."""
-    budget = find_budget(tier_name, cell, stage)
+    budget = find_budget(catalogue, tier_name, cell, stage)
     if budget is None:
         return None
-    known = load_catalogue().options(cell.task, cell.method)
-    options = defaults(cell.task, cell.method) | _exact(budget.options, known) | dict(cell.settings)
+    known = catalogue.options(cell.task, cell.method)
+    options = (
+        defaults(catalogue, cell.task, cell.method) | _exact(budget.options, known) | dict(cell.settings)
+    )
     return Resolved(cell, tier_name, options, budget.seeds, budget)
 
 
-def option_names(group: OptionGroup, task: str, method: str) -> Iterable[str]:
+def option_names(catalogue: Catalogue, group: OptionGroup, task: str, method: str) -> Iterable[str]:
     """The options of a group that a stage's result can depend on."""
-    catalogue = load_catalogue()
     match group:
         case "data":
             return catalogue.tasks[task].data_names
@@ -173,33 +172,53 @@ def option_names(group: OptionGroup, task: str, method: str) -> Iterable[str]:
             return catalogue.probe_options
 
 
-def data_options(cell: Cell, options: dict[str, Any]) -> dict[str, Any]:
+def data_options(catalogue: Catalogue, cell: Cell, options: dict[str, Any]) -> dict[str, Any]:
     """The part of a cell's options that its dataset depends on."""
-    task = load_catalogue().tasks[cell.task]
+    task = catalogue.tasks[cell.task]
     return {key: options[key] for key in task.data_names}
 
 
-def trained_cell(cell: Cell) -> Cell:
+def trained_cell(catalogue: Catalogue, cell: Cell) -> Cell:
     """The cell whose training a cell is evaluated from: its own settings, but for the protocol's."""
-    catalogue = load_catalogue()
     protocol = catalogue.protocols[catalogue.tasks[cell.task].protocol].options
     return Cell(cell.task, cell.method, tuple(pair for pair in cell.settings if pair[0] not in protocol))
 
 
-def donor_cell(cell: Cell, donor: str) -> Cell:
+def donor_cell(catalogue: Catalogue, cell: Cell, donor: str) -> Cell:
     """The cell of another task whose trained model gives its hidden attention: the same method and variant.
 
     Raises SpecError where no task is called so.
     """
-    catalogue = load_catalogue()
     catalogue.task(donor, f"option donor of {cell.key}")
     own = catalogue.method_options[cell.method]
-    return make_cell(donor, cell.method, {key: value for key, value in cell.settings if key in own})
+    return make_cell(
+        catalogue, donor, cell.method, {key: value for key, value in cell.settings if key in own}
+    )
 
 
-def where_run(cell: Cell, stage: str) -> str:
+def where_run(catalogue: Catalogue, cell: Cell, stage: str) -> str:
     """The first tier, from the smallest, that has a budget for a stage of a cell, in words."""
     for tier in ("quick", "cpu", "paper"):
-        if tier in load_catalogue().tiers and resolve(tier, cell, stage) is not None:
+        if tier in catalogue.tiers and resolve(catalogue, tier, cell, stage) is not None:
             return f"{tier} tier"
     return "no tier runs it yet"
+
+
+def reads_of(catalogue: Catalogue, tier: str, stage: str, cell: Cell) -> list[tuple[str, Cell]]:
+    """The stages, each with its cell, whose records a stage of a cell reads in a tier that runs it."""
+    row, found = STAGES[stage], []
+    for name in row.reads:
+        # Cells that differ in the protocol's options alone share what does not depend on these.
+        own = cell if "protocol" in STAGES[name].options else trained_cell(catalogue, cell)
+        found.append((name, own))
+    resolved = resolve(catalogue, tier, cell, stage) if row.donor_if else None
+    if resolved and row.reads_donor(resolved.options):
+        donor = donor_cell(catalogue, cell, resolved.options["donor"])
+        found += [(name, donor) for name in row.reads]
+    return found
+
+
+def dataset_cell(catalogue: Catalogue, cell: Cell) -> Cell:
+    """What names the dataset of a cell: its task and the settings that the data depend on."""
+    names = catalogue.tasks[cell.task].data_names
+    return Cell(cell.task, "", tuple((key, value) for key, value in cell.settings if key in names))

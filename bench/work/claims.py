@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
 from typing import Literal
 
 from pydantic import Field, model_validator
 
 from bench.catalogue.catalogue import Catalogue, paper_name
 from bench.catalogue.check import check_names, check_values
-from bench.catalogue.load import load_catalogue, read_model
+from bench.catalogue.load import read_model
 from bench.catalogue.models import Name, OptionName, Strict, Value
 from bench.catalogue.stages import STAGES
 from bench.errors import SpecError
 from bench.work.cells import Cell, cells_of, make_cell
+from bench.work.suite import Suite, once
 
 
 class Side(Strict):
@@ -30,9 +30,9 @@ class Side(Strict):
     times: float = Field(default=1.0, gt=0)
     against: Side | None = None
 
-    def cells(self, tasks: tuple[Name, ...]) -> list[Cell]:
+    def cells(self, catalogue: Catalogue, tasks: tuple[Name, ...]) -> list[Cell]:
         """Its cell on each task of the comparison."""
-        return [make_cell(task, self.method, dict(self.settings)) for task in self.tasks or tasks]
+        return [make_cell(catalogue, task, self.method, dict(self.settings)) for task in self.tasks or tasks]
 
     def parts(self) -> Iterator[Side]:
         """Itself and what it stands against."""
@@ -71,10 +71,9 @@ class Comparison(Strict):
         sides = [self.first] if isinstance(self.second, float) else [self.first, self.second]
         return [part for side in sides for part in side.parts()]
 
-    @property
-    def is_ratio(self) -> bool:
+    def is_ratio(self, catalogue: Catalogue) -> bool:
         """Whether first is divided by second and not lessened by it."""
-        return STAGES[load_catalogue().metrics[self.metric].stage].costs
+        return STAGES[catalogue.metrics[self.metric].stage].costs
 
 
 class Claim(Strict):
@@ -87,16 +86,16 @@ class Claim(Strict):
     note: str = ""
 
 
-@cache
-def load_claims() -> dict[str, Claim]:
+@once
+def load_claims(suite: Suite) -> dict[str, Claim]:
     """Every claim by name; SpecError on the first that names what nothing declares, or no artifact runs."""
-    catalogue = load_catalogue()
+    catalogue = suite.catalogue
     claims = {name: read_model(path, Claim) for name, path in catalogue.files["claims"].items()}
     asked = {
         (cell, metric)
         for artifact in catalogue.artifacts.values()
         for query in artifact.cells
-        for cell in cells_of(query)
+        for cell in cells_of(catalogue, query)
         for metric in query.metrics
     }
     for name, claim in claims.items():
@@ -114,7 +113,7 @@ def _check(
 ) -> None:
     check_names(comparison.tasks, "task", catalogue.tasks, f"{where}.tasks")
     check_names([comparison.metric], "metric", catalogue.metrics, f"{where}.metric")
-    if comparison.is_ratio and comparison.smallest <= 0:
+    if comparison.is_ratio(catalogue) and comparison.smallest <= 0:
         raise SpecError(
             f"{where}.smallest: a ratio must be above 0, got {comparison.smallest:g}. Correct it."
         )
@@ -124,7 +123,7 @@ def _check(
         for task in side.tasks or comparison.tasks:
             options = catalogue.options(task, side.method)
             check_values(dict(side.settings), options, f"{where}: key settings of {side.method} on {task}")
-        for cell in side.cells(comparison.tasks):
+        for cell in side.cells(catalogue, comparison.tasks):
             if (cell, comparison.metric) not in asked:
                 raise SpecError(
                     f"{where}: no artifact asks for {comparison.metric} of {cell.key}, so no tier would run "

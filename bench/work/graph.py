@@ -14,18 +14,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from bench.catalogue.load import load_catalogue
 from bench.catalogue.stages import STAGES
 from bench.errors import SpecError
 from bench.work.cells import parse_slug
 from bench.work.claims import load_claims
 from bench.work.fingerprint import fingerprint, fingerprint_parts
-from bench.work.jobs import RESULTS, Job, all_jobs, make_job
+from bench.work.jobs import RESULTS, Job, make_job
+from bench.work.plan import all_jobs
 from bench.work.progress import START_SECONDS
 from bench.work.regression import regressed_jobs
 from bench.work.renderings import Rendering
 from bench.work.reporting import template_hashes
-from bench.work.stored import from_store, stored_digest, stored_files
+from bench.work.suite import Suite
 
 # A job's time limit: so many times its estimate, since processors differ, and never less than the minutes.
 TIME_LIMIT, LEAST_MINUTES = 3, 10
@@ -50,31 +50,32 @@ def asked_to_retry(config: Mapping[str, Any]) -> bool:
 class Graph:
     """What a run of a tier makes. With `retry`, a result whose status is not ok is out of date."""
 
+    suite: Suite = field(repr=False, compare=False)
     tier: str
     retry: bool = False
     _named: dict[tuple[str, ...], Job] = field(default_factory=dict, repr=False, compare=False)
 
     def check(self) -> None:
         """Read everything that is written down; raise UserError at the first that does not hold together."""
-        load_catalogue().tier(self.tier)
-        load_claims()
-        all_jobs(self.tier)
+        self.suite.catalogue.tier(self.tier)
+        load_claims(self.suite)
+        all_jobs(self.suite, self.tier)
         _ = self.store
 
     @cached_property
     def stored(self) -> bool:
         """Whether every number is read from the committed store, and none is made."""
-        return from_store()
+        return not self.suite.source.makes
 
     @cached_property
     def jobs(self) -> list[Job]:
         """Every job of the tier, upstream first."""
-        return all_jobs(self.tier)
+        return all_jobs(self.suite, self.tier)
 
     @cached_property
     def store(self) -> list[Path]:
         """The files all numbers are read from; none in a run that makes its own."""
-        return stored_files(self.tier) if self.stored else []
+        return self.suite.source.files(self.tier)
 
     def job(self, stage: str, names: Names) -> Job:
         """The job of these names, one object each time: its fingerprint is then found once.
@@ -84,7 +85,13 @@ class Graph:
         key = (stage, *(names.get(name, "") for name in ("tier", "task", "method", "settings", "seed")))
         if key not in self._named:
             _, tier, task, method, settings, seed = key
-            self._named[key] = make_job(stage, tier, parse_slug(task, method, settings), int(seed or 0))
+            self._named[key] = make_job(
+                self.suite,
+                stage,
+                tier,
+                parse_slug(self.suite.catalogue, task, method, settings),
+                int(seed or 0),
+            )
         return self._named[key]
 
     def job_command(self, stage: str, names: Names) -> str:
@@ -95,13 +102,9 @@ class Graph:
         """Whether a job has to run: out of date, missing, or not ok while `retry` is asked for."""
         if self.stored:
             return False
-        state = job.state
-        if state not in ("current", "stored"):
+        if job.state not in ("current", "stored"):
             return True
-        if not self.retry:
-            return False
-        record = job.stored if state == "stored" else job.recorded()
-        return record is None or record["status"] != "ok"
+        return self.retry and not job.result.status.is_ok
 
     def is_made(self, job: Job) -> bool:
         """Whether a job runs as soon as something here needs its files.
@@ -142,8 +145,8 @@ class Graph:
     def renderings(self, kind: str, names: Names = MappingProxyType({})) -> list[Rendering]:
         """The table or figure of these names; every one of the tier if no artifact is named."""
         tier = names.get("tier", self.tier)
-        artifacts = [names["artifact"]] if "artifact" in names else load_catalogue().artifacts
-        return [shown for name in artifacts if (shown := Rendering(tier, name)).kind == kind]
+        artifacts = [names["artifact"]] if "artifact" in names else self.suite.catalogue.artifacts
+        return [shown for name in artifacts if (shown := Rendering(self.suite, tier, name)).kind == kind]
 
     def records_behind(self, shown: Iterable[Rendering]) -> list[Path]:
         """The files that hold the numbers of tables or figures."""
@@ -159,7 +162,7 @@ class Graph:
 
         Raises SpecError for what `workflow/regress.yaml` gets wrong.
         """
-        return [] if self.stored else [job.record for job in regressed_jobs(self.tier)]
+        return [] if self.stored else [job.record for job in regressed_jobs(self.suite, self.tier)]
 
     def minutes(self, job: Job, attempt: int) -> int:
         """A job's time limit on a cluster, more after each failed attempt."""
@@ -167,7 +170,7 @@ class Graph:
 
     def memory_mib(self, attempt: int) -> int:
         """A job's memory limit on a cluster, more after each failed attempt."""
-        return attempt * load_catalogue().tier(self.tier).memory_mib
+        return attempt * self.suite.catalogue.tier(self.tier).memory_mib
 
     def expected_seconds(self, rule: str, names: Names) -> float:
         """What a job of a rule is expected to take: its process's start, and a stage's estimate."""
@@ -177,11 +180,11 @@ class Graph:
     def gathered(self) -> str:
         """Fingerprint of what is said about every job: all numbers, and how each job ended."""
         upstream = [job.fingerprint for job in self.jobs]
-        return _of(["cells", "health"], {"stored": stored_digest(self.tier)}, upstream)
+        return _of(["cells", "health"], {"stored": self.suite.source.digest(self.tier)}, upstream)
 
     @property
     def _said(self) -> dict[str, Any]:
-        return {"claims": repr(load_claims()), "papers": repr(load_catalogue().papers)}
+        return {"claims": repr(load_claims(self.suite)), "papers": repr(self.suite.catalogue.papers)}
 
     @cached_property
     def claims(self) -> str:
@@ -191,8 +194,10 @@ class Graph:
     @cached_property
     def report(self) -> str:
         """Fingerprint of the report's pages."""
-        options = {**self._said, "stored": stored_digest(self.tier)}
-        shown = [Rendering(self.tier, name).fingerprint for name in load_catalogue().artifacts]
+        options = {**self._said, "stored": self.suite.source.digest(self.tier)}
+        shown = [
+            Rendering(self.suite, self.tier, name).fingerprint for name in self.suite.catalogue.artifacts
+        ]
         return _of(["report"], options, shown, template_hashes())
 
     @cached_property

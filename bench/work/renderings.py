@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
-from functools import cache, cached_property
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from bench.catalogue.artifacts import KINDS, TABLE, Artifact
-from bench.catalogue.load import load_catalogue
 from bench.work.cells import defaults, resolve
+from bench.work.entries import Entry, entries
 from bench.work.fingerprint import fingerprint, fingerprint_parts
-from bench.work.jobs import RESULTS, Entry, Job, entries
-from bench.work.stored import stored_digest
+from bench.work.jobs import RESULTS, Job
+from bench.work.plan import jobs_of
+from bench.work.suite import Suite, once
 
 FIGURES = Path("figures")
 
@@ -23,13 +24,14 @@ FIGURES = Path("figures")
 class Rendering:
     """How one artifact is shown in one tier."""
 
+    suite: Suite = field(repr=False, compare=False)
     tier: str
     name: str
 
     @property
     def artifact(self) -> Artifact:
         """Its specification."""
-        return load_catalogue().artifact(self.name)
+        return self.suite.catalogue.artifact(self.name)
 
     @property
     def kind(self) -> str:
@@ -49,23 +51,23 @@ class Rendering:
     @cached_property
     def entries(self) -> tuple[Entry, ...]:
         """Every number it shows."""
-        return entries(self.name, self.tier)
+        return entries(self.suite, self.name, self.tier)
 
     @cached_property
     def jobs(self) -> list[Job]:
         """The jobs it reads, each once."""
-        return list(dict.fromkeys(job for entry in self.entries for job in entry.jobs(self.tier)))
+        return list(dict.fromkeys(job for entry in self.entries for job in jobs_of(entry, self.tier)))
 
     @cached_property
     def fingerprint(self) -> str:
         """Hash of everything it shows or that decides how."""
         missing = json.dumps([entry.missing for entry in self.entries])
-        paper = load_catalogue().paper_of(self.name).title
+        paper = self.suite.catalogue.paper_of(self.name).title
         said = paper + self.artifact.model_dump_json() + missing + self._spoken()
         options: dict[str, Any] = {
             "artifact": hashlib.sha256(said.encode()).hexdigest(),
-            "reported": _reported_hash(),
-            "stored": stored_digest(self.tier),
+            "reported": _reported_hash(self.suite),
+            "stored": self.suite.source.digest(self.tier),
         }
         upstream = [job.fingerprint for job in self.jobs]
         code = [f"bench.commands.{self.kind}.render"]
@@ -75,12 +77,12 @@ class Rendering:
 
     def _spoken(self) -> str:
         """What the catalogue says of its entries and the page rests on: titles, units, selection, margin."""
-        catalogue = load_catalogue()
+        catalogue = self.suite.catalogue
         said: set[tuple[str, ...]] = set()
         for entry in self.entries:
             # Hyper-parameters and axis labels are read from the resolved options.
-            shown = resolve("paper", entry.cell, "train")
-            options = shown.options if shown else defaults(entry.cell.task, entry.cell.method)
+            shown = resolve(catalogue, "paper", entry.cell, "train")
+            options = shown.options if shown else defaults(catalogue, entry.cell.task, entry.cell.method)
             said.add((entry.cell.key, json.dumps(options, sort_keys=True)))
             task = catalogue.tasks[entry.cell.task]
             metric = catalogue.metrics.get(entry.metric)
@@ -113,8 +115,8 @@ def varied_in(option: str, rendering: Rendering) -> list[str]:
     """The artifacts of which the tier runs a method of this rendering's with several values of an option."""
     methods = {entry.cell.method for entry in rendering.entries}
     values: dict[tuple[str, str, str], set[Any]] = {}
-    for name in load_catalogue().artifacts:
-        for entry in entries(name, rendering.tier):
+    for name in rendering.suite.catalogue.artifacts:
+        for entry in entries(rendering.suite, name, rendering.tier):
             cell = entry.cell
             if cell.method in methods and entry.stage and not entry.missing:
                 # A cell's settings hold only what differs from the default on its task.
@@ -122,9 +124,9 @@ def varied_in(option: str, rendering: Rendering) -> list[str]:
     return list(dict.fromkeys(name for (name, _, _), found in values.items() if len(found) > 1))
 
 
-@cache
-def _reported_hash() -> str:
+@once
+def _reported_hash(suite: Suite) -> str:
     digest = hashlib.sha256()
-    for path in load_catalogue().reported:
+    for path in suite.catalogue.reported:
         digest.update(path.read_bytes())
     return digest.hexdigest()

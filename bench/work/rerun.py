@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from bench.errors import UserError
 from bench.files import ROOT
 from bench.work.jobs import Job
+from bench.work.record import read_record
 from bench.work.stored import VARIABLE, Key
 
 
@@ -48,9 +49,9 @@ class Checkout:
                 self.make(before)
             self.run(self.command_of(job))
             self._made.add(job)
-            record = json.loads((self.folder / job.record).read_text())
-            if record["status"] != "ok":
-                raise UserError(f"`{self.command_of(job)}` ended with status {record['status']}.")
+            status = read_record(self.folder / job.record).status
+            if not status.is_ok:
+                raise UserError(f"`{self.command_of(job)}` ended with status {status}.")
         return self.folder / job.folder
 
     def fingerprints(self, tier: str) -> dict[Key, str]:
@@ -65,7 +66,7 @@ def stored_command(job: Job) -> str:
         raise UserError(
             f"{job.stage} of {job.cell.key} seed {job.seed}: not in the store, so it has no command."
         )
-    return str(job.stored["command"])
+    return job.stored.command
 
 
 @contextmanager

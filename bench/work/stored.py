@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from bench.catalogue.load import load_catalogue
+import pandas as pd
+from pydantic import ValidationError
+
 from bench.catalogue.stages import STAGES
-from bench.errors import SpecError, UserError, unknown
+from bench.errors import UserError, unknown
 from bench.files import ROOT, shown
+from bench.work.record import COLUMNS, Record, Status
 
 STORED = ROOT / "results" / "stored"
 # Set by Snakemake's config key `source`: with `stored`, all numbers are read from the store and none is made.
@@ -25,86 +26,167 @@ VARIABLE = "BENCH_SOURCE"
 Key = tuple[str, str, str, str, int]
 # Parts of a fingerprint that many jobs have in common.
 SHARED_PARTS = ("digest", "code", "packages", "python")
+# The columns of `cells.csv`.
+CELL_COLUMNS = [
+    "task", "method", "settings", "seed", "step", "metric", "index", "value", "unit", "protocol",
+    "data_source", "budget", "status", "fingerprint", "seconds", "peak_memory_mib", "device", "scan_backend",
+    "platform", "git_commit",
+]  # fmt: skip
+NOT_STORED = Record(status=Status("not-run", "not in the store"))
 
 
-def from_store() -> bool:
-    """Whether numbers are read from the store alone; SpecError where the variable says something else."""
-    value = os.environ.get(VARIABLE, "")
-    if value not in ("", "stored"):
-        raise SpecError(
-            f"config key source (environment variable {VARIABLE}): {value!r} is no source of results. Say "
-            "'stored' to read the committed store, or leave it out to run."
-        )
-    return value == "stored"
+class Filed(Protocol):
+    """A job, as far as its results are concerned: its names, its files, and what it would be made under."""
+
+    @property
+    def tier(self) -> str:
+        """The tier it belongs to."""
+
+    @property
+    def key(self) -> Key:
+        """What names it in the store of its tier."""
+
+    @property
+    def record(self) -> Path:
+        """Its sidecar in a run."""
+
+    @property
+    def table(self) -> Path:
+        """Its tidy numbers in a run."""
+
+    @property
+    def arrays(self) -> Path:
+        """What is too large for its table, in a run."""
+
+    @property
+    def arrays_name(self) -> Path:
+        """Where that lies, relative to the folder of its tier."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of everything its number depends on."""
+
+    @property
+    def takes_stored(self) -> bool:
+        """Whether a run of its tier takes a stored result of this fingerprint as done."""
 
 
-def refuse_stored(why: str) -> None:
-    """Raise UserError, saying why, where numbers are read from the store alone: the command needs a run."""
-    if from_store():
+class Store:
+    """The store in a folder, read once a tier; as a source of results it makes none."""
+
+    said, config, makes = " from the committed store", " source=stored", False
+
+    def __init__(self, folder: Path = STORED) -> None:
+        self.folder = folder
+        self._records: dict[str, dict[Key, Record]] = {}
+        self._cells: dict[str, dict[str, pd.DataFrame]] = {}
+
+    def files(self, tier: str) -> list[Path]:
+        """The files of a tier's store; UserError where there is none."""
+        files = [self.folder / tier / name for name in ("cells.csv", "records.jsonl", "closures.json")]
+        for path in files:
+            if not path.exists():
+                raise UserError(
+                    f"{shown(path)}: missing, so there is no store of the {tier} tier. Finish a run with "
+                    f"`snakemake all --config tier={tier}`, then promote it: snakemake store --config "
+                    f"tier={tier}"
+                )
+        return files
+
+    def digest(self, tier: str) -> str:
+        """Hash of what the store of a tier holds."""
+        digest = hashlib.sha256()
+        for path in self.files(tier):
+            digest.update(path.read_bytes())
+        return digest.hexdigest()[:16]
+
+    def refuse_store(self, why: str) -> None:
+        """Raise UserError, saying why: the command needs a run."""
         raise UserError(f"config key source (environment variable {VARIABLE}): {why}. Leave it out.")
 
+    def taken(self, job: Filed) -> Record | None:
+        """The record of a job, whatever made it; None if there is none."""
+        return self.records(job.tier).get(job.key)
 
-def takes_stored(tier: str) -> bool:
-    """Whether a run of this tier takes a stored result whose fingerprint is the one at hand as done."""
-    return load_catalogue().tier(tier).takes_stored
+    def record(self, job: Filed) -> Record:
+        """The record of a job; one that is absent says so by its status."""
+        return self.taken(job) or NOT_STORED
 
+    def state(self, job: Filed) -> str:
+        """`stored` or `missing`."""
+        return "stored" if self.taken(job) else "missing"
 
-def stored_files(tier: str) -> list[Path]:
-    """The files of a tier's store; UserError where there is none."""
-    files = [STORED / tier / name for name in ("cells.csv", "records.jsonl", "closures.json")]
-    for path in files:
-        if not path.exists():
-            raise UserError(
-                f"{shown(path)}: missing, so there is no store of the {tier} tier. Finish a run with "
-                f"`snakemake all --config tier={tier}`, then promote it: snakemake store --config tier={tier}"
-            )
-    return files
+    def rows(self, job: Filed) -> pd.DataFrame:
+        """Metrics, steps, indices and values of a job; empty if it did not end well."""
+        record = self.record(job)
+        rows = self.cells(job.tier).get(record.fingerprint) if record.status.is_ok else None
+        if rows is None:
+            return pd.DataFrame(columns=list(COLUMNS))
+        return rows[list(COLUMNS)].dropna(subset="value").reset_index(drop=True)
 
+    def arrays(self, job: Filed) -> Path:
+        """The file of what is too large for a job's table."""
+        return self.folder / job.tier / "arrays" / job.arrays_name
 
-def stored_digest(tier: str) -> str:
-    """Hash of what the store of a tier holds, where numbers are read from it; else empty."""
-    if not from_store():
-        return ""
-    digest = hashlib.sha256()
-    for path in stored_files(tier):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
+    def records(self, tier: str) -> dict[Key, Record]:
+        """Every record in the store of a tier, by stage, task, method, settings and seed; none if not there.
 
+        Raises UserError, naming file and line, for what is no record.
+        """
+        if tier not in self._records:
+            self._records[tier] = self._read_records(tier)
+        return self._records[tier]
 
-@cache
-def stored_records(tier: str) -> dict[Key, dict[str, Any]]:
-    """Every sidecar in the store of a tier, by stage, task, method, settings and seed; none without a store.
-
-    Raises UserError, naming file and line, for what is no record.
-    """
-    folder = STORED / tier
-    if not (folder / "records.jsonl").exists():
-        return {}
-    _, records, closures = stored_files(tier)
-    found: dict[Key, dict[str, Any]] = {}
-    remedy = f"Restore the files: git checkout -- {shown(records)} {shown(closures)}"
-    try:
-        shared = _read_closures(json.loads(closures.read_text()))
-    except (json.JSONDecodeError, KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
-        why = f"{type(error).__name__}: {error}"
-        raise UserError(f"{shown(closures)}: not what `bench store` writes ({why}). {remedy}") from None
-    for number, line in enumerate(records.read_text().splitlines(), start=1):
+    def _read_records(self, tier: str) -> dict[Key, Record]:
+        if not (self.folder / tier / "records.jsonl").exists():
+            return {}
+        _, records, closures = self.files(tier)
+        found: dict[Key, Record] = {}
+        remedy = f"Restore the files: git checkout -- {shown(records)} {shown(closures)}"
         try:
-            record = json.loads(line)
-            record["parts"] = shared[record["parts"].pop("closure")] | record["parts"]
-            key = tuple(record[name] for name in ("stage", "task", "method", "settings", "seed"))
-        except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(
-                f"{shown(records)}: line {number} is no record ({type(error).__name__}: {error}). {remedy}"
-            ) from None
-        if key[0] not in STAGES:
-            raise unknown("stage", key[0], STAGES, f"{shown(records)}: line {number}")
-        if key in found:
-            raise UserError(
-                f"{shown(records)}: line {number} is a second record of {' '.join(map(str, key))}. {remedy}"
-            )
-        found[key] = record  # type: ignore[index]
-    return found
+            shared = _read_closures(json.loads(closures.read_text()))
+        except (json.JSONDecodeError, KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+            why = f"{type(error).__name__}: {error}"
+            raise UserError(f"{shown(closures)}: not what `bench store` writes ({why}). {remedy}") from None
+        for number, line in enumerate(records.read_text().splitlines(), start=1):
+            where = f"{shown(records)}: line {number}"
+            try:
+                text = json.loads(line)
+                text["parts"] = shared[text["parts"].pop("closure")] | text["parts"]
+                key = tuple(text[name] for name in ("stage", "task", "method", "settings", "seed"))
+                record = Record.model_validate(text)
+            except (json.JSONDecodeError, ValidationError, KeyError, TypeError, AttributeError) as error:
+                said = " ".join(f"{type(error).__name__}: {error}".split())
+                raise UserError(f"{where} is no record ({said}). {remedy}") from None
+            if key[0] not in STAGES:
+                raise unknown("stage", key[0], STAGES, where)
+            if key in found:
+                raise UserError(f"{where} is a second record of {' '.join(map(str, key))}. {remedy}")
+            found[key] = record  # type: ignore[index]
+        return found
+
+    def cells(self, tier: str) -> dict[str, pd.DataFrame]:
+        """Fingerprint -> the rows of a job in a tier's store; none without a store.
+
+        Raises UserError, naming the file, where it is no table or lacks a column.
+        """
+        if tier not in self._cells:
+            self._cells[tier] = self._read_cells(self.folder / tier / "cells.csv")
+        return self._cells[tier]
+
+    def _read_cells(self, path: Path) -> dict[str, pd.DataFrame]:
+        if not path.exists():
+            return {}
+        remedy = f"Restore the file: git checkout -- {shown(path)}"
+        try:
+            cells = pd.read_csv(path, float_precision="round_trip", low_memory=False, keep_default_na=False,
+                                na_values={"value": [""]})  # fmt: skip
+        except ValueError as error:
+            raise UserError(f"{shown(path)}: not a table ({error}). {remedy}") from None
+        lacking = set(CELL_COLUMNS) - set(cells.columns)
+        if lacking:
+            raise UserError(f"{shown(path)}: column {min(lacking)} is missing. {remedy}")
+        return {str(name): rows for name, rows in cells.groupby("fingerprint", sort=False)}
 
 
 def _read_closures(text: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -129,17 +211,17 @@ def _closures_text(closures: dict[str, dict[str, Any]]) -> str:
     return f'{{"definitions": [\n{listed}\n],\n"closures": {{\n{named}\n}}}}\n'
 
 
-def stored_texts(records: dict[Key, dict[str, Any]]) -> dict[str, str]:
+def stored_texts(records: dict[Key, Record]) -> dict[str, str]:
     """The text of `records.jsonl` and `closures.json` for these records, in the order of their keys."""
     closures: dict[str, dict[str, Any]] = {}
     lines = []
     for key in sorted(records):
-        parts = records[key]["parts"]
+        parts = records[key].parts
         closure = {name: parts[name] for name in SHARED_PARTS}
         name = hashlib.sha256(json.dumps(closure, sort_keys=True).encode()).hexdigest()[:12]
         closures[name] = closure
         own = {part: value for part, value in parts.items() if part not in SHARED_PARTS}
-        lines.append(json.dumps(records[key] | {"parts": {"closure": name, **own}}))
+        lines.append(json.dumps(records[key].as_dict() | {"parts": {"closure": name, **own}}))
     return {
         "records.jsonl": "".join(f"{line}\n" for line in lines),
         "closures.json": _closures_text(closures),

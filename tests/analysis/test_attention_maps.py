@@ -6,13 +6,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from suites import CATALOGUE, SUITE
 
 from bench.analysis.figures import draw, figure_data, save
 from bench.analysis.readings import Reading, read_entry
 from bench.analysis.statistics import summarise
 from bench.analysis.verdicts import Verdict
-from bench.catalogue.load import load_catalogue
-from bench.work.jobs import Job, entries
+from bench.work.entries import entries
+from bench.work.jobs import Job
+from bench.work.plan import jobs_of
 
 LAYERS, STEPS, TOKENS = 3, 30, 59
 
@@ -45,7 +47,7 @@ def made_up_maps(tokens_per_step=3):
 def made_up(name, maps, seeds=1):
     """The three readings of an attention figure: profile, half-lives and fits."""
     readings = []
-    for entry in entries(name, "cpu"):
+    for entry in entries(SUITE, name, "cpu"):
         values = {"attention_half_life": [6.0, 4.0, 8.0, 12.0], "attention_fit": [0.6, 0.7, 0.8, 0.9]}
         shown = values.get(entry.metric, [1.0, 0.5])
         points = [
@@ -67,7 +69,7 @@ def made_up(name, maps, seeds=1):
 
 
 def drawn(name, readings):
-    figure = draw(load_catalogue().artifacts[name], readings, f"heading of {name}")
+    figure = draw(CATALOGUE.artifacts[name], readings, f"heading of {name}")
     assert figure.get_suptitle() == f"heading of {name}"
     return [ax for ax in figure.findobj(plt.Axes) if ax.get_visible()]
 
@@ -123,7 +125,7 @@ def test_several_seeds_give_half_lives_an_interval_and_no_decay_is_said():
 
 def test_a_cell_without_maps_says_why_beside_one_that_has_them():
     filled = made_up("dema_fig04", made_up_maps())
-    empty = [Reading(entry, "not-run: cpu tier") for entry in entries("dema_fig07", "cpu")]
+    empty = [Reading(entry, "not-run: cpu tier") for entry in entries(SUITE, "dema_fig07", "cpu")]
     panels = drawn("dema_fig04", filled + empty)
     assert sum("half-life" in ax.get_title() for ax in panels) == 4
     assert [text.get_text() for ax in panels for text in ax.texts] == ["not-run: cpu tier"]
@@ -157,9 +159,7 @@ def test_the_data_beside_hold_profile_half_life_and_fit():
 def test_equal_maps_have_equal_bytes(tmp_path):
     for turn in ("first", "second"):
         (tmp_path / turn).mkdir()
-        figure = draw(
-            load_catalogue().artifacts["dema_fig06"], made_up("dema_fig06", made_up_maps()), "heading"
-        )
+        figure = draw(CATALOGUE.artifacts["dema_fig06"], made_up("dema_fig06", made_up_maps()), "heading")
         save(figure, tmp_path / turn, "one")
     for kind in ("png", "pdf"):
         assert (tmp_path / "first" / f"one.{kind}").read_bytes() == (
@@ -168,8 +168,8 @@ def test_equal_maps_have_equal_bytes(tmp_path):
 
 
 def test_maps_are_read_from_the_first_seed_that_has_them(write_record):
-    entry = next(e for e in entries("dema_fig04", "cpu") if e.metric == "hidden_attention")
-    jobs = entry.jobs("cpu")
+    entry = next(e for e in entries(SUITE, "dema_fig04", "cpu") if e.metric == "hidden_attention")
+    jobs = jobs_of(entry, "cpu")
     rows = [("hidden_attention", 10, float(d), 0.5**d) for d in range(4)]
     write_record(jobs[0], [], status="skipped: its training is not made")
     for job in jobs[1:]:

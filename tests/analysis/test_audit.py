@@ -2,10 +2,10 @@
 
 import pandas as pd
 import pytest
+from suites import CATALOGUE
 
 from bench.analysis.audit import audit, bounds, half_unit
 from bench.analysis.reported import COLUMNS, load_reported
-from bench.catalogue.load import load_catalogue
 from bench.commands.audit import page_of
 
 TASKS = ("hopper-medium", "walker2d-medium", "halfcheetah-medium")
@@ -23,7 +23,9 @@ def printed(task, value, **rest):
 
 def found(check, *rows):
     """The findings of one check on a made-up table."""
-    return [finding for finding in audit(pd.DataFrame(rows, columns=COLUMNS)) if finding.check == check]
+    return [
+        finding for finding in audit(CATALOGUE, pd.DataFrame(rows, columns=COLUMNS)) if finding.check == check
+    ]
 
 
 def column(values, average, **rest):
@@ -157,7 +159,7 @@ def test_printed_digits_say_how_exact_a_number_is():
     assert bounds("26") == (25.5, 26.5)
 
 
-REAL = audit(load_reported(load_catalogue().reported))
+REAL = audit(CATALOGUE, load_reported(CATALOGUE, CATALOGUE.reported))
 
 
 def verdicts(check):

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from suites import CATALOGUE, SUITE
 
 from bench.analysis.claims import READING_FACTOR, Finding, claim_word, compare
 from bench.analysis.report.overview import claims_shown
@@ -33,7 +34,7 @@ def rows(task, method, values, metric="normalised_score", settings="default", st
 
 
 def answer(asked, *frames):
-    return compare(asked, pd.concat(frames, ignore_index=True), "quick")
+    return compare(CATALOGUE, asked, pd.concat(frames, ignore_index=True), "quick")
 
 
 def test_seeds_and_tasks_are_paired_so_that_what_both_sides_share_is_no_noise():
@@ -215,9 +216,9 @@ def test_a_claim_holds_only_if_all_its_comparisons_do_and_falls_with_one(words, 
 
 
 def test_every_claim_of_the_papers_has_a_verdict_on_the_store():
-    claims = load_claims()
+    claims = load_claims(SUITE)
     assert 20 <= len(claims) <= 30
-    table = table_of(claims, pd.read_csv(STORED / "quick" / "cells.csv"), "quick")
+    table = table_of(SUITE, claims, pd.read_csv(STORED / "quick" / "cells.csv"), "quick")
     assert set(table["claim"]) == set(claims)
     verdicts = table.drop_duplicates("claim").set_index("claim")["claim_verdict"]
     assert set(verdicts) <= {"supported", "contradicted", "inconclusive", "not-run"}
@@ -226,7 +227,7 @@ def test_every_claim_of_the_papers_has_a_verdict_on_the_store():
     assert verdicts["dema_parameters_in_atari"] == "not-run"
     ran = table[table["verdict"] != "not-run"]
     assert (ran["budget"] == "reduced").all(), "each verdict says on what budget it rests"
-    page = page_of(claims, table, "quick tier")
+    page = page_of(CATALOGUE, claims, table, "quick tier")
     for claim in claims.values():
         assert claim.title in page
         assert claim.says.strip() in page
@@ -237,14 +238,14 @@ def test_a_verdict_on_numbers_by_older_code_is_marked_and_says_what_changed(monk
         return ["bench.methods.dema"] if job.cell.method == "dema" and job.stage == "probe" else []
 
     monkeypatch.setattr("bench.commands.claims.changed_since", changed)
-    claims = load_claims()
-    table = table_of(claims, pd.read_csv(STORED / "quick" / "cells.csv"), "quick")
+    claims = load_claims(SUITE)
+    table = table_of(SUITE, claims, pd.read_csv(STORED / "quick" / "cells.csv"), "quick")
     marked = set(table.loc[table["changed"] != "", "claim"])
     assert "dema_parameters_in_mujoco" in marked
     assert "dema_attention_decays" not in marked
     assert set(table.loc[table["verdict"] == "not-run", "changed"]) <= {""}
     own = {"dema_parameters_in_mujoco": claims["dema_parameters_in_mujoco"]}
-    page = page_of(own, table[table["claim"].isin(own)], "quick tier")
+    page = page_of(CATALOGUE, own, table[table["claim"].isin(own)], "quick tier")
     assert "reduced, numbers by older code |" in page
     assert "† Rests on numbers stored before these changed: bench.methods.dema." in page
     (shown,) = claims_shown(own, table.astype(str))

@@ -3,11 +3,13 @@
 import json
 
 import pytest
+from suites import SUITE
 
 from bench.analysis.completeness import finished_jobs
 from bench.commands.store import promotable, promoted
 from bench.errors import UserError
-from bench.work.jobs import all_jobs
+from bench.work.plan import all_jobs
+from bench.work.stored import Store
 
 
 def write_record(job, **changes):
@@ -20,39 +22,38 @@ def write_record(job, **changes):
 def run(tmp_path, monkeypatch):
     """The jobs of a finished quick run in a working folder of its own."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("BENCH_SOURCE", raising=False)
-    jobs = all_jobs("quick")
+    jobs = all_jobs(SUITE, "quick")
     for job in jobs:
         write_record(job)
     return jobs
 
 
 def test_a_finished_run_is_all_of_its_jobs_upstream_first(run):
-    assert finished_jobs("quick") == promotable("quick", partial=False) == run
+    assert finished_jobs(SUITE, "quick") == promotable(SUITE, "quick", partial=False) == run
 
 
 def test_what_a_machine_does_not_have_leaves_a_run_finished(run):
     write_record(run[2], status="unavailable: no GPU")
-    assert finished_jobs("quick") == run
+    assert finished_jobs(SUITE, "quick") == run
 
 
 def test_a_job_of_other_code_is_named_with_what_to_do(run):
     write_record(run[6], fingerprint="another")
     first = f"{run[6].stage} of {run[6].cell.key} seed {run[6].seed}"
     with pytest.raises(UserError, match="so this run is not finished") as refused:
-        finished_jobs("quick")
+        finished_jobs(SUITE, "quick")
     assert f"results/quick: 1 of {len(run)} jobs are missing or out of date" in str(refused.value)
     assert first in str(refused.value)
     assert str(refused.value).endswith("Run: snakemake all --config tier=quick")
     with pytest.raises(UserError, match=r"tier=quick, or promote what there is with --partial$"):
-        promotable("quick", partial=False)
+        promotable(SUITE, "quick", partial=False)
 
 
 @pytest.mark.parametrize("status", ["failed: KeyError: x", "skipped: what it builds on is failed"])
 def test_a_broken_job_is_named_with_its_record(run, status):
     write_record(run[6], status=status)
     with pytest.raises(UserError, match=f"1 of {len(run)} jobs did not end well") as refused:
-        finished_jobs("quick")
+        finished_jobs(SUITE, "quick")
     assert f"{run[6].record}: key status: " in str(refused.value)
     assert status in str(refused.value)
     assert "snakemake all --config tier=quick retry=true" in str(refused.value)
@@ -62,7 +63,9 @@ def test_part_of_a_run_can_be_promoted_without_what_is_not_finished_or_broken(ru
     write_record(run[3], fingerprint="another")
     write_record(run[6], status="failed: KeyError: x")
     run[-1].record.unlink()
-    assert promotable("quick", partial=True) == [job for job in run if job not in (run[3], run[6], run[-1])]
+    assert promotable(SUITE, "quick", partial=True) == [
+        job for job in run if job not in (run[3], run[6], run[-1])
+    ]
 
 
 @pytest.mark.parametrize("status", ["diverged: loss is nan after 7 updates", "oom"])
@@ -71,9 +74,9 @@ def test_a_training_without_a_number_and_its_skipped_evaluation_leave_a_run_fini
     write_record(evaluation.upstream[0], status=status)
     write_record(evaluation, status=f"skipped: its training is {status}")
     assert (
-        finished_jobs("quick")
-        == promotable("quick", partial=False)
-        == promotable("quick", partial=True)
+        finished_jobs(SUITE, "quick")
+        == promotable(SUITE, "quick", partial=False)
+        == promotable(SUITE, "quick", partial=True)
         == run
     )
 
@@ -82,13 +85,13 @@ def test_what_was_skipped_for_want_of_its_training_is_broken_and_not_promoted(ru
     evaluation = next(job for job in run if job.stage == "evaluate")
     write_record(evaluation, status="skipped: its training is not made")
     with pytest.raises(UserError, match="did not end well"):
-        finished_jobs("quick")
-    assert evaluation not in promotable("quick", partial=True)
+        finished_jobs(SUITE, "quick")
+    assert evaluation not in promotable(SUITE, "quick", partial=True)
 
 
 def test_a_store_without_rows_of_a_record_it_has_is_named(run, monkeypatch):
     job = next(job for job in run if job.stage == "probe")
     job.record.unlink()
-    monkeypatch.setattr("bench.commands.store.stored_cells", lambda tier: {})
+    monkeypatch.setattr(Store, "cells", lambda store, tier: {})
     with pytest.raises(UserError, match=r"results/stored/quick/cells.csv: no row of \w+ of .* git checkout"):
-        promoted("quick", promotable("quick", partial=True))
+        promoted(SUITE, "quick", promotable(SUITE, "quick", partial=True))

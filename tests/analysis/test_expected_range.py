@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from suites import CATALOGUE
 
 from bench.analysis.expected_range import FALSE_ALARMS, Foretold, Spread, foretell, pooled_spread
-from bench.catalogue.load import load_catalogue
 from bench.files import ROOT
 from benchmarks.regression import KINDS, LAYOUTS, alarms, wilson
 
@@ -95,7 +95,7 @@ def test_a_shift_of_eight_standard_deviations_is_named_in_nine_runs_of_ten():
 
 
 def test_no_stored_seed_of_the_quick_tier_is_alarming_beside_the_others():
-    protocols = load_catalogue().protocols
+    protocols = CATALOGUE.protocols
     scores = STORE[STORE["metric"] == STORE["protocol"].map(lambda name: protocols[name].score)]
     cells = dict(iter(scores.groupby(["task", "method", "settings", "metric"])))
     tried = 0

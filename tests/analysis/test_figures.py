@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.container import ErrorbarContainer
+from suites import CATALOGUE, SUITE
 
 from bench.analysis.figures import draw, figure_data, save
 from bench.analysis.kinds.bar import UNCHANGED
@@ -15,11 +16,10 @@ from bench.analysis.labels import axis_value, metric_label
 from bench.analysis.readings import Reading
 from bench.analysis.statistics import summarise
 from bench.analysis.verdicts import Verdict
-from bench.catalogue.load import load_catalogue
 from bench.work.renderings import Rendering
 
-FIGURES = [name for name, one in load_catalogue().artifacts.items() if one.layout.kind != "table"]
-KINDS = {name: load_catalogue().artifacts[name].layout.kind for name in FIGURES}
+FIGURES = [name for name, one in CATALOGUE.artifacts.items() if one.layout.kind != "table"]
+KINDS = {name: CATALOGUE.artifacts[name].layout.kind for name in FIGURES}
 # The others have tests of their own.
 DRAWN = [name for name in FIGURES if KINDS[name] not in ("attention", "profile")]
 
@@ -27,7 +27,7 @@ DRAWN = [name for name in FIGURES if KINDS[name] not in ("attention", "profile")
 def made_up(name, filled=lambda number: True):
     """A reading for every entry of a figure: seeds around a value of its own, or a reason."""
     readings = []
-    for number, entry in enumerate(Rendering("quick", name).entries):
+    for number, entry in enumerate(Rendering(SUITE, "quick", name).entries):
         if not filled(number):
             readings.append(Reading(entry, f"not-run: reason {number % 2}"))
             continue
@@ -50,7 +50,7 @@ def _closed():
 
 def panels_of(name, readings):
     """Readings by panel title, in the order of the panels."""
-    field = getattr(load_catalogue().artifacts[name].layout, "panel", None)
+    field = getattr(CATALOGUE.artifacts[name].layout, "panel", None)
     panels = {}
     for reading in readings:
         panels.setdefault(axis_value(reading.entry, field) if field else "", []).append(reading)
@@ -59,8 +59,8 @@ def panels_of(name, readings):
 
 def drawn_panels(name, readings, titles=True):
     """(axes, readings) of each panel that is shown; as many panels as there should be."""
-    figure = draw(load_catalogue().artifacts[name], readings, f"heading of {name}")
-    said = f"heading of {name} {load_catalogue().artifacts[name].note}"
+    figure = draw(CATALOGUE.artifacts[name], readings, f"heading of {name}")
+    said = f"heading of {name} {CATALOGUE.artifacts[name].note}"
     assert figure.get_suptitle().split() == said.split(), "the heading, and the note under it"
     shown = [ax for ax in figure.axes if ax.get_visible()]
     panels = panels_of(name, readings)
@@ -76,12 +76,12 @@ def test_curves_show_every_mean(name):
         for line, reading in zip(ax.lines, readings, strict=True):
             np.testing.assert_array_equal(line.get_xydata(), reading.curve[["index", "mean"]])
         assert len(ax.collections) == len(readings), "one band a line"
-        assert ax.get_ylabel() == metric_label(load_catalogue().artifacts[name].layout.y)
+        assert ax.get_ylabel() == metric_label(CATALOGUE, CATALOGUE.artifacts[name].layout.y)
 
 
 @pytest.mark.parametrize("name", [name for name in DRAWN if KINDS[name] == "scaling"])
 def test_scaling_shows_every_mean_over_the_setting(name):
-    layout = load_catalogue().artifacts[name].layout
+    layout = CATALOGUE.artifacts[name].layout
     for ax, readings in drawn_panels(name, made_up(name)):
         wanted = sorted((float(axis_value(r.entry, layout.x)), r.summary.mean) for r in readings)
         shown = sorted(tuple(point) for line in ax.lines for point in line.get_xydata().tolist())
@@ -94,7 +94,7 @@ def test_scaling_shows_every_mean_over_the_setting(name):
 
 def bars_of(name, readings):
     """The readings that are shown as bars: all but the unchanged model's."""
-    layout = load_catalogue().artifacts[name].layout
+    layout = CATALOGUE.artifacts[name].layout
     return [reading for reading in readings if layout.line_name(reading.entry) != UNCHANGED]
 
 
@@ -106,7 +106,7 @@ def test_bars_stand_side_by_side_and_show_every_mean(name):
         places = sorted((bar.get_x(), bar.get_x() + bar.get_width()) for bar in ax.patches)
         for (_, end), (start, _) in pairwise(places):
             assert start >= end - 1e-9, "bars cover each other"
-        layout = load_catalogue().artifacts[name].layout
+        layout = CATALOGUE.artifacts[name].layout
         groups = list(dict.fromkeys(axis_value(r.entry, layout.group) for r in readings))
         assert [label.get_text() for label in ax.get_xticklabels()] == groups
         for bar, reading in zip(ax.patches, readings, strict=True):
@@ -116,7 +116,7 @@ def test_bars_stand_side_by_side_and_show_every_mean(name):
 
 @pytest.mark.parametrize("name", DRAWN)
 def test_a_line_looks_the_same_in_every_panel_and_is_in_the_legend(name):
-    figure = draw(load_catalogue().artifacts[name], made_up(name), "heading")
+    figure = draw(CATALOGUE.artifacts[name], made_up(name), "heading")
     looks, labels = {}, set()
     for ax in figure.axes:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
@@ -203,9 +203,7 @@ def test_with_one_seed_the_intervals_of_interventions_are_over_its_episodes():
 
 def test_one_seed_draws_without_an_interval():
     name = next(
-        name
-        for name in DRAWN
-        if KINDS[name] == "bar" and not load_catalogue().artifacts[name].layout.baseline
+        name for name in DRAWN if KINDS[name] == "bar" and not CATALOGUE.artifacts[name].layout.baseline
     )
     readings = [replace(r, summary=summarise([2.0])) for r in made_up(name)]
     for ax, shown in drawn_panels(name, readings):
@@ -235,7 +233,7 @@ def test_the_data_beside_a_figure_hold_every_entry(name):
 
 
 def test_equal_figures_have_equal_bytes(tmp_path):
-    written, artifact = [], load_catalogue().artifacts["dmh_fig02"]
+    written, artifact = [], CATALOGUE.artifacts["dmh_fig02"]
     readings = made_up("dmh_fig02")[:3]
     for turn in ("first", "second"):
         (tmp_path / turn).mkdir()

@@ -15,7 +15,8 @@ from bench.analysis.readings import read_entry
 from bench.catalogue.load import load_catalogue
 from bench.errors import SpecError
 from bench.files import ROOT
-from bench.work.jobs import entries
+from bench.work.entries import entries
+from bench.work.suite import Suite
 
 KIND, ARTIFACT = "bench/analysis/kinds/dots.py", "workflow/papers/extra/fig03.yaml"
 
@@ -36,25 +37,24 @@ def add_kind(tmp_path, copied_workflow, monkeypatch):
 
     def add(code):
         (folder / "dots.py").write_text(code)
-        (workflow / "papers/extra/fig03.yaml").write_text(from_the_page(ARTIFACT))
+        (copied_workflow / "papers/extra/fig03.yaml").write_text(from_the_page(ARTIFACT))
 
-    with copied_workflow(tmp_path / "workflow") as workflow:
-        yield add
+    yield add
     sys.modules.pop("bench.analysis.kinds.dots", None)
     plt.close("all")
 
 
-def refused():
+def refused(workflow):
     with pytest.raises(SpecError) as caught:
-        load_catalogue()
+        load_catalogue(workflow)
     return str(caught.value)
 
 
-def test_a_kind_in_a_folder_of_its_own_draws_and_describes_its_figure(add_kind, monkeypatch):
+def test_a_kind_in_a_folder_of_its_own_draws_and_describes_its_figure(add_kind, copied_workflow):
     add_kind(from_the_page(KIND))
-    monkeypatch.setenv("BENCH_SOURCE", "stored")
-    readings = [read_entry(entry, "quick") for entry in entries("extra_fig03", "quick")]
-    artifact = load_catalogue().artifacts["extra_fig03"]
+    suite = Suite.open(copied_workflow, source="stored")
+    readings = [read_entry(entry, "quick") for entry in entries(suite, "extra_fig03", "quick")]
+    artifact = suite.catalogue.artifacts["extra_fig03"]
 
     (ax,) = draw(artifact, readings, "heading").axes
     assert [len(reading.scores) for reading in readings] == [3, 3, 3]
@@ -80,22 +80,22 @@ def test_the_example_of_the_page_is_drawn_in_a_suite_that_it_was_copied_into(tmp
     assert (folder / "extra_fig03.pdf").read_bytes().startswith(b"%PDF")
 
 
-def test_a_file_without_a_layout_is_named(add_kind):
+def test_a_file_without_a_layout_is_named(add_kind, copied_workflow):
     add_kind("")
-    said = refused()
+    said = refused(copied_workflow)
     for part in ("fig03.yaml: key layout.kind", "dots.py lacks a class Layout", "docs/extending.md"):
         assert part in said
 
 
-def test_a_layout_that_lacks_methods_is_told_which(add_kind):
+def test_a_layout_that_lacks_methods_is_told_which(add_kind, copied_workflow):
     add_kind("from bench.analysis.kinds import PanelLayout\nclass Layout(PanelLayout):\n    pass\n")
-    assert "dots.py lacks in its class Layout describe, line_name, paint." in refused()
+    assert "dots.py lacks in its class Layout describe, line_name, paint." in refused(copied_workflow)
 
 
-def test_what_a_kind_itself_fails_to_import_is_not_taken_for_a_missing_kind(add_kind):
+def test_what_a_kind_itself_fails_to_import_is_not_taken_for_a_missing_kind(add_kind, copied_workflow):
     add_kind("import no_such_package\n")
     with pytest.raises(ModuleNotFoundError, match="no_such_package"):
-        load_catalogue()
+        load_catalogue(copied_workflow)
 
 
 def test_a_table_is_no_figure():

@@ -6,13 +6,13 @@ import subprocess
 
 import pandas as pd
 import pytest
+from suites import CATALOGUE, SUITE
 
 from bench.analysis.latex import to_latex
 from bench.analysis.readings import read_entry
 from bench.analysis.rendering import heading
 from bench.analysis.reported import load_reported
 from bench.analysis.tables import COLUMNS, long_table
-from bench.catalogue.load import load_catalogue
 from bench.work.renderings import Rendering
 
 DOCUMENT = r"""\documentclass{article}
@@ -47,15 +47,15 @@ def rows(*changes):
 
 def test_every_table_compiles_and_fits_its_page(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    reported, tables = load_reported(load_catalogue().reported), []
-    for name, artifact in load_catalogue().artifacts.items():
+    reported, tables = load_reported(CATALOGUE, CATALOGUE.reported), []
+    for name, artifact in CATALOGUE.artifacts.items():
         if artifact.layout.kind == "table":
-            rendering = Rendering("quick", name)
+            rendering = Rendering(SUITE, "quick", name)
             readings = [read_entry(entry, "quick") for entry in rendering.entries]
             table = long_table(rendering, readings, reported)
             # Nothing has run in this folder; numbers take more room than marks.
             table.loc[table["ours"].isna(), ["ours", "low", "high", "n"]] = [1234.5, -1234.5, 3703.5, 10]
-            tables.append(to_latex(table, heading(rendering, readings)))
+            tables.append(to_latex(CATALOGUE, table, heading(rendering, readings)))
     log = compiled(tmp_path, tables)
     assert f"({len(tables)} pages" in log
     assert re.findall(r"^(?:Overfull|LaTeX Warning: Float).*", log, re.MULTILINE) == []
@@ -64,12 +64,14 @@ def test_every_table_compiles_and_fits_its_page(tmp_path, monkeypatch):
 def test_every_character_that_latex_reads_as_a_command_is_printed(tmp_path):
     hostile = r"100 % & $x_1$ #2 {a} ~ ^ \end [3] <4>"
     table = rows({"row": hostile, "column": hostile, "reported": "1.0 ± 0.5", "status": f"failed: {hostile}"})
-    compiled(tmp_path, [to_latex(table, f"{hostile}\n{hostile}")])
+    compiled(tmp_path, [to_latex(CATALOGUE, table, f"{hostile}\n{hostile}")])
 
 
 def test_a_reason_is_written_once_below_and_marked_where_a_number_is_missing():
     latex = to_latex(
-        rows(*({"row": f"task {k}", "status": "not-run: cpu tier"} for k in range(3))), "Title\ntier"
+        CATALOGUE,
+        rows(*({"row": f"task {k}", "status": "not-run: cpu tier"} for k in range(3))),
+        "Title\ntier",
     )
     assert latex.count(r"--\textsuperscript{a}") == 3
     assert latex.count("not-run: cpu tier") == 1
@@ -77,15 +79,17 @@ def test_a_reason_is_written_once_below_and_marked_where_a_number_is_missing():
 
 def test_a_column_without_a_printed_number_is_left_out_and_that_is_said():
     silent, known = rows({"status": "ok"}), rows({"reported": "41.2"})
-    assert "& ours" in to_latex(silent, "Title\ntier")
-    assert "no printed number is known are left out" in to_latex(silent, "Title\ntier")
-    assert "& reported & ours" in to_latex(known, "Title\ntier")
+    assert "& ours" in to_latex(CATALOGUE, silent, "Title\ntier")
+    assert "no printed number is known are left out" in to_latex(CATALOGUE, silent, "Title\ntier")
+    assert "& reported & ours" in to_latex(CATALOGUE, known, "Title\ntier")
 
 
 @pytest.mark.parametrize(
     ("heads", "place", "blocks"), [(6, "table", 1), (9, "sidewaystable", 1), (13, "table", 3)]
 )
 def test_the_number_of_columns_decides_how_a_table_is_set(heads, place, blocks):
-    latex = to_latex(rows(*({"column": f"method {k}", "status": "oom"} for k in range(heads))), "Title\ntier")
+    latex = to_latex(
+        CATALOGUE, rows(*({"column": f"method {k}", "status": "oom"} for k in range(heads))), "Title\ntier"
+    )
     assert latex.startswith(rf"\begin{{{place}}}")
     assert latex.count(r"\begin{tabular}") == blocks

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from suites import SUITE
 
 from bench.analysis.figures import draw
 from bench.analysis.profiles import shared_scores
@@ -9,7 +10,7 @@ from bench.analysis.readings import Reading
 from bench.analysis.statistics import summarise
 from bench.work.renderings import Rendering
 
-PROFILE = Rendering("cpu", "extra_fig02")
+PROFILE = Rendering(SUITE, "cpu", "extra_fig02")
 
 
 def readings_of(scores):

@@ -5,11 +5,15 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from suites import CATALOGUE, SUITE
 
-from bench.analysis.readings import RECORD_COLUMNS, job_rows, read_entry, read_record, selected
+from bench.analysis.readings import job_rows, read_entry, selected
 from bench.work.cells import defaults, resolve
-from bench.work.jobs import Entry
+from bench.work.entries import Entry
+from bench.work.plan import jobs_of
+from bench.work.record import read_record
 from bench.work.renderings import Rendering
+from bench.work.stored import CELL_COLUMNS
 
 
 def rows_of(scores):
@@ -57,7 +61,7 @@ def entry_of(artifact, metric, method):
     """The entry of the quick tier that shows a metric of a method, and that is run."""
     found = [
         entry
-        for entry in Rendering("quick", artifact).entries
+        for entry in Rendering(SUITE, "quick", artifact).entries
         if (entry.metric, entry.cell.method) == (metric, method) and not entry.missing
     ]
     return found[0]
@@ -67,7 +71,7 @@ CURVE = entry_of("dmh_fig02", "episode_return", "dmh")
 
 
 def test_a_curve_is_summarised_over_seeds_at_each_index(write_record):
-    jobs = CURVE.jobs("quick")
+    jobs = jobs_of(CURVE, "quick")
     assert [job.seed for job in jobs] == [0, 1, 2]
     for job in jobs:
         early = [("episode_return", 100, float(index), 99.0) for index in (1, 2)]
@@ -85,7 +89,7 @@ def test_a_curve_is_summarised_over_seeds_at_each_index(write_record):
 
 
 def test_a_seed_that_failed_is_left_out_and_said(write_record):
-    jobs = CURVE.jobs("quick")
+    jobs = jobs_of(CURVE, "quick")
     write_record(jobs[0], [("episode_return", 350, 1.0, 4.0)])
     write_record(jobs[1], [], "diverged: loss is nan after 3 updates")
     write_record(jobs[2], [("episode_return", 350, 1.0, 8.0)])
@@ -95,7 +99,7 @@ def test_a_seed_that_failed_is_left_out_and_said(write_record):
 
 
 def test_why_there_is_no_number(write_record):
-    jobs = CURVE.jobs("quick")
+    jobs = jobs_of(CURVE, "quick")
     assert read_entry(CURVE, "quick").status == "not-run: no record yet"
     for job in jobs:
         write_record(job, [], "unavailable: no GPU here")
@@ -104,18 +108,18 @@ def test_why_there_is_no_number(write_record):
         write_record(job, [("last_return", 350, 0.0, 1.0)])
     assert read_entry(CURVE, "quick").status == "not-run: no episode_return in the record"
     assert read_entry(CURVE, "quick").summary is None
-    missing = Entry(CURVE.artifact, 0, CURVE.cell, CURVE.metric, "", "evaluate", "cpu tier")
+    missing = Entry(SUITE, CURVE.artifact, 0, CURVE.cell, CURVE.metric, "", "evaluate", "cpu tier")
     assert read_entry(missing, "quick").status == "not-run: cpu tier"
 
 
 def test_a_derived_number_is_the_ratio_of_two_cells(write_record):
     entry = next(
-        e for e in Rendering("cpu", "dmh_table04").entries
+        e for e in Rendering(SUITE, "cpu", "dmh_table04").entries
         if (e.metric, e.cell.task) == ("online_speedup", "hopper-medium")
     )  # fmt: skip
     assert read_entry(entry, "cpu").status == "not-run: no record yet"
     minutes = {"ad-transformer": 280.0, "dmh": 10.0}
-    for job in entry.jobs("cpu"):
+    for job in jobs_of(entry, "cpu"):
         write_record(job, [("online_testing_minutes", 0, 0.0, minutes[job.cell.method])])
     reading = read_entry(entry, "cpu")
     assert (reading.status, reading.summary.mean, reading.summary.n) == ("ok", 28.0, 1)
@@ -125,15 +129,15 @@ def test_a_derived_number_is_the_ratio_of_two_cells(write_record):
 def test_a_damaged_sidecar_reads_as_a_status(tmp_path):
     path = tmp_path / "train.json"
     path.write_text('{"status": "o')
-    assert read_record(path) == {"status": "failed: its record is damaged; delete it and run again"}
-    assert read_record(tmp_path / "none.json") == {"status": "not-run: no record yet"}
+    assert str(read_record(path).status) == "failed: its record is damaged; delete it and run again"
+    assert str(read_record(tmp_path / "none.json").status) == "not-run: no record yet"
 
 
 def test_every_row_says_what_it_is_of(write_record):
-    job = CURVE.jobs("quick")[1]
+    job = jobs_of(CURVE, "quick")[1]
     write_record(job, [("episode_return", 350, 3.0, 7.5)])
     rows = job_rows(job)
-    assert list(rows.columns) == RECORD_COLUMNS
+    assert list(rows.columns) == CELL_COLUMNS
     row = rows.iloc[0]
     assert (row["task"], row["method"], row["settings"], row["seed"]) == ("darkroom", "dmh", "default", 1)
     assert (row["metric"], row["step"], row["index"], row["value"]) == ("episode_return", 350, 3.0, 7.5)
@@ -147,8 +151,8 @@ def test_every_row_says_what_it_is_of(write_record):
 
 
 def test_a_row_rests_on_the_data_that_was_used_whatever_is_given_now(write_record):
-    entry = next(e for e in Rendering("quick", "dema_table06").entries if not e.missing and e.metric)
-    jobs = entry.jobs("quick")
+    entry = next(e for e in Rendering(SUITE, "quick", "dema_table06").entries if not e.missing and e.metric)
+    jobs = jobs_of(entry, "quick")
     for job in jobs:
         write_record(job, [(entry.metric, 1, 0.0, 7.5)])
         assert job_rows(job)["data_source"].tolist() == ["stand-in"]
@@ -158,10 +162,10 @@ def test_a_row_rests_on_the_data_that_was_used_whatever_is_given_now(write_recor
 
 
 def test_a_hyper_parameter_is_read_from_the_paper_tier():
-    entries = [entry for entry in Rendering("quick", "dmh_table03").entries if not entry.stage]
+    entries = [entry for entry in Rendering(SUITE, "quick", "dmh_table03").entries if not entry.stage]
     assert len(entries) > 20
     for entry in entries:
         reading = read_entry(entry, "quick")
-        resolved = resolve("paper", entry.cell, "train")
-        options = resolved.options if resolved else defaults(entry.cell.task, entry.cell.method)
+        resolved = resolve(CATALOGUE, "paper", entry.cell, "train")
+        options = resolved.options if resolved else defaults(CATALOGUE, entry.cell.task, entry.cell.method)
         assert (reading.status, reading.value) == ("ok", options[entry.metric])

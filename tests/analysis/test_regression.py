@@ -4,8 +4,10 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from suites import CATALOGUE
 
 from bench.analysis.regression import Held, Key, compare
+from bench.work.record import Record
 
 HERE, THERE = "this processor", "another"
 EVALUATION = Key("evaluate", "darkroom", "ad-mamba", "default", 0)
@@ -14,7 +16,7 @@ PROBE = Key("probe", "darkroom", "ad-mamba", "default", 0)
 
 def held(*rows, platform=HERE, status="ok"):
     table = pd.DataFrame(rows, columns=["metric", "step", "index", "value"])
-    return Held({"status": status, "platform": platform}, table)
+    return Held(Record(status=status, platform=platform), table)
 
 
 def score(value, metric="last_return", step=6, **made):
@@ -30,7 +32,7 @@ def alarms(run, store, scope=None):
     def alike(key):
         return run[key].made == store[key].made
 
-    return compare(run, store, scope or {*run, *store}, alike).findings
+    return compare(CATALOGUE, run, store, scope or {*run, *store}, alike).findings
 
 
 def test_equal_numbers_raise_no_alarm():
@@ -140,7 +142,7 @@ def test_curves_of_another_platform_are_not_compared_and_this_is_said():
             EVALUATION: held(("last_return", 6, 0.0, 9.0), ("training_loss", 6, 0.0, loss), platform=platform)
         }
 
-    compared = compare(one(THERE, 5.0), one(HERE, 1.0), {EVALUATION}, lambda key: False)
+    compared = compare(CATALOGUE, one(THERE, 5.0), one(HERE, 1.0), {EVALUATION}, lambda key: False)
     assert compared.findings == []
     assert (compared.exact, compared.intervals, compared.margins, compared.uncompared) == (0, 0, 1, 1)
 

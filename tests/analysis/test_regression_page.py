@@ -1,6 +1,7 @@
 """What `regress` says of its findings: causes, what is stale, what to run again."""
 
 import pytest
+from suites import CATALOGUE, SUITE
 
 from bench.analysis.regression import Comparison, Finding, Key
 from bench.analysis.regression_page import Notes, page_of, summary_of
@@ -12,7 +13,7 @@ GONE = Key("evaluate", "hopper-medium", "no-longer-here", "default", 0)
 
 
 def notes(stale=None, means=None, outdated=(), again="regress"):
-    job = Job("evaluate", "quick", parse_slug("hopper-medium", "dt", "default"), 0)
+    job = Job(SUITE, "evaluate", "quick", parse_slug(CATALOGUE, "hopper-medium", "dt", "default"), 0)
     return Notes("quick", {DT: job}, stale or {}, means or {}, list(outdated), again)
 
 

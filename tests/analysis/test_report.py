@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from suites import CATALOGUE
 
 from bench.analysis.report.charts import (
     BOTTOM,
@@ -68,5 +69,5 @@ def test_a_ratio_and_its_inverse_lie_equally_far_from_one():
 
 
 def test_an_artifact_named_in_a_text_leads_to_its_numbers_and_all_else_is_escaped():
-    text = linked("dmh_table02, <b> & dmh_table0299")
+    text = linked(CATALOGUE, "dmh_table02, <b> & dmh_table0299")
     assert text == '<a href="dmh.html#dmh_table02">dmh_table02</a>, &lt;b&gt; &amp; dmh_table0299'

@@ -3,16 +3,16 @@
 import shutil
 
 import pytest
+from suites import CATALOGUE, SUITE
 
 from bench.analysis.reported import COLUMNS, load_reported
-from bench.catalogue.load import load_catalogue
 from bench.errors import UserError
 from bench.files import ROOT
 from bench.work.cells import defaults, parse_slug
-from bench.work.jobs import entries
+from bench.work.entries import entries
 
 FOLDER = ROOT / "results" / "reported"
-REPORTED = load_reported(load_catalogue().reported)
+REPORTED = load_reported(CATALOGUE, CATALOGUE.reported)
 # What the papers state of themselves, which no stage measures and no option sets.
 FACTS = {"seeds"}
 # Ratios and sizes that the analysis derives from the probes of two cells, beside the cells of a table.
@@ -51,7 +51,7 @@ def test_numbers_keep_their_printed_digits():
 
 
 def test_every_name_is_declared():
-    catalogue = load_catalogue()
+    catalogue = CATALOGUE
     options = {
         name
         for method in catalogue.methods
@@ -64,12 +64,12 @@ def test_every_name_is_declared():
         assert row.method in {*catalogue.methods, ""}
         assert row.metric in {*catalogue.metrics, *options, *FACTS}
         if row.settings != "default" and row.task:
-            assert parse_slug(row.task, row.method, row.settings).slug == row.settings
+            assert parse_slug(CATALOGUE, row.task, row.method, row.settings).slug == row.settings
 
 
 def test_every_number_of_a_table_has_its_place_there():
     places = {
-        name: {(e.cell.task, e.cell.method, e.cell.slug, e.metric) for e in entries(name, "paper")}
+        name: {(e.cell.task, e.cell.method, e.cell.slug, e.metric) for e in entries(SUITE, name, "paper")}
         for name in ROWS
     }
     averaged = {name: {(m, s, q) for _, m, s, q in found} for name, found in places.items()}
@@ -87,8 +87,8 @@ def test_printed_hyper_parameters_are_our_defaults_but_for_the_known_conflicts()
     tables = ["dema_table08", "dema_table09", "dema_table10", "dema_table15", "dema_table19", "dmh_table03"]
     options = REPORTED[REPORTED["artifact"].isin(tables)]
     for row in options.itertuples():
-        cell = parse_slug(row.task, row.method, row.settings)
-        ours = (defaults(row.task, row.method) | dict(cell.settings))[row.metric]
+        cell = parse_slug(CATALOGUE, row.task, row.method, row.settings)
+        ours = (defaults(CATALOGUE, row.task, row.method) | dict(cell.settings))[row.metric]
         same = ours == row.value.lower() if isinstance(ours, str) else float(ours) == float(row.value)
         if not same:
             differing.add((row.artifact, row.metric))
@@ -105,7 +105,7 @@ def copy(tmp_path):
 
 def refused(folder, *parts):
     with pytest.raises(UserError) as caught:
-        load_reported(sorted(folder.glob("*.csv")))
+        load_reported(CATALOGUE, sorted(folder.glob("*.csv")))
     text = str(caught.value)
     assert "\n" not in text
     for part in parts:

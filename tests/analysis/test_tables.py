@@ -6,18 +6,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from suites import CATALOGUE, SUITE
 
 from bench.analysis.latex import to_latex
 from bench.analysis.readings import Reading, read_entry
 from bench.analysis.reported import load_reported
 from bench.analysis.statistics import summarise
 from bench.analysis.tables import long_table, to_markdown
-from bench.catalogue.load import load_catalogue
 from bench.catalogue.models import SELECTIONS
 from bench.work.renderings import Rendering
 
-SCORES = Rendering("quick", "dmh_table02")
-PRINTED = load_reported(load_catalogue().reported)
+SCORES = Rendering(SUITE, "quick", "dmh_table02")
+PRINTED = load_reported(CATALOGUE, CATALOGUE.reported)
 
 
 def filled(entry, scores=(70.0, 74.0, 78.0), best=None):
@@ -50,7 +50,7 @@ def test_a_number_stands_beside_the_printed_one_with_its_verdict():
     text = to_markdown(SCORES, table, "DM-H Table 2\nquick tier")
     assert "74.0 [64.1, 83.9] n=3, stand-in" in text
     assert "Verdicts: " in text
-    assert "stand-in" in to_latex(table, "DM-H Table 2\nquick tier")
+    assert "stand-in" in to_latex(CATALOGUE, table, "DM-H Table 2\nquick tier")
 
 
 def test_the_verdict_rests_on_the_data_of_the_record_and_not_on_what_is_at_hand():
@@ -104,7 +104,7 @@ def test_what_other_checkpoints_give_is_in_the_csv_and_in_a_footnote():
 
 
 def test_a_hyper_parameter_is_compared_with_the_printed_one():
-    settings = Rendering("quick", "dmh_table03")
+    settings = Rendering(SUITE, "quick", "dmh_table03")
     table = long_table(settings, [read_entry(entry, "quick") for entry in settings.entries], PRINTED)
     verdicts = table.set_index(["metric", "task"])["verdict"]
     assert verdicts["heads", "darkroom"] == "differs", "three heads are printed and cannot be built"
@@ -113,7 +113,7 @@ def test_a_hyper_parameter_is_compared_with_the_printed_one():
 
 
 def test_what_a_paper_leaves_unsaid_names_the_artifacts_that_vary_it():
-    readings = {tier: Rendering(tier, "dema_table06") for tier in ("quick", "cpu")}
+    readings = {tier: Rendering(SUITE, tier, "dema_table06") for tier in ("quick", "cpu")}
     texts = {
         tier: to_markdown(rendering, table_of(rendering, lambda _: None), "title\n")
         for tier, rendering in readings.items()

@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 import pytest
+from suites import CATALOGUE
 
 from bench.analysis.reported import Printed
 from bench.analysis.statistics import summarise
 from bench.analysis.verdicts import equivalence, judge, margin_of, same_value, seeds_needed
-from bench.catalogue.load import load_catalogue
 
 MARGIN = 5.0
 # Standard normal draws, one for each simulated run: seeds of one cell in a row.
@@ -158,7 +158,10 @@ def test_values_are_compared_to_the_printed_decimals(ours, printed, wanted):
 
 
 def test_the_margin_is_the_protocols_for_its_score_and_none_for_times():
-    catalogue = load_catalogue()
-    assert margin_of("hopper-medium", "normalised_score") == catalogue.protocols["return-conditioned"].margin
-    assert margin_of("hopper-medium", "parameters") == 0.0
-    assert margin_of("hopper-medium", "training_hours") is None
+    catalogue = CATALOGUE
+    assert (
+        margin_of(CATALOGUE, "hopper-medium", "normalised_score")
+        == catalogue.protocols["return-conditioned"].margin
+    )
+    assert margin_of(CATALOGUE, "hopper-medium", "parameters") == 0.0
+    assert margin_of(CATALOGUE, "hopper-medium", "training_hours") is None

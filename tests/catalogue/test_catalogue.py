@@ -6,15 +6,17 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from suites import CATALOGUE, SUITE
 
 import bench.work.availability as built
-import bench.work.jobs as jobs
 from bench.analysis.labels import axis_label
 from bench.catalogue.catalogue import paper_name
-from bench.catalogue.load import WORKFLOW, load_catalogue
+from bench.catalogue.load import WORKFLOW
 from bench.work.cells import cells_of, defaults, make_cell, parse_slug, resolve
+from bench.work.entries import entries as entries_of
+from bench.work.plan import jobs_of
+from bench.work.suite import Suite
 
-CATALOGUE = load_catalogue()
 # Those that a paper prints, and those that the suite asks beyond the papers.
 ARTIFACTS = {name for name in CATALOGUE.artifacts if not CATALOGUE.paper_of(name).own}
 OWN = CATALOGUE.artifacts.keys() - ARTIFACTS
@@ -23,7 +25,7 @@ SEEDS = {"dema": 3, "dmh": 10}
 
 
 def all_cells(artifact):
-    return [cell for query in CATALOGUE.artifacts[artifact].cells for cell in cells_of(query)]
+    return [cell for query in CATALOGUE.artifacts[artifact].cells for cell in cells_of(CATALOGUE, query)]
 
 
 @pytest.mark.parametrize("paper", [name for name, paper in CATALOGUE.papers.items() if not paper.own])
@@ -44,17 +46,17 @@ def test_the_first_papers_print_what_their_pages_show():
 
 
 def test_what_a_tier_leaves_out_says_why_in_every_artifact_that_asks_for_it():
-    reasons = {e.missing for e in jobs.entries("dmh_fig02", "cpu") if e.cell.method == "amago"}
+    reasons = {e.missing for e in entries_of(SUITE, "dmh_fig02", "cpu") if e.cell.method == "amago"}
     left = CATALOGUE.tiers["cpu"].left_out
     assert reasons == {one.reason for one in left if "amago" in one.methods}
-    assert {e.missing for e in jobs.entries("dmh_fig02", "paper") if e.cell.method == "amago"} == {""}
+    assert {e.missing for e in entries_of(SUITE, "dmh_fig02", "paper") if e.cell.method == "amago"} == {""}
 
 
 def test_a_derived_number_needs_the_probes_of_both_cells():
-    entries = [e for e in jobs.entries("dmh_table04", "cpu") if e.metric == "online_speedup"]
+    entries = [e for e in entries_of(SUITE, "dmh_table04", "cpu") if e.metric == "online_speedup"]
     assert entries
     for entry in entries:
-        asked = {(job.stage, job.cell.task, job.cell.method) for job in entry.jobs("cpu")}
+        asked = {(job.stage, job.cell.task, job.cell.method) for job in jobs_of(entry, "cpu")}
         task = entry.cell.task
         assert asked == {("probe", task, "ad-transformer"), ("probe", task, "dmh")}
 
@@ -74,7 +76,7 @@ def test_no_two_numbers_of_a_table_share_a_place(name):
     layout = CATALOGUE.artifacts[name].layout
     places = [
         (axis_label(entry, layout.rows), axis_label(entry, layout.columns))
-        for entry in jobs.entries(name, "paper")
+        for entry in entries_of(SUITE, name, "paper")
     ]
     assert len(places) == len(set(places))
 
@@ -83,8 +85,9 @@ def test_no_two_numbers_of_a_table_share_a_place(name):
 def test_no_tier_sets_what_an_artifact_varies(tier, monkeypatch):
     # As if everything were built: a budget is only compared with the sweeps of cells that can run.
     monkeypatch.setattr(built, "why_not_built", lambda *_: "")
+    suite = Suite.open()
     for name in CATALOGUE.artifacts:
-        list(jobs._entries(name, tier))
+        entries_of(suite, name, tier)
 
 
 def test_the_paper_tier_runs_everything_and_reduces_nothing():
@@ -93,11 +96,14 @@ def test_the_paper_tier_runs_everything_and_reduces_nothing():
         for query in artifact.cells:
             for metric in query.metrics:
                 stage = CATALOGUE.metrics[metric].stage
-                assert all(resolve("paper", cell, stage) for cell in cells_of(query)), (name, metric)
+                assert all(resolve(CATALOGUE, "paper", cell, stage) for cell in cells_of(CATALOGUE, query)), (
+                    name,
+                    metric,
+                )
 
 
 def test_a_cell_that_many_artifacts_need_is_one_cell():
-    cell = make_cell("hopper-medium", "dema", {})
+    cell = make_cell(CATALOGUE, "hopper-medium", "dema", {})
     for name in (
         "table02",
         "table04",
@@ -112,9 +118,9 @@ def test_a_cell_that_many_artifacts_need_is_one_cell():
         "fig06",
     ):
         assert cell in all_cells(f"dema_{name}"), name
-    assert make_cell("darkroom", "dmh", {}) in all_cells("dmh_fig02")
-    assert make_cell("darkroom", "dmh", {}) in all_cells("dmh_fig04")
-    recurrent = make_cell("pong", "dema", {"mode": "recurrent", "batch_size": 8})
+    assert make_cell(CATALOGUE, "darkroom", "dmh", {}) in all_cells("dmh_fig02")
+    assert make_cell(CATALOGUE, "darkroom", "dmh", {}) in all_cells("dmh_fig04")
+    recurrent = make_cell(CATALOGUE, "pong", "dema", {"mode": "recurrent", "batch_size": 8})
     assert all(recurrent in all_cells(f"dema_table{n}") for n in ("01", "10", "11"))
 
 
@@ -130,31 +136,35 @@ def test_printed_settings_of_dema_reach_its_cells():
         "walker2d-medium-replay": (0.001, 128, 64),
     }
     for task, expected in printed.items():
-        values = defaults(task, "dema")
+        values = defaults(CATALOGUE, task, "dema")
         assert tuple(values[k] for k in ("learning_rate", "embedding_dim", "d_model")) == expected, task
         assert (values["d_state"], values["expand"]) == (64, 2)
-    assert [defaults(g, "dema")["context_length"] for g in ("qbert", "frostbite", "pong")] == [8, 8, 30]
+    assert [defaults(CATALOGUE, g, "dema")["context_length"] for g in ("qbert", "frostbite", "pong")] == [
+        8,
+        8,
+        30,
+    ]
 
 
 def test_printed_settings_of_dmh_reach_its_cells():
     lengths = {"darkroom": 5, "tmaze-passive-300": 5, "large-darkroom": 20, "hopper-medium": 20}
-    assert {task: defaults(task, "dmh")["steps_per_subgoal"] for task in lengths} == lengths
+    assert {task: defaults(CATALOGUE, task, "dmh")["steps_per_subgoal"] for task in lengths} == lengths
     episodes = {"darkroom": 10, "dark-key-to-door": 4, "large-dark-key-to-door": 4, "walker2d-medium": 4}
     for method in ("dmh", "ad-transformer", "ad-mamba"):
-        assert {task: defaults(task, method)["context_episodes"] for task in episodes} == episodes
+        assert {task: defaults(CATALOGUE, task, method)["context_episodes"] for task in episodes} == episodes
 
 
 def test_contexts_have_the_lengths_of_the_cost_table():
     large = {"large-darkroom-hard": 2000, "large-dark-key-to-door": 2000}
     for task, steps in ({"darkroom": 200, "dark-key-to-door": 200} | large).items():
-        values = defaults(task, "dmh")
+        values = defaults(CATALOGUE, task, "dmh")
         assert values["horizon"] * values["context_episodes"] == steps
-    values = defaults("hopper-medium", "dmh")
+    values = defaults(CATALOGUE, "hopper-medium", "dmh")
     assert values["max_episode_steps"] * values["context_episodes"] == 4000
 
 
 def test_every_dark_room_of_the_cost_table_can_be_run():
-    rooms = [entry for entry in jobs.entries("dmh_table04", "paper") if "dark" in entry.cell.task]
+    rooms = [entry for entry in entries_of(SUITE, "dmh_table04", "paper") if "dark" in entry.cell.task]
     assert {entry.cell.task for entry in rooms} == {
         f"{size}{room}"
         for size in ("", "large-")
@@ -167,7 +177,7 @@ def test_every_dark_room_of_the_cost_table_can_be_run():
 def test_the_context_is_the_whole_t_maze(method):
     for name, task in CATALOGUE.tasks.items():
         if task.family == "tmaze":
-            values = defaults(name, method)
+            values = defaults(CATALOGUE, name, method)
             assert (values["window_start"], values["batch_size"]) == ("beginning", values["trajectories"])
             episode = values["corridor_length"] + 2 * values["oracle_length"] + 1
             assert values["context_length"] == episode <= values["max_timestep"]
@@ -185,17 +195,20 @@ def test_every_dataset_of_a_task_has_a_source():
 
 
 def test_settings_equal_to_the_default_are_dropped():
-    assert make_cell("hopper-medium", "dema", {"tokens": "b3ld", "embedding_dim": 256}).slug == "default"
-    wide = make_cell("walker2d-medium", "dema", {"tokens": "b3ld", "embedding_dim": 256})
-    assert wide.slug == "embedding_dim=256"
-    assert make_cell("darkroom", "dmh", {"trained_blocks": 1, "valuable_subgoals": False}).slug == (
-        "valuable_subgoals=false"
+    assert (
+        make_cell(CATALOGUE, "hopper-medium", "dema", {"tokens": "b3ld", "embedding_dim": 256}).slug
+        == "default"
     )
+    wide = make_cell(CATALOGUE, "walker2d-medium", "dema", {"tokens": "b3ld", "embedding_dim": 256})
+    assert wide.slug == "embedding_dim=256"
+    assert make_cell(
+        CATALOGUE, "darkroom", "dmh", {"trained_blocks": 1, "valuable_subgoals": False}
+    ).slug == ("valuable_subgoals=false")
 
 
 def test_one_value_has_one_name():
-    assert make_cell("hopper-medium", "dt", {"target_return": 1000}).slug == "target_return=1000.0"
-    assert parse_slug("hopper-medium", "dt", "target_return=1000").slug == "target_return=1000.0"
+    assert make_cell(CATALOGUE, "hopper-medium", "dt", {"target_return": 1000}).slug == "target_return=1000.0"
+    assert parse_slug(CATALOGUE, "hopper-medium", "dt", "target_return=1000").slug == "target_return=1000.0"
 
 
 def values_of(option):
@@ -224,10 +237,10 @@ def settings_of_a_cell(draw):
 @given(settings_of_a_cell())
 def test_a_folder_name_gives_its_cell_back(drawn):
     task, method, settings = drawn
-    cell = make_cell(task, method, settings)
-    again = parse_slug(task, method, cell.slug)
+    cell = make_cell(CATALOGUE, task, method, settings)
+    again = parse_slug(CATALOGUE, task, method, cell.slug)
     assert again == cell
     assert again.slug == cell.slug
-    base = defaults(task, method)
+    base = defaults(CATALOGUE, task, method)
     assert all(base[key] != value for key, value in cell.settings)
     assert list(dict(cell.settings)) == sorted(dict(cell.settings))

@@ -1,19 +1,20 @@
 """A mistake in a file under workflow/ gives one paragraph that names the file, the key and the remedy."""
 
 import pytest
+from suites import CATALOGUE, SUITE
 
 from bench.catalogue.load import load_catalogue
 from bench.errors import SpecError
 from bench.work.cells import make_cell, parse_slug
 from bench.work.claims import load_claims
 from bench.work.jobs import Job
+from bench.work.suite import Suite
 
 
 @pytest.fixture
-def workflow(tmp_path, copied_workflow):
+def workflow(copied_workflow):
     """A copy of workflow/ that is read in its place."""
-    with copied_workflow(tmp_path / "workflow") as copy:
-        yield copy
+    return copied_workflow
 
 
 def change(path, old, new):
@@ -22,34 +23,34 @@ def change(path, old, new):
     path.write_text(text.replace(old, new, 1))
 
 
-def message():
+def message(workflow):
     with pytest.raises(SpecError) as caught:
-        load_catalogue()
+        load_catalogue(workflow)
     text = str(caught.value)
     assert "\n" not in text
     assert len(text) < 900
     return text
 
 
-def expect(*parts):
-    text = message()
+def expect(workflow, *parts):
+    text = message(workflow)
     for part in parts:
         assert part in text, f"{part!r} not in: {text}"
 
 
 def test_the_copy_itself_is_sound(workflow):
     written = [path for path in workflow.glob("papers/*/*.yaml") if path.name != "paper.yaml"]
-    assert len(load_catalogue().artifacts) == len(written)
+    assert len(load_catalogue(workflow).artifacts) == len(written)
 
 
 def test_typo_in_a_key_of_an_artifact(workflow):
     change(workflow / "papers/dmh/fig02.yaml", "seeds: 10", "sedes: 10")
-    expect("dmh/fig02.yaml", "unknown key 'sedes'", "Did you mean 'seeds'?")
+    expect(workflow, "dmh/fig02.yaml", "unknown key 'sedes'", "Did you mean 'seeds'?")
 
 
 def test_typo_in_a_key_of_a_query(workflow):
     change(workflow / "papers/dmh/fig02.yaml", "    metrics:", "    metrix:")
-    expect("dmh/fig02.yaml", "cells.0", "metrix", "remove it or correct its spelling")
+    expect(workflow, "dmh/fig02.yaml", "cells.0", "metrix", "remove it or correct its spelling")
 
 
 @pytest.mark.parametrize(
@@ -92,65 +93,69 @@ def test_typo_in_a_key_of_a_query(workflow):
 )
 def test_a_name_that_nothing_declares(workflow, old, new, parts):
     change(workflow / "papers/dmh/fig02.yaml", old, new)
-    expect("papers/dmh/fig02.yaml", *parts)
+    expect(workflow, "papers/dmh/fig02.yaml", *parts)
 
 
 def test_an_option_value_that_is_not_one_of_the_choices(workflow):
     change(workflow / "papers/dema/table12.yaml", "mode: recurrent", "mode: recurent")
     expect(
-        "papers/dema/table12.yaml", "option mode", "must be one of 'window', 'recurrent'", "Correct the value"
+        workflow,
+        "papers/dema/table12.yaml",
+        "option mode",
+        "must be one of 'window', 'recurrent'",
+        "Correct the value",
     )
 
 
 def test_an_option_value_of_the_wrong_type(workflow):
     change(workflow / "papers/dmh/fig04.yaml", "steps_per_subgoal: 10", "steps_per_subgoal: ten")
-    expect("papers/dmh/fig04.yaml", "option steps_per_subgoal", "type int", "'ten'")
+    expect(workflow, "papers/dmh/fig04.yaml", "option steps_per_subgoal", "type int", "'ten'")
 
 
 def test_an_option_value_out_of_range(workflow):
     change(workflow / "tiers/cpu.yaml", "dropout: 0.0", "dropout: 1.5")
-    expect("workflow/tiers/cpu.yaml", "option dropout", "at most 0.9")
+    expect(workflow, "workflow/tiers/cpu.yaml", "option dropout", "at most 0.9")
 
 
 def test_a_default_that_breaks_its_own_rule(workflow):
     change(workflow / "options/hidden-attention.yaml", "default: b3ld", "default: b4ld")
-    expect("options/hidden-attention.yaml", "tokens", "must be one of 'b3ld', 'bl3d'")
+    expect(workflow, "options/hidden-attention.yaml", "tokens", "must be one of 'b3ld', 'bl3d'")
 
 
 def test_a_printed_setting_for_a_task_that_is_not_there(workflow):
     change(workflow / "methods/dema.yaml", "tasks: [maze2d-medium]", "tasks: [maze2d-meduim]")
-    expect("methods/dema.yaml", "per_task", "unknown task 'maze2d-meduim'", "'maze2d-medium'")
+    expect(workflow, "methods/dema.yaml", "per_task", "unknown task 'maze2d-meduim'", "'maze2d-medium'")
 
 
 def test_a_method_with_an_option_group_that_is_not_there(workflow):
     change(workflow / "methods/dt.yaml", "return-conditioned", "return-conditoned")
-    expect("methods/dt.yaml", "unknown option group", "'return-conditioned'")
+    expect(workflow, "methods/dt.yaml", "unknown option group", "'return-conditioned'")
 
 
 def test_a_task_with_a_protocol_that_is_not_there(workflow):
     change(workflow / "tasks/tmaze.yaml", "protocol: tmaze", "protocol: t-maze")
-    expect("tasks/tmaze.yaml", "key protocol", "unknown protocol 't-maze'", "'tmaze'")
+    expect(workflow, "tasks/tmaze.yaml", "key protocol", "unknown protocol 't-maze'", "'tmaze'")
 
 
 def test_a_task_declared_by_two_families(workflow):
     change(workflow / "tasks/maze.yaml", "  maze2d-umaze:", "  hopper-medium:")
-    expect("tasks/mujoco.yaml", "tasks.hopper-medium", "tasks/maze.yaml", "Rename one of them")
+    expect(workflow, "tasks/mujoco.yaml", "tasks.hopper-medium", "tasks/maze.yaml", "Rename one of them")
 
 
 def test_a_key_written_twice(workflow):
     change(workflow / "tasks/maze.yaml", "  maze2d-medium:", "  maze2d-umaze:")
-    expect("tasks/maze.yaml", "'maze2d-umaze' is written twice", "line", "Mend the file")
+    expect(workflow, "tasks/maze.yaml", "'maze2d-umaze' is written twice", "line", "Mend the file")
 
 
 def test_an_option_declared_by_a_method_and_a_task(workflow):
     with (workflow / "methods/bc.yaml").open("a") as file:
         file.write("options:\n  horizon: {default: 1, help: planted}\n")
-    expect("methods/bc.yaml", "tasks/gridworld.yaml", "option horizon is declared twice")
+    expect(workflow, "methods/bc.yaml", "tasks/gridworld.yaml", "option horizon is declared twice")
 
 
 def test_a_file_that_is_not_yaml(workflow):
     (workflow / "protocols/tmaze.yaml").write_text("title: [unclosed\n")
-    expect("protocols/tmaze.yaml", "not valid YAML", "line")
+    expect(workflow, "protocols/tmaze.yaml", "not valid YAML", "line")
 
 
 @pytest.mark.parametrize(
@@ -165,24 +170,24 @@ def test_a_file_that_is_not_yaml(workflow):
 )
 def test_a_profile_in_which_a_line_would_stand_for_several_cells(workflow, new, parts):
     change(workflow / "papers/extra/fig02.yaml", "metrics: [normalised_score]", new)
-    expect("extra/fig02.yaml", *parts)
+    expect(workflow, "extra/fig02.yaml", *parts)
 
 
 def test_a_budget_without_its_cost(workflow):
     change(
         workflow / "tiers/cpu.yaml", "core_seconds: {train: 270, evaluate: 80}", "core_seconds: {train: 270}"
     )
-    expect("tiers/cpu.yaml", "budgets.0", "core_seconds lacks evaluate")
+    expect(workflow, "tiers/cpu.yaml", "budgets.0", "core_seconds lacks evaluate")
 
 
 def test_a_budget_with_a_ceiling_that_is_not_there(workflow):
     change(workflow / "tiers/cpu.yaml", "ceiling: dema-mujoco", "ceiling: dema-mujocco")
-    expect("workflow/tiers/cpu.yaml", "unknown ceiling 'dema-mujocco'", "'dema-mujoco'")
+    expect(workflow, "workflow/tiers/cpu.yaml", "unknown ceiling 'dema-mujocco'", "'dema-mujoco'")
 
 
 def test_a_left_out_method_that_is_not_there(workflow):
     change(workflow / "tiers/cpu.yaml", "  - methods: [amago]", "  - methods: [amagoo]")
-    expect("workflow/tiers/cpu.yaml", "left_out.0", "unknown method 'amagoo'", "'amago'")
+    expect(workflow, "workflow/tiers/cpu.yaml", "left_out.0", "unknown method 'amagoo'", "'amago'")
 
 
 def test_a_derived_metric_of_a_method_that_is_not_there(workflow):
@@ -191,37 +196,37 @@ def test_a_derived_metric_of_a_method_that_is_not_there(workflow):
         "metric: online_testing_minutes, baseline: dmh",
         "metric: online_testing_minutes, baseline: dhm",
     )
-    expect("workflow/metrics.yaml", "online_speedup.derived", "unknown method 'dhm'", "'dmh'")
+    expect(workflow, "workflow/metrics.yaml", "online_speedup.derived", "unknown method 'dhm'", "'dmh'")
 
 
 def test_a_budget_for_a_stage_that_is_not_there(workflow):
     change(workflow / "tiers/paper.yaml", "stages: [train, evaluate, probe]", "stages: [train, evaluation]")
-    expect("tiers/paper.yaml", "budgets.0.stages.1", "evaluation")
+    expect(workflow, "tiers/paper.yaml", "budgets.0.stages.1", "evaluation")
 
 
 def test_a_tier_that_is_not_there():
     with pytest.raises(SpecError, match=r"config key tier .*unknown tier 'qick'.*Did you mean 'quick'\?"):
-        load_catalogue().tier("qick")
+        CATALOGUE.tier("qick")
 
 
 def test_an_artifact_that_is_not_there():
     with pytest.raises(SpecError, match=r"unknown artifact 'dema_tabel02'.*'dema_table02'"):
-        load_catalogue().artifact("dema_tabel02")
+        CATALOGUE.artifact("dema_tabel02")
 
 
 def test_a_folder_name_that_is_not_a_cell():
     with pytest.raises(SpecError, match=r"unknown option 'tokns'.*'tokens'"):
-        parse_slug("hopper-medium", "dema", "tokns=bl3d")
+        parse_slug(CATALOGUE, "hopper-medium", "dema", "tokns=bl3d")
     with pytest.raises(SpecError, match="expected key=value"):
-        parse_slug("hopper-medium", "dema", "bl3d")
+        parse_slug(CATALOGUE, "hopper-medium", "dema", "bl3d")
     with pytest.raises(SpecError, match="option layers: expected int"):
-        parse_slug("hopper-medium", "dema", "layers=three")
+        parse_slug(CATALOGUE, "hopper-medium", "dema", "layers=three")
     with pytest.raises(SpecError, match="unknown method 'demma'"):
-        parse_slug("hopper-medium", "demma", "default")
+        parse_slug(CATALOGUE, "hopper-medium", "demma", "default")
 
 
 def test_a_cell_that_the_tier_does_not_run():
-    job = Job("train", "cpu", make_cell("large-darkroom-hard", "dmh", {}), 0)
+    job = Job(SUITE, "train", "cpu", make_cell(CATALOGUE, "large-darkroom-hard", "dmh", {}), 0)
     with pytest.raises(
         SpecError, match=r"no budget matches large-darkroom-hard/dmh/default at stage train\. Add"
     ):
@@ -249,9 +254,8 @@ def test_a_cell_that_the_tier_does_not_run():
 )
 def test_mistakes_in_a_claim(workflow, old, new, said):
     change(workflow / "claims/dema_parameters_in_mujoco.yaml", old, new)
-    load_claims.cache_clear()
     with pytest.raises(SpecError) as caught:
-        load_claims()
+        load_claims(Suite.open(workflow))
     text = str(caught.value)
     assert "\n" not in text
     for part in ["claims/dema_parameters_in_mujoco.yaml", *said]:
@@ -261,6 +265,5 @@ def test_mistakes_in_a_claim(workflow, old, new, said):
 def test_a_claim_belongs_to_a_paper(workflow):
     claims = workflow / "claims"
     (claims / "dema_macs.yaml").rename(claims / "dama_macs.yaml")
-    load_claims.cache_clear()
     with pytest.raises(SpecError, match=r"dama_macs\.yaml: name: must begin with .* and an underscore"):
-        load_claims()
+        load_claims(Suite.open(workflow))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from suites import SUITE
 
 from bench.catalogue.load import WORKFLOW, load_catalogue
 from bench.errors import SpecError
@@ -15,8 +16,9 @@ from bench.files import ROOT
 from bench.work.availability import why_not_built
 from bench.work.cells import make_cell
 from bench.work.claims import load_claims
-from bench.work.jobs import all_jobs
 from bench.work.modules import module_path
+from bench.work.plan import all_jobs
+from bench.work.suite import Suite
 
 EXAMPLE = ROOT / "examples" / "third_paper"
 
@@ -29,24 +31,15 @@ def lab(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def give(
-    monkeypatch: pytest.MonkeyPatch, forget_workflow: Callable[[], None]
-) -> Iterator[Callable[[Path | str], None]]:
-    """Sets BENCH_PAPERS for what is read next."""
-
-    def given(folder: Path | str) -> None:
-        monkeypatch.setenv("BENCH_PAPERS", str(folder))
-        forget_workflow()
-
-    yield given
-    monkeypatch.undo()
-    forget_workflow()
+def give() -> Iterator[Callable[[Path | str], Suite]]:
+    """Opens the suite with such a folder; at the end its code is no longer found."""
+    yield lambda folder: Suite.open(papers=str(folder))
     load_catalogue()
 
 
-def refused(*parts: str) -> None:
+def refused(folder: Path | str, *parts: str) -> None:
     with pytest.raises(SpecError) as caught:
-        load_catalogue()
+        Suite.open(papers=str(folder))
     text = str(caught.value)
     assert "\n" not in text
     for part in parts:
@@ -54,27 +47,25 @@ def refused(*parts: str) -> None:
 
 
 def test_what_the_folder_declares_stands_beside_the_suites_own(lab, give):
-    give(lab)
-    catalogue = load_catalogue()
+    suite = give(lab)
+    catalogue = suite.catalogue
     assert list(catalogue.papers) == ["dema", "dmh", "ota", "extra"]
     assert {"ota_table01", "ota_fig09"} <= set(catalogue.artifacts)
-    assert "ota_size" in load_claims()
+    assert "ota_size" in load_claims(suite)
     assert catalogue.reported[-1] == lab / "reported" / "ota.csv"
 
 
 def test_its_code_is_found_by_name(lab, give):
-    give(lab)
-    catalogue = load_catalogue()
+    catalogue = give(lab).catalogue
     assert module_path("bench.methods.ota") == lab / "methods" / "ota.py"
-    assert why_not_built("train", make_cell("hopper-medium", "ota", {}), catalogue) == ""
+    assert why_not_built(catalogue, "train", make_cell(catalogue, "hopper-medium", "ota", {})) == ""
     give("")
-    load_catalogue()
     assert module_path("bench.methods.ota") is None
 
 
 @pytest.mark.parametrize(("tier", "transitions"), [("quick", 20000), ("cpu", 100000)])
 def test_the_suites_own_jobs_and_their_fingerprints_stay(lab, give, tier, transitions):
-    before = {job.key: job.fingerprint for job in all_jobs(tier)}
+    before = {job.key: job.fingerprint for job in all_jobs(SUITE, tier)}
     path = lab / "tiers" / "quick.yaml"
     # A dataset that is the suite's as well has to be made as in its tier.
     path.write_text(path.read_text().replace("transitions: 20000", f"transitions: {transitions}"))
@@ -84,58 +75,54 @@ def test_the_suites_own_jobs_and_their_fingerprints_stay(lab, give, tier, transi
             "     options: {probe_repeats: 7}, core_seconds: {probe: 1}}\n"
         )
     path.rename(lab / "tiers" / f"{tier}.yaml")
-    give(lab)
-    after = {job.key: job.fingerprint for job in all_jobs(tier)}
+    after = {job.key: job.fingerprint for job in all_jobs(give(lab), tier)}
     assert before.items() <= after.items()
     assert len(after) > len(before)
 
 
 def test_a_folder_that_is_not_there(give):
-    give("/nowhere/at/all")
-    refused("config key papers (environment variable BENCH_PAPERS)", "no folder /nowhere/at/all", "Name the")
+    refused(
+        "/nowhere/at/all",
+        "config key papers (environment variable BENCH_PAPERS)",
+        "no folder /nowhere/at/all",
+        "Name the",
+    )
 
 
 @pytest.mark.parametrize(("right", "wrong"), [("papers", "paper"), ("claims", "claim"), ("tiers", "teirs")])
 def test_a_misspelt_folder(lab, give, right, wrong):
     (lab / right).rename(lab / wrong)
-    give(lab)
-    refused(f"unknown folder '{wrong}'", f"'{right}'")
+    refused(lab, f"unknown folder '{wrong}'", f"'{right}'")
 
 
 def test_a_file_that_would_not_be_read(lab, give):
     (lab / "metric.yaml").write_text("")
-    give(lab)
-    refused("unknown file 'metric.yaml'", "'metrics.yaml'")
+    refused(lab, "unknown file 'metric.yaml'", "'metrics.yaml'")
     (lab / "metric.yaml").unlink()
     (lab / "claims" / "ota_size.yaml").rename(lab / "claims" / "ota_size.yml")
-    give(lab)
-    refused("claims/ota_size.yml", "ends in .yaml")
+    refused(lab, "claims/ota_size.yml", "ends in .yaml")
 
 
 def test_a_copied_folder_is_no_paper_before_it_says_so(lab, give):
     (lab / "papers" / "ota" / "paper.yaml").unlink()
-    give(lab)
-    refused("papers/ota: there is no paper.yaml", "title, full_title and order")
+    refused(lab, "papers/ota: there is no paper.yaml", "title, full_title and order")
 
 
 def test_an_artifact_beside_the_papers(lab, give):
     (lab / "papers" / "ota" / "table01.yaml").rename(lab / "papers" / "table01.yaml")
-    give(lab)
-    refused("papers/table01.yaml: no paper's folder", "papers/<paper>/")
+    refused(lab, "papers/table01.yaml: no paper's folder", "papers/<paper>/")
 
 
 @pytest.mark.parametrize("name", ["claims", "two_words"])
 def test_a_paper_that_cannot_have_its_page(lab, give, name):
     (lab / "papers" / "ota").rename(lab / "papers" / name)
-    give(lab)
-    refused(f"papers/{name}", "Rename it")
+    refused(lab, f"papers/{name}", "Rename it")
 
 
 def test_what_is_printed_has_an_artifact(lab, give):
     path = lab / "papers" / "ota" / "paper.yaml"
     path.write_text(path.read_text().replace('tables: "1"', "tables: 1-2"))
-    give(lab)
-    refused("papers/ota/paper.yaml: key prints", "printed in Table 2", "`printed: Table 2`")
+    refused(lab, "papers/ota/paper.yaml: key prints", "printed in Table 2", "`printed: Table 2`")
 
 
 @pytest.mark.parametrize(
@@ -151,40 +138,33 @@ def test_what_is_printed_has_an_artifact(lab, give):
 def test_a_name_that_the_suite_has_already_names_both_files(lab, give, own, suites, said):
     (lab / own).parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(WORKFLOW / suites, lab / own)
-    give(lab)
-    refused(f"{lab / own}: {said}", f"also declared by workflow/{suites}", "Rename one of them")
+    refused(lab, f"{lab / own}: {said}", f"also declared by workflow/{suites}", "Rename one of them")
 
 
 def test_a_module_or_numbers_that_the_suite_has_already(lab, give):
     (lab / "methods" / "heads.py").write_text("")
-    give(lab)
-    refused("methods/heads.py: module bench.methods.heads", "bench/methods/heads.py")
+    refused(lab, "methods/heads.py: module bench.methods.heads", "bench/methods/heads.py")
     (lab / "methods" / "heads.py").unlink()
     (lab / "reported" / "dmh.csv").write_text("")
-    give(lab)
-    refused("reported/dmh.csv", "results/reported/dmh.csv")
+    refused(lab, "reported/dmh.csv", "results/reported/dmh.csv")
 
 
 def test_a_tier_holds_no_more_than_budgets_and_what_is_left_out(lab, give):
     path = lab / "tiers" / "quick.yaml"
     text = path.read_text()
     path.write_text("title: mine\n" + text)
-    give(lab)
-    refused("tiers/quick.yaml: key title: unknown key 'title'")
+    refused(lab, "tiers/quick.yaml: key title: unknown key 'title'")
     path.write_text(text + "left_out:\n  - {methods: [dt], reason: too slow}\n")
-    give(lab)
-    refused("tiers/quick.yaml: key left_out.0: dt on these tasks is the suite's own")
+    refused(lab, "tiers/quick.yaml: key left_out.0: dt on these tasks is the suite's own")
     path.write_text(text)
     path.rename(lab / "tiers" / "quik.yaml")
-    give(lab)
-    refused("tiers/quik.yaml: unknown tier 'quik'", "'quick'")
+    refused(lab, "tiers/quik.yaml: unknown tier 'quik'", "'quick'")
 
 
 def test_a_claim_or_an_artifact_of_its_own_is_checked_as_the_suites(lab, give):
     path = lab / "papers" / "ota" / "table01.yaml"
     path.write_text(path.read_text().replace("[dt, ota]", "[dt, otta]"))
-    give(lab)
-    refused(f"{path}: key cells.0: key methods: unknown method 'otta'", "'ota'")
+    refused(lab, f"{path}: key cells.0: key methods: unknown method 'otta'", "'ota'")
 
 
 def test_the_examples_artifacts_say_where_they_are_printed():

@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
+from suites import CATALOGUE
 
 from bench.__main__ import named_modules
-from bench.catalogue.load import load_catalogue
 from bench.catalogue.stages import ROWS, STAGES
 
 
@@ -20,10 +20,10 @@ def test_every_stage_is_a_module_with_a_command_and_every_such_module_a_stage():
 def test_a_row_names_what_is_there(stage):
     names = [row.name for row in ROWS]
     assert set(stage.reads) <= set(names[: names.index(stage.name)])
-    options = {name for protocol in load_catalogue().protocols.values() for name in protocol.options}
+    options = {name for protocol in CATALOGUE.protocols.values() for name in protocol.options}
     assert {stage.asked_by, *(stage.donor_if or ())[:1]} <= {"", *options}
     if stage.score not in ("", "protocol"):
-        assert load_catalogue().metrics[stage.score].stage == stage.name
+        assert CATALOGUE.metrics[stage.score].stage == stage.name
 
 
 def test_no_code_asks_for_a_stage_by_its_name():

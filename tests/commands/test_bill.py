@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from suites import SUITE
 
 from bench.analysis.costs import planned_hours
 from bench.commands.bill import By, bill, main
-from bench.work.jobs import all_jobs
+from bench.work.plan import all_jobs
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,23 +28,23 @@ def write_record(job, **changes):
 def run(tmp_path, monkeypatch):
     """A working folder in which every job of the quick tier took 10 processor seconds."""
     monkeypatch.chdir(tmp_path)
-    jobs = all_jobs("quick")
+    jobs = all_jobs(SUITE, "quick")
     for job in jobs:
         write_record(job)
     return jobs
 
 
 def test_a_job_of_several_artifacts_counts_in_each_and_once_in_the_total(run):
-    lines, _ = bill("quick", By.ARTIFACT)
+    lines, _ = bill(SUITE, "quick", By.ARTIFACT)
     assert lines["total"].jobs == len(run)
     assert lines["total"].core == pytest.approx(len(run) * 10 / 3600)
-    assert lines["dmh_fig02"].core == pytest.approx(len(all_jobs("quick", ("dmh_fig02",))) * 10 / 3600)
+    assert lines["dmh_fig02"].core == pytest.approx(len(all_jobs(SUITE, "quick", ("dmh_fig02",))) * 10 / 3600)
     assert sum(line.jobs for name, line in lines.items() if name != "total") > len(run)
 
 
 @pytest.mark.parametrize("by", [By.STAGE, By.BUDGET])
 def test_stages_and_budgets_share_the_jobs_out(run, by):
-    lines, _ = bill("quick", by)
+    lines, _ = bill(SUITE, "quick", by)
     total = lines.pop("total")
     assert sum(line.jobs for line in lines.values()) == total.jobs == len(run)
     assert sum(line.disk for line in lines.values()) == total.disk
@@ -51,7 +52,7 @@ def test_stages_and_budgets_share_the_jobs_out(run, by):
 
 def test_the_estimate_is_of_the_jobs_that_have_a_record(run):
     run[-1].record.unlink()
-    total = bill("quick", By.STAGE)[0]["total"]
+    total = bill(SUITE, "quick", By.STAGE)[0]["total"]
     assert (total.jobs, total.billed) == (len(run), len(run) - 1)
     assert total.estimated == pytest.approx(planned_hours(run[:-1]))
     assert total.ratio == pytest.approx(10 * (len(run) - 1) / 3600 / planned_hours(run[:-1]))
@@ -60,19 +61,19 @@ def test_the_estimate_is_of_the_jobs_that_have_a_record(run):
 def test_a_job_on_a_gpu_is_compared_by_how_long_it_held_it(run):
     trained = next(job for job in run if job.stage == "train")
     write_record(trained, facts={"device": "NVIDIA H200"}, seconds=7200.0)
-    total = bill("quick", By.STAGE)[0]["total"]
+    total = bill(SUITE, "quick", By.STAGE)[0]["total"]
     assert total.gpu == pytest.approx(2.0)
     assert total.ratio == pytest.approx((2.0 + (len(run) - 1) * 10 / 3600) / planned_hours(run))
 
 
 def test_memory_is_the_largest_jobs_and_disk_counts_checkpoints(run):
     trained = next(job for job in run if job.stage == "train")
-    before = bill("quick", By.STAGE)[0]
+    before = bill(SUITE, "quick", By.STAGE)[0]
     write_record(trained, peak_memory_mib=900.0)
     kept = trained.folder / "checkpoints" / "step-0000001.pt"
     kept.parent.mkdir()
     kept.write_bytes(bytes(5000))
-    after = bill("quick", By.STAGE)[0]
+    after = bill(SUITE, "quick", By.STAGE)[0]
     assert (after["train"].memory_mib, after["evaluate"].memory_mib) == (900.0, 100.0)
     assert after["train"].disk - before["train"].disk == pytest.approx(5000, abs=2)
     assert after["evaluate"].disk == before["evaluate"].disk
@@ -80,7 +81,7 @@ def test_memory_is_the_largest_jobs_and_disk_counts_checkpoints(run):
 
 def test_a_damaged_record_is_not_billed(run):
     run[0].record.write_text("{")
-    assert bill("quick", By.STAGE)[0]["total"].billed == len(run) - 1
+    assert bill(SUITE, "quick", By.STAGE)[0]["total"].billed == len(run) - 1
 
 
 def test_the_page_says_what_starting_the_processes_took(run, capsys):
@@ -102,6 +103,6 @@ def test_the_quick_tiers_plan_agrees_with_the_stored_run_within_30_percent():
     """The store keeps wall seconds, of a machine with nothing else to do."""
     stored = pd.read_csv(ROOT / "results/stored/quick/cells.csv")
     seconds = stored.drop_duplicates(["task", "method", "settings", "seed", "fingerprint"])["seconds"]
-    planned = [job for job in all_jobs("quick") if job.stage != "dataset"]
+    planned = [job for job in all_jobs(SUITE, "quick") if job.stage != "dataset"]
     assert len(seconds) == len(planned)
     assert sum(seconds) / 3600 == pytest.approx(planned_hours(planned), rel=0.3)

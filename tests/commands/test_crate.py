@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 from rocrate.rocrate import ROCrate
+from suites import CATALOGUE, SUITE
 
 import bench.commands.cells
 from bench.analysis.crate import results_of, workflow_files
-from bench.catalogue.load import load_catalogue
 from bench.commands.crate import main
 from bench.files import ROOT
-from bench.work.jobs import all_jobs
+from bench.work.plan import all_jobs
 from bench.work.renderings import Rendering
 
 STARTS = ("2026-01-03T10:00:00+00:00", "2026-01-01T10:00:00+00:00", "2026-01-02T10:00:00+00:00")
@@ -39,15 +39,14 @@ def write_record(job, number):
 def run(tmp_path, monkeypatch):
     """A working folder with a finished quick run, whose tables, figures and pages are a line of text each."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("BENCH_SOURCE", raising=False)
-    jobs = all_jobs("quick")
+    jobs = all_jobs(SUITE, "quick")
     for number, job in enumerate(jobs):
         write_record(job, number)
-    for path in results_of("quick"):
+    for path in results_of(SUITE, "quick"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"{path}\n")
-    for name in load_catalogue().artifacts:
-        rendering = Rendering("quick", name)
+    for name in CATALOGUE.artifacts:
+        rendering = Rendering(SUITE, "quick", name)
         rendering.outputs[-1].write_text(json.dumps({"fingerprint": rendering.fingerprint}))
     bench.commands.cells.main("quick")
     return jobs
@@ -122,7 +121,7 @@ def test_all_that_a_run_shows_is_the_result_of_one_action_of_the_workflow(crate,
     assert (action["startTime"], action["endTime"]) == (STARTS[1], "2026-01-03T10:01:30+00:00")
     stored = {f"results/quick/{name}" for name in ("records.jsonl", "closures.json")}
     assert {file.id for file in action["result"]} == {
-        path.as_posix() for path in results_of("quick")
+        path.as_posix() for path in results_of(SUITE, "quick")
     } | stored
     assert [(given["name"], given["value"]) for given in action["object"]] == [("tier", "quick")]
     assert f"{len(run)} jobs ({len(run)} ok)" in action["description"]
@@ -162,12 +161,12 @@ def test_licence_authors_and_papers_are_those_of_the_citation_file(crate):
 
 
 def test_the_workflow_in_it_is_all_that_snakemake_needs_to_plan(crate):
-    for place, path in workflow_files().items():
+    for place, path in workflow_files(CATALOGUE).items():
         assert Path("crate", place).read_bytes() == path.read_bytes()
     assert {
         "bench/catalogue/load.py", "workflow/rules/common.smk", "profiles/default/config.yaml",
         "results/reported/dema.csv", "bench/datasets/policies/hopper-medium.npz",
-    } <= set(workflow_files())  # fmt: skip
+    } <= set(workflow_files(CATALOGUE))  # fmt: skip
 
 
 def test_a_zip_is_the_same_crate_and_is_written_anew(crate):

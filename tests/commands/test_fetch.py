@@ -12,8 +12,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from suites import CATALOGUE
 
-from bench.catalogue.load import load_catalogue
 from bench.catalogue.sources import DatasetRow
 from bench.commands.fetch import download, download_minari, main
 from bench.errors import DatasetError, UserError
@@ -48,7 +48,7 @@ def target(tmp_path: Path) -> Path:
 
 def fetch(target: Path, *addresses: str) -> None:
     row = DatasetRow(id="d4rl-made-up", source=addresses[0], mirrors=" ".join(addresses[1:]))
-    download(row, target, load_catalogue().tasks["halfcheetah-medium-expert"])
+    download(CATALOGUE, row, target, CATALOGUE.tasks["halfcheetah-medium-expert"])
 
 
 def write_file(path: Path, value: float = 0.0) -> bytes:
@@ -96,7 +96,7 @@ def test_no_address_that_answers_is_a_message(served: tuple[Path, str], target: 
 def test_without_minaris_client_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINARI_DATASETS_PATH", "elsewhere")
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    row = load_catalogue().datasets["minari-hopper-medium-v0"]
+    row = CATALOGUE.datasets["minari-hopper-medium-v0"]
     with pytest.raises(UserError) as caught:
         download_minari(row, tmp_path)
     for part in ("minari-hopper-medium-v0: Minari could not", "bench[minari-download]", f"into {tmp_path}"):
@@ -104,17 +104,11 @@ def test_without_minaris_client_the_extra_is_named(tmp_path: Path, monkeypatch: 
 
 
 def test_what_is_there_is_not_fetched_again_and_what_is_not_known_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("BENCH_DATA", "")
     (tmp_path / NAME).write_bytes(b"")
-    try:
-        load_catalogue.cache_clear()
-        main(["halfcheetah-medium-expert"], str(tmp_path))
-        assert capsys.readouterr().out == f"{tmp_path}/{NAME} is there\n"
-        with pytest.raises(SystemExit):
-            main(["darkroom"], str(tmp_path))
-        assert "darkroom: workflow/tasks/gridworld.yaml names no dataset" in capsys.readouterr().err
-    finally:
-        monkeypatch.undo()
-        load_catalogue.cache_clear()
+    main(["halfcheetah-medium-expert"], str(tmp_path))
+    assert capsys.readouterr().out == f"{tmp_path}/{NAME} is there\n"
+    with pytest.raises(SystemExit):
+        main(["darkroom"], str(tmp_path))
+    assert "darkroom: workflow/tasks/gridworld.yaml names no dataset" in capsys.readouterr().err

@@ -2,18 +2,19 @@
 
 import pandas as pd
 import pytest
+from suites import CATALOGUE, SUITE
 
-import bench.analysis.readings
-from bench.analysis.readings import stored_cells
 from bench.analysis.regression import Held, compare
 from bench.commands.regress import causes, count, key_of, made_otherwise, read_store, regress
 from bench.errors import UserError
 from bench.stages.probe import counts
 from bench.work.cells import parse_slug
 from bench.work.jobs import Job
-from bench.work.stored import STORED
+from bench.work.record import OK, Record
+from bench.work.results import Run
+from bench.work.stored import STORED, Store
 
-EVALUATION = Job("evaluate", "quick", parse_slug("darkroom", "ad-mamba", "default"), 0)
+EVALUATION = Job(SUITE, "evaluate", "quick", parse_slug(CATALOGUE, "darkroom", "ad-mamba", "default"), 0)
 TRAINING = EVALUATION.upstream[0]
 EMPTY = pd.DataFrame(columns=["metric", "step", "index", "value"])
 
@@ -23,9 +24,9 @@ SCAN = "bench.nn.scan.selective_scan"
 
 def held(job, parts=None, device="cpu", fingerprint=None):
     """What one side holds of a job whose sidecar has these parts."""
-    record = {"status": "ok", "platform": "a processor", "facts": {"device": device, "scan_backend": "numba"}}
+    record = {"status": OK, "platform": "a processor", "facts": {"device": device, "scan_backend": "numba"}}
     own = {"parts": parts} if parts else {}
-    return {key_of(job): Held(record | own | {"fingerprint": fingerprint or job.fingerprint}, EMPTY)}
+    return {key_of(job): Held(Record(**record, **own, fingerprint=fingerprint or job.fingerprint), EMPTY)}
 
 
 def with_part(job, kind, **changed):
@@ -58,17 +59,19 @@ def test_other_means_of_a_job_or_of_what_it_was_made_from_are_named(job):
 
 
 def test_a_count_made_now_was_not_made_by_other_means():
-    stored = read_store("quick")
+    stored = read_store(SUITE, "quick")
     probe = next(key for key in stored if key.stage == "probe")
-    job = Job("probe", "quick", parse_slug(probe.task, probe.method, probe.settings), probe.seed)
-    assert made_otherwise(job, {probe: Held({"status": "ok"}, EMPTY)}, stored) == []
+    job = Job(
+        SUITE, "probe", "quick", parse_slug(CATALOGUE, probe.task, probe.method, probe.settings), probe.seed
+    )
+    assert made_otherwise(job, {probe: Held(Record(status=OK), EMPTY)}, stored) == []
 
 
 def test_what_a_tier_takes_from_the_store_is_not_compared_with_itself(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     # As where every fingerprint is the one at hand.
-    monkeypatch.setattr(Job, "is_stored", property(lambda job: job.stored is not None))
-    compared, _ = regress("quick", every_cell=True)
+    monkeypatch.setattr(Run, "taken", lambda run, job: job.stored)
+    compared, _ = regress(SUITE, "quick", every_cell=True)
     assert compared.taken > 0
     assert compared.exact == 0
 
@@ -80,7 +83,7 @@ def test_an_edited_module_does_not_make_a_number_incomparable():
 
 
 def test_every_number_of_the_committed_store_belongs_to_a_job():
-    stored = read_store("quick")
+    stored = read_store(SUITE, "quick")
     assert sum(len(one.rows) for one in stored.values()) == len(pd.read_csv(STORED / "quick" / "cells.csv"))
     assert {key.stage for key in stored} == {"dataset", "train", "evaluate", "attend", "intervene", "probe"}
 
@@ -92,8 +95,8 @@ def test_a_count_that_breaks_is_an_alarm_of_its_cell_and_of_no_other(monkeypatch
         return counts(job)
 
     monkeypatch.setattr("bench.stages.probe.counts", broken)
-    ours, stored = count("quick"), read_store("quick")
-    found = compare(ours, stored, set(ours), lambda key: True).findings
+    ours, stored = count(SUITE, "quick"), read_store(SUITE, "quick")
+    found = compare(CATALOGUE, ours, stored, set(ours), lambda key: True).findings
     assert {alarm.keys[0].cell for alarm in found} == {"darkroom/dmh/default"}
     assert {alarm.number for alarm in found} == {"parameters", "macs"}
     assert all("failed: KeyError: 'broken'" in alarm.why for alarm in found)
@@ -106,11 +109,10 @@ def test_a_count_that_breaks_is_an_alarm_of_its_cell_and_of_no_other(monkeypatch
         ("task,method\n", "cells.csv: column budget is missing. Restore the file: git checkout"),
     ],
 )
-def test_a_store_that_cannot_be_read_is_said_with_its_remedy(tmp_path, monkeypatch, text, words):
-    monkeypatch.setattr(bench.analysis.readings, "STORED", tmp_path)
+def test_a_store_that_cannot_be_read_is_said_with_its_remedy(tmp_path, text, words):
     path = tmp_path / "damaged" / "cells.csv"
     path.parent.mkdir()
     path.write_text(text)
     with pytest.raises(UserError) as caught:
-        stored_cells("damaged")
+        Store(tmp_path).cells("damaged")
     assert words in str(caught.value)

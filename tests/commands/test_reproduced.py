@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from suites import CATALOGUE, SUITE
 
 import bench.commands.reproduced as reproduced
-from bench.catalogue.load import load_catalogue
-from bench.work.jobs import all_jobs
+from bench.work.plan import all_jobs
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMIT = "0123456789ab"
@@ -21,7 +21,7 @@ NUMBERS = ["metric", "step", "index", "value"]
 @pytest.fixture(scope="module")
 def stored():
     """The stored quick run, as (stage, task, method, settings, seed) -> its numbers."""
-    metrics = load_catalogue().metrics
+    metrics = CATALOGUE.metrics
     rows = pd.read_csv(ROOT / "results/stored/quick/cells.csv")
     rows = rows[rows["metric"].isin(metrics)].copy()
     rows["stage"] = [metrics[name].stage for name in rows["metric"]]
@@ -32,7 +32,7 @@ def stored():
 def run(tmp_path, monkeypatch, stored):
     """A working folder with a finished quick run that has the stored numbers, and a copy of the page."""
     monkeypatch.chdir(tmp_path)
-    jobs = all_jobs("quick")
+    jobs = all_jobs(SUITE, "quick")
     for number, job in enumerate(jobs):
         job.folder.mkdir(parents=True, exist_ok=True)
         key = (job.stage, job.cell.task, job.cell.method, job.cell.slug, job.seed)

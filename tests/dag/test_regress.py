@@ -12,12 +12,13 @@ pytestmark = pytest.mark.slow
 STORE = "results/stored/tiny/cells.csv"
 MAMBA, DT = "darkroom/ad-mamba/default", "hopper-medium/dt/default"
 AGAIN = """
+from bench.work.suite import Suite
 from bench.stages.evaluate import evaluate
 from bench.stages.runner import run
 from bench.commands.regress import main
 from bench.work.regression import regressed_jobs
 from bench.stages.train import train
-for job in regressed_jobs("tiny"):
+for job in regressed_jobs(Suite.from_environment(), "tiny"):
     if job.state != "current":
         run(job, {"train": train, "evaluate": evaluate}[job.stage])
 main("tiny")

@@ -14,7 +14,8 @@ from pathlib import Path
 from bench.stages.runner import run
 from bench.work.digests import is_left_out
 from bench.work.fingerprint import closure_of
-from bench.work.jobs import all_jobs
+from bench.work.plan import all_jobs
+from bench.work.suite import Suite
 
 HERE = Path.cwd()
 TIER = "every_method"
@@ -74,7 +75,7 @@ def outside(job, watch):
 def kinds_of_job(methods):
     """The first job of each stage, method and world, of these methods or of all."""
     kinds = {}
-    for job in all_jobs(TIER):
+    for job in all_jobs(Suite.open(), TIER):
         if not methods or job.cell.method in methods:
             kinds.setdefault((job.stage, job.cell.method, job.cell.task.split("-")[0]), job)
     return list(kinds.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from suites import CATALOGUE
 
 from bench.datasets.histories import evenly_spaced, load, make, split_tasks
 from bench.envs.gridworld import ACTIONS, goal_columns, make_rooms
@@ -24,7 +25,7 @@ LARGE = [(f"large-{task}", changes) for task, changes in WORLDS]
 
 
 def options(task="darkroom", **changes):
-    return defaults(task, None) | changes
+    return defaults(CATALOGUE, task, None) | changes
 
 
 @pytest.fixture(scope="module")

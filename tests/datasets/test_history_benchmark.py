@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import csv
 
-from bench.catalogue.load import load_catalogue
+from suites import CATALOGUE
+
 from bench.files import ROOT
 from benchmarks.histories import LARGE_STEPS, cases, measured
 
 
 def test_every_dark_room_is_measured_and_the_dynamic_ones_in_both_readings():
     measured_cases = cases("") + cases("large-")
-    catalogue = load_catalogue()
+    catalogue = CATALOGUE
     rooms = {name for name, task in catalogue.tasks.items() if task.family == "gridworld"}
     assert {task for task, _ in measured_cases} == rooms
     readings = [changes["dynamics"] for task, changes in measured_cases if task == "darkroom-dynamic"]

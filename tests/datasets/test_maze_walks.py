@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from suites import CATALOGUE
 
 from bench.datasets.maze import collect, controller_returns, load, make
 from bench.datasets.trajectories import Trajectories
@@ -23,7 +24,7 @@ TASKS = ["maze2d-umaze", "maze2d-medium", "maze2d-large"]
 
 
 def options_of(task: str, **changes: object) -> dict:
-    return defaults(task, "dt") | {"transitions": 6000} | changes
+    return defaults(CATALOGUE, task, "dt") | {"transitions": 6000} | changes
 
 
 def walks(seed: int = 0, **changes: object) -> Trajectories:
@@ -173,7 +174,7 @@ def test_antmaze_is_unavailable_and_says_why(task: str, tmp_path: Path) -> None:
     with pytest.raises(
         UnavailableError, match=f"no data for {task}: the ant .* trained policy.*docs/data.md"
     ):
-        make(defaults(task, "dema"), task, tmp_path)
+        make(defaults(CATALOGUE, task, "dema"), task, tmp_path)
     assert not list(tmp_path.iterdir())
 
 

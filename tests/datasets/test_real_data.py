@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import minari
 import numpy as np
@@ -23,20 +23,17 @@ FILE = "halfcheetah_medium_expert-v2.hdf5"
 
 
 @pytest.fixture
-def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def given(tmp_path: Path) -> Path:
     """The folder of a run with D4RL's files, empty."""
     (tmp_path / "given").mkdir()
-    monkeypatch.setenv("BENCH_DATA", str(tmp_path / "given"))
-    load_catalogue.cache_clear()
-    yield tmp_path / "given"
-    monkeypatch.undo()
-    load_catalogue.cache_clear()
+    return tmp_path / "given"
 
 
 def stored(tmp_path: Path, task: str) -> tuple[Trajectories, dict[str, object]]:
     folder = tmp_path / task
     folder.mkdir()
-    facts = d4rl.make(defaults(task, None), task, folder)
+    given = load_catalogue(data=str(tmp_path / "given"))
+    facts = d4rl.make(defaults(given, task, None), task, folder, given.tasks[task])
     return d4rl.load(folder), facts
 
 
@@ -76,18 +73,19 @@ def test_a_file_that_changes_while_a_process_runs_is_hashed_again(tmp_path: Path
 
 
 @pytest.fixture
-def minari_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def minari_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Minari's store with two sets of three short episodes of Hopper, written by Minari itself."""
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
-    monkeypatch.setenv("BENCH_DATA", "minari")
-    load_catalogue.cache_clear()
     for name, seed in (("medium", 0), ("expert", 3)):
         minari.create_dataset_from_buffers(
             f"mujoco/hopper/{name}-v0", [play_hopper(9, seed + k) for k in range(3)], env="Hopper-v5"
         )
-    yield tmp_path / "minari"
-    monkeypatch.undo()
-    load_catalogue.cache_clear()
+    return tmp_path / "minari"
+
+
+def make_minari(task: str, folder: Path) -> dict[str, Any]:
+    given = load_catalogue(data="minari")
+    return minari_sets.make(defaults(given, task, None), task, folder, given.tasks[task])
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -96,8 +94,8 @@ def test_minaris_medium_and_expert_sets_are_joined_for_medium_expert(
 ) -> None:
     (tmp_path / "one").mkdir()
     (tmp_path / "both").mkdir()
-    one = minari_sets.make(defaults("hopper-medium", None), "hopper-medium", tmp_path / "one")
-    both = minari_sets.make(defaults("hopper-medium-expert", None), "hopper-medium-expert", tmp_path / "both")
+    one = make_minari("hopper-medium", tmp_path / "one")
+    both = make_minari("hopper-medium-expert", tmp_path / "both")
     medium, joined = minari_sets.load(tmp_path / "one"), minari_sets.load(tmp_path / "both")
     assert (one["trajectories"], both["trajectories"]) == (3, 6)
     assert both["file"] == "mujoco/hopper/medium-v0, mujoco/hopper/expert-v0"
@@ -112,4 +110,4 @@ def test_minaris_medium_and_expert_sets_are_joined_for_medium_expert(
 def test_minaris_set_of_another_robot_is_refused(minari_store: Path, tmp_path: Path) -> None:
     (minari_store / "mujoco" / "hopper").rename(minari_store / "mujoco" / "walker2d")
     with pytest.raises(DatasetError, match=r"walker2d/medium-v0.*observations: 11 numbers a step, .* has 17"):
-        minari_sets.make(defaults("walker2d-medium", None), "walker2d-medium", tmp_path)
+        make_minari("walker2d-medium", tmp_path)

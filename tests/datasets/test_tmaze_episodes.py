@@ -6,6 +6,7 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
+from suites import CATALOGUE
 
 from bench.datasets.tmaze import load, make
 from bench.datasets.trajectories import Trajectories
@@ -17,7 +18,7 @@ TASKS = [("tmaze-passive-10", 0), ("tmaze-active-30", 1), ("tmaze-passive-1000",
 
 @pytest.mark.parametrize(("task", "oracle"), TASKS)
 def test_both_optimal_episodes_are_there_in_turn(tmp_path, task, oracle):
-    options = defaults(task, None) | {"trajectories": 5}
+    options = defaults(CATALOGUE, task, None) | {"trajectories": 5}
     facts = make(options, task, tmp_path)
     data, steps = load(tmp_path), options["corridor_length"] + 2 * oracle + 1
     assert data.lengths.tolist() == [steps] * 5
@@ -32,7 +33,7 @@ def test_both_optimal_episodes_are_there_in_turn(tmp_path, task, oracle):
 
 @pytest.mark.parametrize(("task", "oracle"), TASKS)
 def test_an_episode_is_what_the_maze_answers_to_its_actions(tmp_path, task, oracle):
-    options = defaults(task, None)
+    options = defaults(CATALOGUE, task, None)
     make(options, task, tmp_path)
     data = load(tmp_path)
     maze = TMaze(options["corridor_length"], oracle, np.array([1, -1]))
@@ -48,7 +49,7 @@ def test_an_episode_is_what_the_maze_answers_to_its_actions(tmp_path, task, orac
 
 
 def test_the_best_way_costs_no_penalty(tmp_path):
-    options = defaults("tmaze-active-10", None) | {"penalty": -0.1}
+    options = defaults(CATALOGUE, "tmaze-active-10", None) | {"penalty": -0.1}
     assert make(options, "tmaze-active-10", tmp_path)["mean_return"] == 1.0
 
 
@@ -57,7 +58,9 @@ def test_what_is_read_is_what_was_written_and_the_same_every_time(tmp_path):
     for name in ("first", "again"):
         (tmp_path / name).mkdir()
         digests.append(
-            make(defaults("tmaze-active-10", None), "tmaze-active-10", tmp_path / name)["content_sha256"]
+            make(defaults(CATALOGUE, "tmaze-active-10", None), "tmaze-active-10", tmp_path / name)[
+                "content_sha256"
+            ]
         )
         written.append((tmp_path / name / "trajectories.npz").read_bytes())
     assert written[0] == written[1]
@@ -69,7 +72,7 @@ def test_what_is_read_is_what_was_written_and_the_same_every_time(tmp_path):
 
 
 def test_an_episode_length_that_is_not_the_mazes(tmp_path):
-    options = defaults("tmaze-passive-10", None) | {"corridor_length": 12}
+    options = defaults(CATALOGUE, "tmaze-passive-10", None) | {"corridor_length": 12}
     message = (
         r"^max_episode_steps of tmaze-passive-10 is 11, but a maze with corridor_length 12 and "
         r"oracle_length 0 has episodes of 13 steps; set it to 13$"

@@ -7,6 +7,7 @@ import tempfile
 import gymnasium
 import numpy as np
 import pytest
+from suites import CATALOGUE
 
 from bench.envs.maze import MAX_SPEED, START_SPREAD, Layout, MazeBatch, make_batch, no_file_left
 from bench.errors import SpecError
@@ -38,7 +39,7 @@ def play(batch: MazeBatch, seeds: list[int], actions: np.ndarray) -> tuple[np.nd
 
 @pytest.mark.parametrize("task", TASKS)
 def test_a_ball_moves_as_in_gymnasium_robotics(task: str) -> None:
-    batch = make_batch(defaults(task, "dt"), 1)
+    batch = make_batch(defaults(CATALOGUE, task, "dt"), 1)
     actions = pushes(200, 1)
     seen, _ = play(batch, [5], actions)
     with no_file_left():
@@ -113,7 +114,7 @@ def test_actions_are_clipped_and_so_is_the_speed() -> None:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_no_push_moves_a_ball_into_a_wall(task: str) -> None:
-    batch = make_batch(defaults(task, "dt"), 8)
+    batch = make_batch(defaults(CATALOGUE, task, "dt"), 8)
     seen, _ = play(batch, list(range(8)), pushes(250, 8, seed=1))
     positions = seen[..., :2].reshape(-1, 2).astype(np.float64)
     nearest = batch.layout.centres[batch.layout.nearest(positions)]
@@ -132,7 +133,7 @@ def test_rows_and_columns_lie_where_gymnasium_robotics_puts_them() -> None:
 
 @pytest.mark.parametrize(("task", "goal"), zip(TASKS, [(1, 1), (6, 6), (7, 9)], strict=True))
 def test_tasks_have_the_goals_and_time_limits_of_d4rl(task: str, goal: tuple[int, int]) -> None:
-    options = defaults(task, "dt")
+    options = defaults(CATALOGUE, task, "dt")
     batch = make_batch(options, 1)
     assert batch.max_episode_steps == options["max_episode_steps"]
     assert tuple(batch.layout.cells[batch.goal_cell]) == goal

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from suites import CATALOGUE
 
-from bench.catalogue.load import load_catalogue
 from bench.envs.tmaze import ACTIONS, OBSERVATIONS, TMaze, alternating_goals, episode_length
 
 STEPS = {0: (1, 0), 1: (0, 1), 2: (-1, 0), 3: (0, -1)}
@@ -158,7 +158,7 @@ def test_shapes_and_types():
 
 
 def test_every_declared_task_has_the_length_of_its_maze():
-    catalogue = load_catalogue()
+    catalogue = CATALOGUE
     tasks = [task for task in catalogue.tasks.values() if task.environment == "tmaze"]
     assert len(tasks) == 12
     for task in tasks:

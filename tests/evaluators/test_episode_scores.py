@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from suites import CATALOGUE
 
 from bench.evaluators import return_conditioned
 from bench.work.cells import defaults
@@ -15,7 +16,7 @@ def test_the_score_is_read_at_the_selected_target(monkeypatch, selection, target
         return np.array(RETURNS[asked]), np.array([10.0, 20.0])
 
     monkeypatch.setattr(return_conditioned, "roll_out", roll_out)
-    options = defaults("hopper-medium", "dema") | {"target_selection": selection}
+    options = defaults(CATALOGUE, "hopper-medium", "dema") | {"target_selection": selection}
     rows = {
         (name, index): value
         for name, index, value in return_conditioned.evaluate(None, options, "hopper-medium", 0, {})
@@ -37,6 +38,6 @@ def test_a_second_target_of_zero_is_not_played(monkeypatch):
         return np.array([1.0]), np.array([1.0])
 
     monkeypatch.setattr(return_conditioned, "roll_out", roll_out)
-    options = defaults("hopper-medium", "dema") | {"second_target_return": 0.0}
+    options = defaults(CATALOGUE, "hopper-medium", "dema") | {"second_target_return": 0.0}
     return_conditioned.episode_scores(None, options, 0)
     assert asked == [3600.0]

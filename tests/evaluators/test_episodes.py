@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from suites import CATALOGUE
 
 from bench.envs.mujoco import MujocoBatch
 from bench.evaluators.episodes import play
@@ -76,7 +77,7 @@ def test_settings_can_be_chosen_on_the_goals_that_were_trained_on(tested, expect
         def policy(self, rooms):
             return Stay(rooms)
 
-    options = defaults("darkroom", "ad-mamba") | {
+    options = defaults(CATALOGUE, "darkroom", "ad-mamba") | {
         "room_side": 3, "horizon": 4, "evaluation_environments": 6, "episodes": 2, "tested_tasks": tested,
     }  # fmt: skip
     facts = {"test_tasks": [[1, 1]], "train_tasks": [[0, 0], [2, 2]]}  # the first lies where episodes begin
@@ -91,7 +92,7 @@ def test_settings_can_be_chosen_on_the_goals_that_were_trained_on(tested, expect
 @pytest.mark.parametrize("method", ["ad-mamba", "ad-transformer", "dmh"])
 def test_robots_are_driven_through_episodes_of_unequal_length(method):
     torch.manual_seed(0)
-    options = defaults("hopper-medium", method) | {
+    options = defaults(CATALOGUE, "hopper-medium", method) | {
         "embedding_dim": 16, "context_episodes": 2, "steps_per_subgoal": 5, "heads": 2,
     }  # fmt: skip
     learner = make_learner(method, options)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from suites import CATALOGUE
 
 from bench.datasets.waypoints import WaypointController
 from bench.envs.maze import make_batch
 from bench.evaluators.maze import evaluate
 from bench.work.cells import defaults
 
-OPTIONS = defaults("maze2d-umaze", "dt") | {"evaluation_episodes": 12}
+OPTIONS = defaults(CATALOGUE, "maze2d-umaze", "dt") | {"evaluation_episodes": 12}
 
 
 class Driven:

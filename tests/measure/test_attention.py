@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from suites import CATALOGUE
 
 from bench.measure.hidden_attention import Recorder, attention_maps, fit_exponential, windows
 from bench.methods.base import make_learner
@@ -29,7 +30,7 @@ def assert_alike(found, wanted, rtol=1e-5):
 def make(method="dema", **changes):
     """A tiny learner on Hopper's shapes whose every weight matters."""
     torch.manual_seed(0)
-    options = defaults("hopper-medium", method)
+    options = defaults(CATALOGUE, "hopper-medium", method)
     tiny = {
         "embedding_dim": 16,
         "d_model": 8,

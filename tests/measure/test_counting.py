@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from suites import CATALOGUE
 from torch import nn
 
 from bench.measure.counting import macs, macs_by_torch, parameters, parameters_by_fvcore
@@ -15,7 +16,7 @@ from bench.work.cells import defaults
 
 def make(task, method, **changes):
     torch.manual_seed(0)
-    return make_learner(method, defaults(task, method) | changes)
+    return make_learner(method, defaults(CATALOGUE, task, method) | changes)
 
 
 def dt_macs(K, L, D, S, A, sequences):

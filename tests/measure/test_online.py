@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from suites import CATALOGUE
 
 from bench.measure import online
 from bench.measure.online import context_sizes, online_seconds
@@ -55,7 +56,7 @@ def test_work_is_repeated_until_the_clock_can_be_trusted():
 def test_a_cached_decision_is_the_one_made_by_reading_the_context_anew(method, changes, fill):
     torch.manual_seed(0)
     small = {"room_side": 5, "horizon": 7, "context_episodes": 3, "embedding_dim": 16, "heads": 4}
-    options = defaults("darkroom", method)
+    options = defaults(CATALOGUE, "darkroom", method)
     options |= {key: value for key, value in small.items() if key in options} | changes
     learner = make_learner(method, options)
     learner.model.eval()
@@ -73,7 +74,7 @@ def test_a_cached_decision_is_the_one_made_by_reading_the_context_anew(method, c
 @pytest.mark.parametrize("method", ["dt", "dm", "lstm", "dmh"])
 def test_every_method_of_the_t_maze_can_be_timed_at_both_ends_of_an_episode(method):
     torch.manual_seed(0)
-    options = defaults("tmaze-passive-10", method) | {"embedding_dim": 16}
+    options = defaults(CATALOGUE, "tmaze-passive-10", method) | {"embedding_dim": 16}
     learner = make_learner(method, options)
     with torch.no_grad():
         for fill in (0, 10):
@@ -86,6 +87,8 @@ def test_every_method_of_the_t_maze_can_be_timed_at_both_ends_of_an_episode(meth
 
 def test_a_method_whose_window_is_shorter_than_an_episode_is_not_timed_online():
     assert (
-        make_learner("dt", defaults("hopper-medium", "dt")).online_work(0, True, np.random.default_rng(0))
+        make_learner("dt", defaults(CATALOGUE, "hopper-medium", "dt")).online_work(
+            0, True, np.random.default_rng(0)
+        )
         is None
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from suites import CATALOGUE
 from torch import nn
 
 from bench.datasets.trajectories import Trajectories, Trajectory
@@ -16,7 +17,7 @@ TINY = {"observation_dim": 2, "action_dim": 1, "hidden_dim": 8, "batch_size": 16
 def make(method, **changes):
     """A small learner of two numbers a state and one an action, with the dataset laid out."""
     torch.manual_seed(0)
-    learner = make_learner(method, defaults("hopper-medium", method) | TINY | changes)
+    learner = make_learner(method, defaults(CATALOGUE, "hopper-medium", method) | TINY | changes)
     learner.prepare(some_trajectories())
     return learner
 

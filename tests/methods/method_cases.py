@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from suites import CATALOGUE
 
 from bench.datasets.histories import Histories
 from bench.envs.gridworld import ACTIONS
@@ -21,7 +22,7 @@ def tiny_learner(task, method, small, **changes):
     Of the options `small` those count that the method has; `changes` must be options of it.
     """
     torch.manual_seed(0)
-    options = defaults(task, method)
+    options = defaults(CATALOGUE, task, method)
     options |= {name: value for name, value in small.items() if name in options} | changes
     learner = make_learner(method, options)
     with torch.no_grad():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from suites import CATALOGUE
 
 from bench.measure.counting import macs, macs_by_torch, parameters, parameters_by_fvcore
 from bench.methods.base import make_learner
@@ -18,7 +19,7 @@ TINY = {"embedding_dim": 16, "layers": 2, "context_length": 5, "dropout": 0.0, "
 def make(**changes):
     """A tiny learner on Hopper's shapes, its weights far enough from zero for every input to matter."""
     torch.manual_seed(0)
-    learner = make_learner("dc", defaults("hopper-medium", "dc") | TINY | changes)
+    learner = make_learner("dc", defaults(CATALOGUE, "hopper-medium", "dc") | TINY | changes)
     with torch.no_grad():
         for parameter in learner.model.parameters():
             parameter.add_(0.2 * torch.randn_like(parameter))

@@ -10,6 +10,7 @@ import pytest
 import torch
 from method_cases import some_histories, tiny_learner
 from other_device import OtherDevice, Remote, move
+from suites import CATALOGUE
 
 from bench.datasets import tmaze
 from bench.datasets.trajectories import Trajectories, Trajectory
@@ -107,7 +108,7 @@ def test_an_update_is_the_same_on_another_device(tmp_path, task, method, changes
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize(("task", "method", "changes"), CASES)
 def test_a_test_scores_the_same_on_another_device(task, method, changes, place):
-    evaluator = importlib.import_module(evaluator_module(Cell(task, method, ())))
+    evaluator = importlib.import_module(evaluator_module(CATALOGUE, Cell(task, method, ())))
     scores = []
     for there in (False, True):
         learner = tiny_learner(task, method, SMALL, **changes)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from method_cases import NEAR, tiny_learner, update
+from suites import CATALOGUE
 
 from bench.datasets.tmaze import load, make
 from bench.envs.tmaze import TMaze
@@ -25,7 +26,7 @@ def learner_of(method, task=TASK, **changes):
 
 
 def episodes(folder, task=TASK, **changes):
-    make(defaults(task, None) | changes, task, folder)
+    make(defaults(CATALOGUE, task, None) | changes, task, folder)
     return load(folder)
 
 
@@ -155,7 +156,7 @@ class Scripted:
 
 @pytest.mark.parametrize(("listens", "share"), [(True, 1.0), (False, 0.5)])
 def test_the_evaluation_scores_who_knows_the_goal_1_and_a_habit_one_half(listens, share):
-    options = defaults(TASK, "dt") | {"evaluation_episodes": 20, "penalty": -0.1}
+    options = defaults(CATALOGUE, TASK, "dt") | {"evaluation_episodes": 20, "penalty": -0.1}
     learner = Scripted(listens)
     scores = {metric: value for metric, _, value in evaluate(learner, options, TASK, 0, {})}
     assert scores["return"] == scores["solved"] == share
@@ -166,7 +167,7 @@ def test_the_evaluation_scores_who_knows_the_goal_1_and_a_habit_one_half(listens
 
 def test_the_return_still_wanted_falls_by_what_was_paid(monkeypatch):
     monkeypatch.setattr(TMaze, "step", lambda self, actions: _paying(self, 0.25))
-    options = defaults(TASK, "dt") | {"evaluation_episodes": 2, "target_return": 2.0}
+    options = defaults(CATALOGUE, TASK, "dt") | {"evaluation_episodes": 2, "target_return": 2.0}
     learner = Scripted(listens=False)
     evaluate(learner, options, TASK, 0, {})
     assert [wanted.tolist() for wanted in learner.wanted] == [[2, 2], [1.75, 1.75], [1.5, 1.5]]
@@ -180,7 +181,7 @@ def _paying(maze, reward):
 def test_a_decision_transformer_learns_to_remember_ten_steps(tmp_path):
     dataset = episodes(tmp_path)
     torch.manual_seed(0)
-    options = defaults(TASK, "dt") | {"embedding_dim": 64, "layers": 2, "dropout": 0.0}
+    options = defaults(CATALOGUE, TASK, "dt") | {"embedding_dim": 64, "layers": 2, "dropout": 0.0}
     learner = make_learner("dt", options)
     learner.prepare(dataset)
     learner.model.eval()

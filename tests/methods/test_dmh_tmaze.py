@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from method_cases import update
+from suites import CATALOGUE
 
 from bench.datasets import tmaze
 from bench.evaluators.in_context_tmaze import evaluate
@@ -19,7 +20,7 @@ SMALL = {
 
 
 def test_a_batch_holds_both_optimal_episodes(tmp_path):
-    options = defaults("tmaze-passive-10", "dmh")
+    options = defaults(CATALOGUE, "tmaze-passive-10", "dmh")
     tmaze.make(options, "tmaze-passive-10", tmp_path)
     drawn = draw_contexts(tmaze.load(tmp_path), options, options["batch_size"], np.random.default_rng(0))
     assert sorted(drawn.states[:, 0, 0, 1].tolist()) == [-1, 1]
@@ -29,7 +30,7 @@ def test_a_batch_holds_both_optimal_episodes(tmp_path):
 
 def test_dmh_learns_to_turn_to_the_side_it_was_told_ten_steps_before(tmp_path):
     torch.manual_seed(0)
-    options = defaults("tmaze-passive-10", "dmh") | SMALL
+    options = defaults(CATALOGUE, "tmaze-passive-10", "dmh") | SMALL
     tmaze.make(options, "tmaze-passive-10", tmp_path)
     dataset, generator = tmaze.load(tmp_path), np.random.default_rng(0)
     learner = make_learner("dmh", options)

@@ -8,6 +8,7 @@ import torch
 from feed_forward_cases import Said
 from hypothesis import given
 from hypothesis import strategies as st
+from suites import CATALOGUE
 from torch import nn
 from value_guided_learners import METHODS, TINY, Acting, make, some_trajectories
 
@@ -229,7 +230,7 @@ def test_slow_critics_move_after_every_update_and_the_slow_policy_after_some(met
 
 def test_slow_copies_begin_as_the_originals_and_no_dropout_thins_them_or_the_critics():
     torch.manual_seed(0)
-    learner = make_learner("qt", defaults("hopper-medium", "qt") | TINY | {"dropout": 0.5})
+    learner = make_learner("qt", defaults(CATALOGUE, "hopper-medium", "qt") | TINY | {"dropout": 0.5})
     model = learner.model.train()
     assert same(copy_of(model.policy), copy_of(model.slow_policy))
     assert same(copy_of(model.critics), copy_of(model.slow_critics))
@@ -275,13 +276,13 @@ def test_critics_are_counted_where_asked_for_and_slow_copies_never(method):
 
 def test_q_dema_has_less_than_a_seventh_of_qts_parameters_on_the_medium_datasets():
     for task in ("hopper-medium", "halfcheetah-medium", "walker2d-medium-replay"):
-        counts = {m: parameters(make_learner(m, defaults(task, m)).counted()) for m in METHODS}
+        counts = {m: parameters(make_learner(m, defaults(CATALOGUE, task, m)).counted()) for m in METHODS}
         assert 1 / 9 < counts["q-dema"] / counts["qt"] < 1 / 7, task
 
 
 def test_q_dema_refuses_to_run_by_its_state():
     with pytest.raises(SpecError) as caught:
-        parse_slug("hopper-medium", "q-dema", "mode=recurrent")
+        parse_slug(CATALOGUE, "hopper-medium", "q-dema", "mode=recurrent")
     text = str(caught.value)
     assert "\n" not in text
     for part in ("mode", "'window'", "'recurrent'"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from suites import CATALOGUE
 from torch import nn
 
 from bench.datasets.trajectories import Trajectories, Trajectory
@@ -27,7 +28,7 @@ NEAR = {"rtol": 1e-4, "atol": 2e-5}
 def make(method="qt", **changes):
     """A small learner of two numbers a state and one an action, whose every input matters."""
     torch.manual_seed(0)
-    options = defaults("hopper-medium", method)
+    options = defaults(CATALOGUE, "hopper-medium", method)
     learner = make_learner(method, options | {k: v for k, v in TINY.items() if k in options} | changes)
     with torch.no_grad():
         for parameter in learner.model.parameters():

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from suites import suite_with
 
 from bench.errors import SpecError
 from bench.stages.attend import attend
@@ -15,7 +16,9 @@ from bench.stages.intervene import intervene
 from bench.stages.runner import run
 from bench.stages.train import train
 from bench.work.cells import parse_slug
-from bench.work.jobs import Job, all_jobs, dataset_job, entries
+from bench.work.entries import entries
+from bench.work.jobs import Job, dataset_job
+from bench.work.plan import all_jobs
 
 TINY = """transitions: 2000, embedding_dim: 16, d_state: 4, batch_size: 4, updates: 2,
       warmup_updates: 0, checkpoints: 1, evaluation_episodes: 3, second_target_return: 0.0, attend_from: 1,
@@ -62,27 +65,19 @@ budgets:
     stages: [train, intervene]
     core_seconds: {train: 1, intervene: 1}
 """
+SUITE = suite_with(tiny=TINY_TIER, lone=LONE_TIER)
 WORK = {"attend": attend, "evaluate": evaluate, "intervene": intervene, "train": train}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _tiny_tier(tmp_path_factory, copied_workflow):
-    """The catalogue with these two tiers in it."""
-    with copied_workflow(tmp_path_factory.mktemp("catalogue") / "workflow") as copy:
-        (copy / "tiers" / "tiny.yaml").write_text(TINY_TIER)
-        (copy / "tiers" / "lone.yaml").write_text(LONE_TIER)
-        yield
-
-
 def job_of(stage, settings="default", task="hopper-medium", method="dema", seed=0):
-    return Job(stage, "tiny", parse_slug(task, method, settings), seed)
+    return Job(SUITE, stage, "tiny", parse_slug(SUITE.catalogue, task, method, settings), seed)
 
 
 def done(stage, *named, **more):
     """Run a job that has to end well; its rows."""
     job = job_of(stage, *named, **more)
     run(job, WORK[stage])
-    assert job.recorded()["status"] == "ok", job.recorded()["status"]
+    assert str(job.recorded().status) == "ok", str(job.recorded().status)
     return pd.read_csv(job.table)
 
 
@@ -99,7 +94,7 @@ def trained(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for task in ("hopper-medium", "hopper-medium-delayed", "hopper-medium-expert"):
-            run(dataset_job("tiny", parse_slug(task, "dema", "default")), dataset)
+            run(dataset_job(SUITE, "tiny", parse_slug(SUITE.catalogue, task, "dema", "default")), dataset)
             done("train", task=task)
         done("train", method="dt")
     return folder
@@ -130,7 +125,7 @@ def test_attention_is_recorded_by_distance_and_its_decay_by_layer(place):
     np.testing.assert_allclose(fused, np.nanmean(maps["weights"][0], axis=0), rtol=1e-6)
     lives = rows[rows["metric"] == "attention_half_life"]["value"]
     np.testing.assert_allclose(lives, maps["half_lives"])
-    assert job_of("attend").recorded()["facts"]["looked_at"] == [1, 6]
+    assert job_of("attend").recorded().facts["looked_at"] == [1, 6]
 
 
 def test_the_same_attention_twice_has_the_same_bytes(place):
@@ -143,14 +138,14 @@ def test_the_same_attention_twice_has_the_same_bytes(place):
 
 def test_attention_ends_with_the_episode_and_is_skipped_after_it(place):
     done("attend", "attend_to=1000")
-    facts = job_of("attend", "attend_to=1000").recorded()["facts"]
+    facts = job_of("attend", "attend_to=1000").recorded().facts
     assert facts["looked_at"] == [1, facts["episode_steps"] - 1]
     late = job_of("attend", "attend_from=990,attend_to=1000")
     run(late, attend)
     said = (
         f"skipped: the longest of 3 episodes ended after {facts['episode_steps']} steps; attend_from is 990"
     )
-    assert late.recorded()["status"].startswith(said)
+    assert str(late.recorded().status).startswith(said)
 
 
 def test_delayed_rewards_and_whole_trajectories_are_looked_at_as_well(place):
@@ -224,7 +219,7 @@ def test_an_untrained_donor_is_a_status(place):
     job = job_of("intervene", "intervention=swap")
     run(job, intervene)
     said = "skipped: the training of its donor hopper-medium-delayed is not made"
-    assert job.recorded()["status"] == said
+    assert str(job.recorded().status) == said
 
 
 def test_a_donor_that_is_no_task_is_named():
@@ -237,7 +232,9 @@ def test_a_donor_that_is_no_task_is_named():
 def test_a_dataset_that_nothing_is_trained_on_is_named():
     said = "nothing that an artifact shows is trained on walker2d-medium with settings 'default'"
     with pytest.raises(SpecError, match=re.escape(f"workflow/tiers/tiny.yaml: {said}")):
-        _ = dataset_job("tiny", parse_slug("walker2d-medium", "dema", "default")).options
+        _ = dataset_job(
+            SUITE, "tiny", parse_slug(SUITE.catalogue, "walker2d-medium", "dema", "default")
+        ).options
 
 
 @pytest.mark.parametrize(
@@ -258,8 +255,8 @@ def test_a_layer_or_channel_the_model_lacks_is_refused(place):
 
 
 def test_a_swap_whose_donor_the_tier_does_not_train_is_not_run():
-    hopper = [entry for entry in entries("dema_fig05", "lone") if entry.cell.task == "hopper-medium"]
+    hopper = [entry for entry in entries(SUITE, "dema_fig05", "lone") if entry.cell.task == "hopper-medium"]
     reasons = {entry.cell.slug: entry.missing for entry in hopper}
     assert reasons["intervention=swap"] == "its donor walker2d-medium: quick tier"
     assert reasons["intervention=zero"] == reasons["default"] == ""
-    assert {job.cell.task for job in all_jobs("lone", ("dema_fig05",))} == {"hopper-medium"}
+    assert {job.cell.task for job in all_jobs(SUITE, "lone", ("dema_fig05",))} == {"hopper-medium"}

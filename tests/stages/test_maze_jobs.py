@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from suites import suite_with
 
 from bench.analysis.readings import read_entry
 from bench.stages.dataset import dataset
@@ -10,7 +11,8 @@ from bench.stages.evaluate import evaluate
 from bench.stages.runner import run
 from bench.stages.train import train
 from bench.work.cells import make_cell
-from bench.work.jobs import Job, dataset_job, entries
+from bench.work.entries import entries
+from bench.work.jobs import Job, dataset_job
 
 TINY_TIER = """
 title: Mazes on almost nothing
@@ -26,20 +28,25 @@ budgets:
 """
 
 
+SUITE = suite_with(tiny=TINY_TIER)
+
+
 @pytest.fixture(scope="module", autouse=True)
-def _tiny_tier(tmp_path_factory, copied_workflow):
-    """The catalogue with a tier `tiny` in it, in a working folder of its own."""
-    folder = tmp_path_factory.mktemp("mazes")
-    with copied_workflow(folder / "workflow") as copy, pytest.MonkeyPatch.context() as patch:
-        (copy / "tiers" / "tiny.yaml").write_text(TINY_TIER)
-        patch.chdir(folder)
+def _folder(tmp_path_factory):
+    """A working folder of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("mazes"))
         yield
 
 
 def finish(task, method):
     """Records of the dataset, the training and the evaluation of a cell."""
-    cell = make_cell(task, method, {})
-    jobs = [dataset_job("tiny", cell), Job("train", "tiny", cell, 0), Job("evaluate", "tiny", cell, 0)]
+    cell = make_cell(SUITE.catalogue, task, method, {})
+    jobs = [
+        dataset_job(SUITE, "tiny", cell),
+        Job(SUITE, "train", "tiny", cell, 0),
+        Job(SUITE, "evaluate", "tiny", cell, 0),
+    ]
     for job, work in zip(jobs, (dataset, train, evaluate), strict=True):
         run(job, work)
     return [json.loads(job.record.read_text()) for job in jobs]
@@ -52,7 +59,9 @@ def test_a_maze_is_walked_learnt_and_evaluated(method):
     assert data["facts"]["transitions"] == 900
     assert "gymnasium_robotics" in data["parts"]["packages"]
     (entry,) = (
-        e for e in entries("dema_table16", "tiny") if (e.cell.task, e.cell.method) == ("maze2d-umaze", method)
+        e
+        for e in entries(SUITE, "dema_table16", "tiny")
+        if (e.cell.task, e.cell.method) == ("maze2d-umaze", method)
     )
     reading = read_entry(entry, "tiny")
     assert reading.status == "ok"
@@ -67,7 +76,7 @@ def test_antmaze_is_unavailable_at_every_stage_and_in_its_table_with_the_reason(
     assert status.startswith("unavailable: there is no data for antmaze-umaze: the ant ")
     (entry,) = (
         e
-        for e in entries("dema_table16", "tiny")
+        for e in entries(SUITE, "dema_table16", "tiny")
         if (e.cell.task, e.cell.method) == ("antmaze-umaze", "dema")
     )
     assert read_entry(entry, "tiny").status == status

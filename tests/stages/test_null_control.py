@@ -1,6 +1,7 @@
 """Unchanged code raises no alarm: a small cell, really trained with many seeds, and with one once more."""
 
 import pytest
+from suites import suite_with
 
 from bench.analysis.regression import compare, scores
 from bench.commands.regress import read_run
@@ -25,25 +26,28 @@ budgets:
     core_seconds: {train: 1, evaluate: 1}
 """
 STORED, RUNS = 5, 20
+SUITE = suite_with(quick=TIER)
 
 
 def trained(seed):
     """Train and evaluate the cell with a seed; the job of its evaluation."""
-    cell = parse_slug("darkroom", "ad-mamba", "default")
-    run(Job("train", "quick", cell, seed), train)
-    job = Job("evaluate", "quick", cell, seed)
+    cell = parse_slug(SUITE.catalogue, "darkroom", "ad-mamba", "default")
+    run(Job(SUITE, "train", "quick", cell, seed), train)
+    job = Job(SUITE, "evaluate", "quick", cell, seed)
     run(job, evaluate)
     return job
 
 
 @pytest.fixture(scope="module")
-def evaluations(copied_workflow, tmp_path_factory):
+def evaluations(tmp_path_factory):
     """What the evaluations of five stored and twenty new seeds hold, and that of the first seed again."""
     folder = tmp_path_factory.mktemp("seeds")
-    with copied_workflow(folder / "workflow") as workflow, pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        (workflow / "tiers" / "quick.yaml").write_text(TIER)
-        run(dataset_job("quick", parse_slug("darkroom", "ad-mamba", "default")), dataset)
+        run(
+            dataset_job(SUITE, "quick", parse_slug(SUITE.catalogue, "darkroom", "ad-mamba", "default")),
+            dataset,
+        )
         held = read_run([trained(seed) for seed in range(STORED + RUNS)])
         for path in folder.glob("results/**/checkpoints/*.pt"):
             path.unlink()
@@ -54,16 +58,16 @@ def test_twenty_runs_with_other_seeds_raise_no_alarm(evaluations):
     held, _ = evaluations
     store = {key: one for key, one in held.items() if key.seed < STORED}
     for key in held.keys() - store.keys():
-        compared = compare({key: held[key]}, store, {key}, lambda key: False)
+        compared = compare(SUITE.catalogue, {key: held[key]}, store, {key}, lambda key: False)
         assert compared.findings == []
         assert compared.intervals == 1
-    (by_seed,) = scores(held).values()
+    (by_seed,) = scores(SUITE.catalogue, held).values()
     assert len(set(by_seed.values())) > 1
 
 
 def test_the_same_seed_again_gives_equal_numbers(evaluations):
     held, again = evaluations
-    compared = compare(again, held, set(again), lambda key: True)
+    compared = compare(SUITE.catalogue, again, held, set(again), lambda key: True)
     assert compared.findings == []
     assert compared.exact > 0
 
@@ -74,6 +78,6 @@ def test_a_collapse_of_the_score_is_told_from_the_seeds(evaluations):
     key = max(held)
     fallen = held[key].rows.assign(value=held[key].rows["value"] - 100.0)
     (found,) = compare(
-        {key: type(held[key])(held[key].record, fallen)}, store, {key}, lambda key: False
+        SUITE.catalogue, {key: type(held[key])(held[key].record, fallen)}, store, {key}, lambda key: False
     ).findings
     assert found.why.startswith("improbable loss")

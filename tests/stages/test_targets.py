@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+from suites import suite_with
 
 from bench.stages.dataset import dataset
 from bench.stages.evaluate import evaluate
@@ -25,25 +26,26 @@ budgets:
 """
 
 
+SUITE = suite_with(**{source: TIER.replace("SOURCE", source) for source in ("printed", "largest")})
+
+
 @pytest.fixture
-def asked_for(tmp_path, monkeypatch, copied_workflow):
+def asked_for(tmp_path, monkeypatch):
     """Train and evaluate a cell with that source of its target: the targets, and the dataset's facts."""
     monkeypatch.chdir(tmp_path)
 
     def targets(source):
-        (copy / "tiers" / f"{source}.yaml").write_text(TIER.replace("SOURCE", source))
-        cell = parse_slug("hopper-medium", "rvs", "default")
-        run(dataset_job(source, cell), dataset)
-        run(Job("train", source, cell, 0), train)
-        tested = Job("evaluate", source, cell, 0)
+        cell = parse_slug(SUITE.catalogue, "hopper-medium", "rvs", "default")
+        run(dataset_job(SUITE, source, cell), dataset)
+        run(Job(SUITE, "train", source, cell, 0), train)
+        tested = Job(SUITE, "evaluate", source, cell, 0)
         run(tested, evaluate)
-        assert tested.recorded()["status"] == "ok", tested.recorded()["status"]
+        assert str(tested.recorded().status) == "ok", str(tested.recorded().status)
         rows = pd.read_csv(tested.table)
         asked = rows[rows["metric"] == "return_at_target"]["index"].tolist()
-        return asked, dataset_job(source, cell).recorded()["facts"]
+        return asked, dataset_job(SUITE, source, cell).recorded().facts
 
-    with copied_workflow(tmp_path / "workflow") as copy:
-        yield targets
+    return targets
 
 
 def test_the_printed_targets_are_asked_for_where_nothing_else_is_said(asked_for):

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 import torch
+from suites import suite_with
 
 from bench.errors import UserError
 from bench.methods.ad import ADLearner
@@ -57,6 +58,7 @@ budgets:
     options: {embedding_dim: 16, layers: 1, updates: 6, warmup_updates: 2, checkpoints: 2, temperature: 1.0}
     core_seconds: {train: 1, evaluate: 1}
 """
+SUITE = suite_with(tiny=TINY_TIER)
 METHODS = [
     ("darkroom", "ad-mamba"),
     ("darkroom", "ad-transformer"),
@@ -76,14 +78,6 @@ METHODS = [
 ]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _tiny_tier(tmp_path_factory, copied_workflow):
-    """The catalogue with a tier `tiny` in it."""
-    with copied_workflow(tmp_path_factory.mktemp("catalogue") / "workflow") as copy:
-        (copy / "tiers" / "tiny.yaml").write_text(TINY_TIER)
-        yield
-
-
 @pytest.fixture(scope="module")
 def datasets(tmp_path_factory):
     """A folder in which the datasets of both tasks lie."""
@@ -91,9 +85,9 @@ def datasets(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for task, method in (METHODS[0], METHODS[3], METHODS[5]):
-            job = dataset_job("tiny", make_cell(task, method, {}))
+            job = dataset_job(SUITE, "tiny", make_cell(SUITE.catalogue, task, method, {}))
             run(job, dataset)
-            assert job.recorded()["status"] == "ok"
+            assert str(job.recorded().status) == "ok"
     return folder
 
 
@@ -109,7 +103,7 @@ def place(tmp_path, monkeypatch, datasets):
 
 
 def job_of(stage, task="darkroom", method="ad-mamba", seed=0):
-    return Job(stage, "tiny", make_cell(task, method, {}), seed)
+    return Job(SUITE, stage, "tiny", make_cell(SUITE.catalogue, task, method, {}), seed)
 
 
 def finish(task, method, seed=0):
@@ -118,7 +112,7 @@ def finish(task, method, seed=0):
     for stage, work in (("train", train), ("evaluate", evaluate)):
         job = job_of(stage, task, method, seed)
         run(job, work)
-        assert job.recorded()["status"] == "ok", job.recorded()["status"]
+        assert str(job.recorded().status) == "ok", str(job.recorded().status)
         tables.append(job.table.read_bytes())
     saved = sorted((job.folder / "checkpoints").glob("*.pt"))
     assert len(saved) == 2
@@ -203,10 +197,12 @@ def test_a_bug_is_a_status_and_what_the_user_can_mend_is_raised(place, monkeypat
     with monkeypatch.context() as patch:
         patch.setattr(ADLearner, "loss", broken)
         run(job_of("train"), train)
-    assert job_of("train").recorded()["status"] == "failed: ValueError: planted"
-    next((dataset_job("tiny", make_cell("darkroom", "ad-mamba", {})).folder / "data").iterdir()).write_bytes(
-        b""
-    )
+    assert str(job_of("train").recorded().status) == "failed: ValueError: planted"
+    next(
+        (
+            dataset_job(SUITE, "tiny", make_cell(SUITE.catalogue, "darkroom", "ad-mamba", {})).folder / "data"
+        ).iterdir()
+    ).write_bytes(b"")
     with pytest.raises(UserError, match=r"histories\.npz"):
         run(job_of("train", seed=1), train)
     assert not job_of("train", seed=1).record.exists()
@@ -215,7 +211,7 @@ def test_a_bug_is_a_status_and_what_the_user_can_mend_is_raised(place, monkeypat
 def test_training_without_its_dataset_is_skipped(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run(job_of("train"), train)
-    assert job_of("train").recorded()["status"] == "skipped: its dataset is not made"
+    assert str(job_of("train").recorded().status) == "skipped: its dataset is not made"
 
 
 def test_the_sidecar_says_what_was_run(place):

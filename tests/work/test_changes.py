@@ -2,6 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from suites import CATALOGUE, SUITE
 
 from bench.work.cells import parse_slug
 from bench.work.fingerprint import changes, fingerprint, package_changes
@@ -110,6 +111,9 @@ def test_pythons_version_is_kept_and_is_no_part_of_the_fingerprint():
 
 
 def test_the_parts_of_real_jobs_differ_in_their_seed_alone():
-    jobs = [Job("train", "quick", parse_slug("darkroom", "ad-mamba", "default"), seed) for seed in (0, 1)]
+    jobs = [
+        Job(SUITE, "train", "quick", parse_slug(CATALOGUE, "darkroom", "ad-mamba", "default"), seed)
+        for seed in (0, 1)
+    ]
     assert jobs[0].fingerprint != jobs[1].fingerprint
     assert changes(jobs[0].parts, jobs[1].parts) == []

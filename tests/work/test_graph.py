@@ -6,10 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from suites import SUITE
 
 from bench.errors import SpecError
 from bench.work.graph import Graph, asked_to_retry
 from bench.work.renderings import Rendering
+from bench.work.suite import Suite
 
 NAMES = {"tier": "quick", "task": "darkroom", "method": "ad-mamba", "settings": "default", "seed": "0"}
 
@@ -18,7 +20,7 @@ NAMES = {"tier": "quick", "task": "darkroom", "method": "ad-mamba", "settings": 
 def graph(tmp_path, monkeypatch):
     """The quick tier in a folder where nothing has been run."""
     monkeypatch.chdir(tmp_path)
-    return Graph("quick")
+    return Graph(SUITE, "quick")
 
 
 def write(job, **fields):
@@ -62,7 +64,7 @@ def test_a_result_that_is_not_ok_runs_again_where_that_is_asked_for(graph):
     job = graph.job("train", NAMES)
     write(job, status="diverged: loss is nan after 3 updates")
     assert not graph.waits(job)
-    again = Graph("quick", retry=True)
+    again = Graph(SUITE, "quick", retry=True)
     assert again.waits(job)
     assert len(again.markers_of_job(job)) == 1
     write(job)
@@ -70,7 +72,7 @@ def test_a_result_that_is_not_ok_runs_again_where_that_is_asked_for(graph):
 
 
 def test_a_figure_that_stands_is_made_again_when_a_job_behind_it_has_to_run(graph):
-    shown = Rendering("quick", "dmh_fig02")
+    shown = Rendering(SUITE, "quick", "dmh_fig02")
     write_sidecar(shown)
     for job in shown.jobs:
         write(job)
@@ -86,8 +88,8 @@ def test_claims_that_stand_are_made_again_when_any_job_has_to_run(graph):
     assert len(graph.markers_of_claims()) == 1
 
 
-def test_nothing_runs_where_the_store_is_the_source(graph, monkeypatch):
-    monkeypatch.setenv("BENCH_SOURCE", "stored")
+def test_nothing_runs_where_the_store_is_the_source():
+    graph = Graph(Suite.open(source="stored"), "quick")
     assert not any(graph.waits(job) for job in graph.jobs)
     assert {path.name for path in graph.records(graph.jobs)} == {
         "cells.csv",
@@ -114,7 +116,7 @@ def test_a_name_that_nothing_declares_is_refused(graph):
 def test_time_and_memory_grow_with_each_attempt(graph):
     job = graph.job("train", NAMES)
     assert [graph.minutes(job, attempt) for attempt in (1, 2)] == [10, 20]
-    dear = next(job for job in Graph("paper").jobs if job.core_seconds > 3600)
+    dear = next(job for job in Graph(SUITE, "paper").jobs if job.core_seconds > 3600)
     assert graph.minutes(dear, 1) >= 3 * dear.core_seconds / 60
     assert graph.memory_mib(3) == 3 * graph.memory_mib(1)
 
@@ -127,7 +129,7 @@ def test_a_stages_job_is_expected_to_take_its_estimate_and_a_tables_only_its_sta
 def test_one_artifact_is_made_by_name_and_all_of_a_kind_without(graph):
     one = {"tier": "cpu", "artifact": "dmh_fig02"}
     assert graph.rendering_command("figure", one).endswith("bench figure --tier cpu --artifact dmh_fig02")
-    assert graph.renderings("figure", one) == [Rendering("cpu", "dmh_fig02")]
+    assert graph.renderings("figure", one) == [Rendering(SUITE, "cpu", "dmh_fig02")]
     assert graph.rendering_command("figure", {}).endswith("bench figure --tier quick")
     assert {shown.kind for shown in graph.renderings("figure")} == {"figure"}
 

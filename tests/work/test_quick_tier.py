@@ -5,22 +5,23 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
+from suites import CATALOGUE, SUITE
 
-from bench.catalogue.load import load_catalogue
-from bench.work.jobs import all_jobs, entries
+from bench.work.entries import entries
+from bench.work.plan import all_jobs
 
 MINIMUM = Path(__file__).with_name("filled_minimum.csv")
 
 
 def filled(artifact):
     """How many of an artifact's entries the quick tier gives a number."""
-    return sum(not entry.missing for entry in entries(artifact, "quick"))
+    return sum(not entry.missing for entry in entries(SUITE, artifact, "quick"))
 
 
 def test_the_plan_stays_under_every_ceiling():
-    tier = load_catalogue().tier("quick")
+    tier = CATALOGUE.tier("quick")
     spent = defaultdict(float)
-    for job in all_jobs("quick"):
+    for job in all_jobs(SUITE, "quick"):
         spent[job.resolved.budget.ceiling] += job.core_seconds
     assert None not in spent, "a budget of the quick tier counts towards no ceiling"
     assert {name: seconds for name, seconds in spent.items() if seconds > tier.ceilings[name]} == {}
@@ -29,7 +30,7 @@ def test_the_plan_stays_under_every_ceiling():
 
 def test_every_artifact_has_a_committed_minimum():
     with MINIMUM.open() as file:
-        assert {row["artifact"] for row in csv.DictReader(file)} == set(load_catalogue().artifacts)
+        assert {row["artifact"] for row in csv.DictReader(file)} == set(CATALOGUE.artifacts)
 
 
 @pytest.mark.parametrize("row", list(csv.DictReader(MINIMUM.open())), ids=lambda row: row["artifact"])
@@ -42,6 +43,6 @@ def test_filled_entries_only_rise(row):
 )
 def test_the_first_artifacts_have_their_darkroom_and_hopper_cells(artifact):
     first = {"darkroom": ("ad-transformer", "ad-mamba", "dmh"), "hopper-medium": ("dt", "dema")}
-    built = [e for e in entries(artifact, "quick") if e.cell.method in first.get(e.cell.task, ())]
+    built = [e for e in entries(SUITE, artifact, "quick") if e.cell.method in first.get(e.cell.task, ())]
     assert built
     assert [e for e in built if e.missing] == []

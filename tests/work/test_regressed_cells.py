@@ -1,13 +1,15 @@
 """The list of cells that `regress` trains anew, and what a user reads who made a mistake in it."""
 
 import pytest
+from suites import SUITE
 
 from bench.errors import UserError
 from bench.work.regression import counted_jobs, regressed_jobs
+from bench.work.suite import Suite
 
 
 def test_the_quick_tiers_cells_cover_the_room_the_maze_and_hopper():
-    jobs = regressed_jobs("quick")
+    jobs = regressed_jobs(SUITE, "quick")
     assert {job.stage for job in jobs} == {"train", "evaluate"}
     assert {job.cell.task for job in jobs} == {"darkroom", "tmaze-passive-10", "hopper-medium"}
     # Their cost by the tier's own estimate, on top of three datasets.
@@ -15,9 +17,9 @@ def test_the_quick_tiers_cells_cover_the_room_the_maze_and_hopper():
 
 
 def test_every_probe_is_counted_and_a_tier_that_is_not_named_trains_nothing():
-    assert len(counted_jobs("quick")) == 40
-    assert regressed_jobs("paper") == []
-    assert counted_jobs("paper")
+    assert len(counted_jobs(SUITE, "quick")) == 40
+    assert regressed_jobs(SUITE, "paper") == []
+    assert counted_jobs(SUITE, "paper")
 
 
 @pytest.mark.parametrize(
@@ -37,10 +39,8 @@ def test_every_probe_is_counted_and_a_tier_that_is_not_named_trains_nothing():
         ("quick: [{task: darkroom, method: dmh, seed: -1}]", "key quick.0.seed: Input should be greater"),
     ],
 )
-def test_a_mistake_in_the_list_is_named_with_its_remedy(copied_workflow, monkeypatch, tmp_path, text, words):
-    with copied_workflow(tmp_path / "workflow") as folder:
-        monkeypatch.setattr("bench.work.regression.WORKFLOW", folder)
-        (folder / "regress.yaml").write_text(text + "\n")
-        with pytest.raises(UserError) as caught:
-            regressed_jobs("quick")
+def test_a_mistake_in_the_list_is_named_with_its_remedy(copied_workflow, text, words):
+    (copied_workflow / "regress.yaml").write_text(text + "\n")
+    with pytest.raises(UserError) as caught:
+        regressed_jobs(Suite.open(copied_workflow), "quick")
     assert words in str(caught.value)

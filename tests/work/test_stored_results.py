@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from suites import SUITE
 
-from bench.work.jobs import entries
+from bench.work.entries import entries
 
 ROOT = Path(__file__).resolve().parents[2]
 CELLS = pd.read_csv(ROOT / "results" / "stored" / "quick" / "cells.csv", keep_default_na=False)
@@ -55,7 +56,7 @@ def test_dema_has_a_quarter_of_dts_parameters():
 
 @pytest.mark.parametrize("row", list(csv.DictReader(MINIMUM.open())), ids=lambda row: row["artifact"])
 def test_stored_numbers_fill_each_artifact_as_far_as_was_committed(row):
-    ours = [entry for entry in entries(row["artifact"], "quick") if not entry.missing]
+    ours = [entry for entry in entries(SUITE, row["artifact"], "quick") if not entry.missing]
     filled = sum(not entry.stage or stored_value(entry) for entry in ours)
     assert filled >= int(row["filled"])
 

@@ -37,7 +37,7 @@ for artifact_name, artifact in CATALOGUE.artifacts.items():
         name:
             artifact_name
         input:
-            texts(Rendering(TIER, artifact_name).outputs),
+            texts(Rendering(SUITE, TIER, artifact_name).outputs),
 
     paper = CATALOGUE.paper_of(artifact_name).title
     workflow.get_rule(artifact_name).docstring = (

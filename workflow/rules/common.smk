@@ -6,17 +6,16 @@ from snakemake.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.settings import ExecMode
 
 from bench.catalogue.folders import VARIABLE as PAPERS
-from bench.catalogue.load import load_catalogue
 from bench.catalogue.sources import VARIABLE
 from bench.catalogue.stages import STAGES
 from bench.errors import UserError
-from bench.work.claims import load_claims
 from bench.work.graph import Graph, asked_to_retry
 from bench.work.jobs import RESULTS
 from bench.work.progress import follow
 from bench.work.renderings import Rendering, outputs
 from bench.work.reporting import report_files, report_inputs
 from bench.work.stored import VARIABLE as SOURCE
+from bench.work.suite import Suite
 
 # Every command of the run reads these from its environment: see docs/data.md, docs/store.md, docs/extending.md.
 if "data" in config:
@@ -48,9 +47,10 @@ def refusing(function):
 
 # A job of a cluster is a Snakemake as well, and does what it was sent for.
 RETRY = refusing(asked_to_retry)(config) and workflow.exec_mode == ExecMode.DEFAULT
-GRAPH = Graph(TIER, RETRY)
+SUITE = refusing(Suite.from_environment)()
+CATALOGUE = SUITE.catalogue
+GRAPH = Graph(SUITE, TIER, RETRY)
 refusing(GRAPH.check)()
-CATALOGUE = load_catalogue()
 
 
 wildcard_constraints:

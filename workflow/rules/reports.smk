@@ -68,12 +68,12 @@ rule audit:
 rule report:
     """Pages to read from disk: claims, every number with its command, figures, audit, provenance."""
     input:
-        texts(report_inputs(TIER)),
+        texts(report_inputs(SUITE, TIER)),
         results("claims.csv"),
         "results/audit/audit.csv",
         results("cells.csv"),
     output:
-        texts(report_files(TIER)),
+        texts(report_files(SUITE, TIER)),
     log:
         results("logs/report.log"),
     conda:

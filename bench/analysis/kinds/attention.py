@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from bench.analysis.readings import Reading
-    from bench.work.jobs import Entry
+    from bench.work.entries import Entry
 
 
 class Layout(FigureLayout):

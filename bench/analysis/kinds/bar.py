@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from bench.analysis.readings import Reading
     from bench.analysis.statistics import Summary
-    from bench.work.jobs import Entry
+    from bench.work.entries import Entry
 
 UNCHANGED = "unchanged model"
 
@@ -71,7 +71,7 @@ class Layout(PanelLayout):
 
     def describe(self, shown: list[Entry]) -> str:
         """The metrics, the groups, and the bars."""
-        metrics = in_a_row([metric_label(entry.metric) for entry in shown])
+        metrics = in_a_row([metric_label(entry.suite.catalogue, entry.metric) for entry in shown])
         axes = f"Bars of {metrics} by {self.group.replace('_', ' ')}"
         return lines_on_tasks(axes, [axis_value(entry, self.bar) for entry in shown], shown)
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from bench.analysis.readings import Reading
-    from bench.work.jobs import Entry
+    from bench.work.entries import Entry
 
 
 class Layout(PanelLayout):
@@ -44,13 +44,13 @@ class Layout(PanelLayout):
             )
             means += [*data["mean"]]
         ax.set_xlabel(self.x.replace("_", " "))
-        ax.set_ylabel(metric_label(self.y))
+        ax.set_ylabel(metric_label(readings[0].entry.suite.catalogue, self.y))
         _focus(ax, means)
 
     def describe(self, shown: list[Entry]) -> str:
         """The metric, what it is over, and the lines."""
         lines = [self.line_name(entry) for entry in shown]
-        return lines_on_tasks(f"{metric_label(self.y)} over {self.x}", lines, shown)
+        return lines_on_tasks(f"{metric_label(shown[0].suite.catalogue, self.y)} over {self.x}", lines, shown)
 
 
 def _focus(ax: Axes, means: list[float]) -> None:

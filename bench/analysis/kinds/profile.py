@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from bench.analysis.readings import Reading
-    from bench.work.jobs import Entry
+    from bench.work.entries import Entry
 
 
 class Layout(FigureLayout):
@@ -51,6 +51,6 @@ class Layout(FigureLayout):
 
     def describe(self, shown: list[Entry]) -> str:
         """The metric, and the methods."""
-        metrics = in_a_row([metric_label(entry.metric) for entry in shown])
+        metrics = in_a_row([metric_label(entry.suite.catalogue, entry.metric) for entry in shown])
         axes = f"Share of runs above a threshold of {metrics}, and its interquartile mean"
         return lines_on_tasks(axes, [method_title(entry) for entry in shown], shown)

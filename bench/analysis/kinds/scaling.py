@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from bench.analysis.readings import Reading
-    from bench.work.jobs import Entry
+    from bench.work.entries import Entry
 
 
 class Layout(PanelLayout):
@@ -59,7 +59,7 @@ class Layout(PanelLayout):
 
     def describe(self, shown: list[Entry]) -> str:
         """The metrics, the setting they are over, and the lines."""
-        metrics = in_a_row([metric_label(entry.metric) for entry in shown])
+        metrics = in_a_row([metric_label(entry.suite.catalogue, entry.metric) for entry in shown])
         lines = [entry.label or method_title(entry) for entry in shown]
         return lines_on_tasks(f"{metrics}, each over {self.x.replace('_', ' ')}", lines, shown)
 

@@ -13,10 +13,10 @@ from bench.analysis.readings import read_entry
 from bench.analysis.report.runs import Records, Run
 from bench.analysis.reported import find_printed
 from bench.analysis.verdicts import verdict_of
-from bench.catalogue.load import load_catalogue
+from bench.catalogue.catalogue import Catalogue
 from bench.catalogue.models import SELECTIONS
 from bench.errors import UserError
-from bench.work.jobs import Entry
+from bench.work.entries import Entry
 from bench.work.renderings import Rendering
 
 # Rows of a table that are made of others.
@@ -70,7 +70,9 @@ def numbers_of(rendering: Rendering, reported: pd.DataFrame, records: Records) -
         raise _out_of_date(rendering, f"it has {len(rows)} numbers of {len(entries)}")
     numbers = [_number(entry, row, records) for entry, row in zip(entries, rows, strict=False)]
     named = {row["column"]: number for row, number in zip(rows, numbers, strict=False)}
-    return numbers + [_over_tasks(row, named[row["column"]]) for row in rows[len(entries) :]]
+    return numbers + [
+        _over_tasks(rendering.suite.catalogue, row, named[row["column"]]) for row in rows[len(entries) :]
+    ]
 
 
 def _out_of_date(rendering: Rendering, problem: str) -> UserError:
@@ -93,7 +95,7 @@ def _read_table(rendering: Rendering) -> list[dict[str, str]]:
 
 def _figure_rows(rendering: Rendering, reported: pd.DataFrame) -> list[dict[str, str]]:
     """What a table's long form holds, for each entry of a figure: a figure's own file has points of lines."""
-    budget = load_catalogue().tier(rendering.tier).budget
+    budget = rendering.suite.catalogue.tier(rendering.tier).budget
     rows = []
     for entry in rendering.entries:
         reading, cell = read_entry(entry, rendering.tier), entry.cell
@@ -118,61 +120,71 @@ def _figure_rows(rendering: Rendering, reported: pd.DataFrame) -> list[dict[str,
 
 
 def _number(entry: Entry, row: dict[str, str], records: Records) -> Number:
-    catalogue = load_catalogue()
+    catalogue = entry.suite.catalogue
     task = catalogue.tasks[entry.cell.task]
     known = entry.metric in catalogue.metrics
     return Number(
         kind="run" if entry.stage else "setting",
         method_title=method_label(entry),
         task_title=task.title,
-        metric_title=metric_label(entry.metric) if known else entry.metric.replace("_", " "),
-        **_texts(row),
+        metric_title=metric_label(catalogue, entry.metric) if known else entry.metric.replace("_", " "),
+        **_texts(catalogue, row),
         selections=tuple(
-            (name, _decimals(row[name], row["metric"])) for name in SELECTIONS if row[name] and entry.stage
+            (name, _decimals(catalogue, row[name], row["metric"]))
+            for name in SELECTIONS
+            if row[name] and entry.stage
         ),
         selection=catalogue.protocols[task.protocol].selection,
-        scores=tuple((seed, _decimals(score, entry.metric)) for seed, score in records.scores(entry).items()),
+        scores=tuple(
+            (seed, _decimals(catalogue, score, entry.metric)) for seed, score in records.scores(entry).items()
+        ),
         runs=records.runs_of(entry),
         metric=entry.metric,
     )
 
 
-def _over_tasks(row: dict[str, str], member: Number) -> Number:
+def _over_tasks(catalogue: Catalogue, row: dict[str, str], member: Number) -> Number:
     """A number made of a column's others: named after its row."""
     return Number(
         kind="over tasks",
         method_title=member.method_title,
         task_title=row["row"],
         metric_title=member.metric_title,
-        **_texts(row),
+        **_texts(catalogue, row),
     )
 
 
-def _texts(row: dict[str, str]) -> dict[str, Any]:
+def _texts(catalogue: Catalogue, row: dict[str, str]) -> dict[str, Any]:
     """What all kinds of numbers have in common."""
     metric, spread = row["metric"], row["reported_spread"]
     return {
         "method": row["method"], "task": row["task"],
         "reported": row["reported"] + (f" ± {spread}" if spread else ""),
-        "ours": _decimals(row["ours"], metric) if row["n"] != "0" else row["ours"],
-        "interval": _interval(row["low"], row["high"], metric),
+        "ours": _decimals(catalogue, row["ours"], metric) if row["n"] != "0" else row["ours"],
+        "interval": _interval(catalogue, row["low"], row["high"], metric),
         "seeds": row["n"] if row["n"] != "0" else "",
         "status": row["status"], "verdict": row["verdict"], "why": row["why"],
-        "difference": _decimals(row["difference"], metric, "+"),
-        "difference_interval": _interval(row["difference_low"], row["difference_high"], metric, "+"),
+        "difference": _decimals(catalogue, row["difference"], metric, "+"),
+        "difference_interval": _interval(
+            catalogue, row["difference_low"], row["difference_high"], metric, "+"
+        ),
         "seeds_needed": row["seeds_needed"].removesuffix(".0"),
         "seconds": f"{float(row['seconds']):,.1f}" if float(row["seconds"] or 0) else "",
         "data_source": row["data_source"], "budget": row["budget"], "changed": row["changed"],
     }  # fmt: skip
 
 
-def _decimals(value: str | float, metric: str, sign: str = "") -> str:
+def _decimals(catalogue: Catalogue, value: str | float, metric: str, sign: str = "") -> str:
     """A number with its metric's decimals; empty for none."""
     if value == "":
         return ""
-    known = load_catalogue().metrics.get(metric)
+    known = catalogue.metrics.get(metric)
     return f"{float(value):{sign},.{known.decimals if known else 3}f}"
 
 
-def _interval(low: str, high: str, metric: str, sign: str = "") -> str:
-    return f"[{_decimals(low, metric, sign)}, {_decimals(high, metric, sign)}]" if low and high else ""
+def _interval(catalogue: Catalogue, low: str, high: str, metric: str, sign: str = "") -> str:
+    return (
+        f"[{_decimals(catalogue, low, metric, sign)}, {_decimals(catalogue, high, metric, sign)}]"
+        if low and high
+        else ""
+    )

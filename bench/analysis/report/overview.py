@@ -9,7 +9,6 @@ import pandas as pd
 
 from bench.analysis.costs import Line, cost_of, line_of
 from bench.analysis.report.runs import Records
-from bench.catalogue.load import load_catalogue
 from bench.work.claims import Claim
 from bench.work.jobs import Job
 
@@ -38,19 +37,18 @@ def job_rows(jobs: list[Job], records: Records) -> list[JobRow]:
     rows = []
     for job in jobs:
         record = records.record(job)
-        facts = record.get("facts", {})
         rows.append(
             JobRow(
                 job,
-                record["status"],
-                f"{record.get('seconds', 0.0):,.1f}",
-                f"{record.get('cpu_seconds', 0.0):,.1f}",
-                f"{record.get('peak_memory_mib', 0.0):,.0f}",
-                str(facts.get("device", "")),
-                str(facts.get("scan_backend", "")),
-                record.get("fingerprint", ""),
-                record.get("git_commit", ""),
-                record.get("started", ""),
+                str(record.status),
+                f"{record.seconds:,.1f}",
+                f"{record.cpu_seconds or 0.0:,.1f}",
+                f"{record.peak_memory_mib:,.0f}",
+                record.device,
+                record.scan_backend,
+                record.fingerprint,
+                record.git_commit,
+                record.started,
             )
         )
     return rows
@@ -70,18 +68,18 @@ def environment(jobs: list[Job], records: Records) -> list[tuple[str, list[tuple
     """(what, its values with the number of records that have them), of machine and software."""
     every = [records.record(job) for job in jobs]
     values = {
-        "status": [record["status"] for record in every],
-        "commit": [record.get("git_commit", "") for record in every],
-        "platform": [record.get("platform", "") for record in every],
-        "device": [record.get("facts", {}).get("device", "") for record in every],
-        "scan backend": [record.get("facts", {}).get("scan_backend", "") for record in every],
-        "threads": [str(record.get("facts", {}).get("threads", "")) for record in every],
-        "data": [record.get("data_source", "") for record in every],
-        "Python": [record.get("python", "") for record in every],
+        "status": [str(record.status) for record in every],
+        "commit": [record.git_commit for record in every],
+        "platform": [record.platform for record in every],
+        "device": [record.device for record in every],
+        "scan backend": [record.scan_backend for record in every],
+        "threads": [str(record.facts.get("threads", "")) for record in every],
+        "data": [record.data_source for record in every],
+        "Python": [record.python for record in every],
     }
-    packages = sorted({name for record in every for name in record.get("versions", {})})
+    packages = sorted({name for record in every for name in record.versions})
     for name in packages:
-        values[name] = [record.get("versions", {}).get(name, "") for record in every]
+        values[name] = [record.versions.get(name, "") for record in every]
     return [
         (what, [(value, count) for value, count in Counter(found).most_common() if value])
         for what, found in values.items()
@@ -120,9 +118,9 @@ def claims_shown(claims: dict[str, Claim], table: pd.DataFrame) -> list[ClaimSho
 def data_sources(jobs: list[Job], records: Records) -> dict[str, list[str]]:
     """Source of data -> the tasks that rest on it."""
     found: dict[str, dict[str, None]] = {}
-    tasks = load_catalogue().tasks
     for job in jobs:
         if not job.row.in_cells:
-            source = records.record(job).get("data_source", tasks[job.cell.task].data_source)
-            found.setdefault(source, {}).setdefault(tasks[job.cell.task].title)
+            task = job.suite.catalogue.tasks[job.cell.task]
+            source = records.record(job).data_source or task.data_source
+            found.setdefault(source, {}).setdefault(task.title)
     return {source: list(named) for source, named in sorted(found.items())}

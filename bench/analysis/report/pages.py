@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +23,14 @@ from bench.analysis.report.numbers import Number, numbers_of
 from bench.analysis.report.runs import Records, Run
 from bench.analysis.tables import OLDER
 from bench.catalogue.artifacts import Artifact, Unsaid
-from bench.catalogue.catalogue import paper_name
-from bench.catalogue.load import load_catalogue
+from bench.catalogue.catalogue import Catalogue, paper_name
 from bench.errors import UserError
 from bench.work.claims import load_claims
-from bench.work.jobs import RESULTS, all_jobs
+from bench.work.jobs import RESULTS
+from bench.work.plan import all_jobs
 from bench.work.renderings import Rendering, varied_in
 from bench.work.reporting import TEMPLATES, pages
-from bench.work.stored import from_store
+from bench.work.suite import Suite
 
 # In the order in which a reader wants them.
 VERDICTS = (
@@ -99,15 +99,17 @@ def counted(words: Iterable[str], order: Iterable[str]) -> dict[str, int]:
 class Report:
     """Everything a report shows of a tier; read once, from files."""
 
+    suite: Suite
     tier: str
     reported: pd.DataFrame
 
     def __post_init__(self) -> None:
         self.records = Records(self.tier)
-        self.jobs = all_jobs(self.tier)
-        self.claims = overview.claims_shown(load_claims(), self._read(RESULTS / self.tier / "claims.csv"))
+        self.jobs = all_jobs(self.suite, self.tier)
+        answers = self._read(RESULTS / self.tier / "claims.csv")
+        self.claims = overview.claims_shown(load_claims(self.suite), answers)
         self.findings = self._read(RESULTS / "audit" / "audit.csv").to_dict("records")
-        self.artifacts = [self._artifact(name) for name in load_catalogue().artifacts]
+        self.artifacts = [self._artifact(name) for name in self.suite.catalogue.artifacts]
 
     def _read(self, path: Path) -> pd.DataFrame:
         if not path.exists():
@@ -118,7 +120,7 @@ class Report:
         return pd.read_csv(path, dtype=str, keep_default_na=False)
 
     def _artifact(self, name: str) -> ArtifactShown:
-        rendering = Rendering(self.tier, name)
+        rendering = Rendering(self.suite, self.tier, name)
         numbers = numbers_of(rendering, self.reported, self.records)
         picture = picture_of(rendering, numbers) if rendering.kind == "figure" else None
         unsaid = [(item, varied_in(item.option, rendering)) for item in rendering.artifact.unsaid]
@@ -136,19 +138,19 @@ class Report:
             lstrip_blocks=True,
             undefined=jinja2.StrictUndefined,
         )
-        environment.filters["linked"] = linked
+        environment.filters["linked"] = partial(linked, self.suite.catalogue)
         return environment
 
     def page(self, name: str) -> str:
         """The text of one page."""
-        catalogue = load_catalogue()
+        catalogue = self.suite.catalogue
         template = "matrix" if name in catalogue.papers else name
         return self.environment.get_template(f"{template}.html.j2").render(
-            tier=self.tier, about=catalogue.tier(self.tier), pages=pages(), page=name,
+            tier=self.tier, about=catalogue.tier(self.tier), pages=pages(catalogue), page=name,
             papers=catalogue.papers, paper_of=catalogue.paper_of, artifacts=self.artifacts,
             claims=self.claims, findings=self.findings, records=self.records, jobs=self.jobs,
             verdict_order=VERDICTS, claim_counts=self._claim_counts(), audit_counts=self._audit_counts(),
-            counted=counted, older=OLDER, from_store=from_store(), **self._own(name),
+            counted=counted, older=OLDER, from_store=not self.suite.source.makes, **self._own(name),
         )  # fmt: skip
 
     def _claim_counts(self) -> dict[str, int]:
@@ -159,9 +161,9 @@ class Report:
 
     def _own(self, name: str) -> dict[str, Any]:
         """What one page alone is given."""
-        if name in load_catalogue().papers:
+        if name in self.suite.catalogue.papers:
             own = [shown for shown in self.artifacts if shown.paper == name]
-            return {"own": own, "runs": self._runs(own), "choices": _choices(own)}
+            return {"own": own, "runs": self._runs(own), "choices": _choices(self.suite.catalogue, own)}
         if name in ("index", "provenance"):
             return {
                 "bills": overview.bills(self.jobs),
@@ -191,10 +193,10 @@ class Report:
         ]
 
 
-def _choices(artifacts: list[ArtifactShown]) -> dict[str, list[tuple[str, str]]]:
+def _choices(catalogue: Catalogue, artifacts: list[ArtifactShown]) -> dict[str, list[tuple[str, str]]]:
     """What a reader of a page can filter by: field -> (value, how it is called)."""
     numbers = [number for shown in artifacts for number in shown.numbers]
-    titles = load_catalogue().methods
+    titles = catalogue.methods
     methods = {number.method: titles[number.method].title for number in numbers}
     tasks = {number.task: number.task_title for number in numbers}
     verdicts = {number.verdict for number in numbers}
@@ -208,14 +210,14 @@ def _choices(artifacts: list[ArtifactShown]) -> dict[str, list[tuple[str, str]]]
     }
 
 
-def linked(text: str) -> Markup:
+def linked(catalogue: Catalogue, text: str) -> Markup:
     """A text in which every artifact's name leads to its numbers."""
 
     def link(found: re.Match[str]) -> str:
         name = found[0]
         return f'<a href="{paper_name(name)}.html#{name}">{name}</a>'
 
-    names = "|".join(load_catalogue().artifacts)
+    names = "|".join(catalogue.artifacts)
     return Markup(re.sub(rf"\b(?:{names})\b", link, str(escape(text))))
 
 

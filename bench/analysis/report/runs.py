@@ -11,12 +11,14 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.labels import metric_label
-from bench.analysis.readings import job_rows, record_of, selected
+from bench.analysis.readings import job_rows, selected
 from bench.analysis.report.charts import Chart, line_chart
-from bench.catalogue.load import load_catalogue
 from bench.catalogue.stages import STAGES, Stage
 from bench.work.cells import Cell
-from bench.work.jobs import Entry, Job
+from bench.work.entries import Entry
+from bench.work.jobs import Job
+from bench.work.plan import jobs_of
+from bench.work.record import Record
 
 # What a sidecar holds of the machine and the cost: key -> how it is called.
 SIDECAR = {
@@ -57,7 +59,7 @@ class Run:
     @property
     def title(self) -> str:
         """What was done to what."""
-        catalogue, cell = load_catalogue(), self.cell
+        catalogue, cell = self.jobs[0].suite.catalogue, self.cell
         settings = "" if cell.slug == "default" else f" ({cell.slug.replace(',', ', ').replace('_', ' ')})"
         method, task = catalogue.methods[cell.method].title, catalogue.tasks[cell.task].title
         return f"{method}{settings} on {task}: {self.stage}"
@@ -88,13 +90,13 @@ class Records:
     """The records of a tier, each read once."""
 
     tier: str
-    _records: dict[Job, dict[str, Any]] = field(default_factory=dict)
+    _records: dict[Job, Record] = field(default_factory=dict)
     _rows: dict[Job, pd.DataFrame] = field(default_factory=dict)
 
-    def record(self, job: Job) -> dict[str, Any]:
+    def record(self, job: Job) -> Record:
         """The sidecar of a job."""
         if job not in self._records:
-            self._records[job] = record_of(job)
+            self._records[job] = job.result
         return self._records[job]
 
     def rows(self, job: Job) -> pd.DataFrame:
@@ -105,21 +107,21 @@ class Records:
 
     def command(self, job: Job) -> str:
         """The command that reruns a job, as its sidecar has it."""
-        return str(self.record(job).get("command") or job.command)
+        return self.record(job).command or job.command
 
     def runs_of(self, entry: Entry) -> tuple[Run, ...]:
         """The runs a number rests on; none for what is not run, and for settings."""
         runs: dict[tuple[str, Cell], list[Job]] = {}
-        for job in entry.jobs(self.tier):
+        for job in jobs_of(entry, self.tier):
             runs.setdefault((job.stage, job.cell), []).append(job)
         return tuple(Run(stage, cell, tuple(jobs)) for (stage, cell), jobs in runs.items())
 
     def scores(self, entry: Entry) -> dict[int, float]:
         """Each seed's own number, at the checkpoint that the protocol selects; none for a derived metric."""
-        rows = self._numbers(entry.jobs(self.tier), entry.metric) if not entry.parts else pd.DataFrame()
+        rows = self._numbers(jobs_of(entry, self.tier), entry.metric) if not entry.parts else pd.DataFrame()
         if rows.empty:
             return {}
-        catalogue = load_catalogue()
+        catalogue = entry.suite.catalogue
         selection = catalogue.protocols[catalogue.tasks[entry.cell.task].protocol].selection
         means = selected(rows, selection).groupby("seed")["value"].mean()
         return {int(seed): float(mean) for seed, mean in zip(means.index, means, strict=True)}
@@ -145,16 +147,16 @@ class Records:
         for seed, own in rows.groupby("seed"):
             means = own.groupby("step")["value"].mean()
             series[f"seed {seed}"] = list(zip(means.index.tolist(), means.tolist(), strict=True))
-        return line_chart(series, "updates", metric_label(metric))
+        return line_chart(series, "updates", metric_label(jobs[0].suite.catalogue, metric))
 
     def sidecars(self, run: Run) -> list[tuple[str, list[str]]]:
         """(field, its value in each job of the chain) of every field that some of them have."""
         records = [
             {
-                **record.get("facts", {}),
-                **record,
-                "versions": _listed(record.get("versions", {})),
-                "started": record.get("started", "").replace("T", " ").replace("+00:00", " UTC"),
+                **record.facts,
+                **record.as_dict(),
+                "versions": _listed(record.versions),
+                "started": record.started.replace("T", " ").replace("+00:00", " UTC"),
             }
             for record in map(self.record, run.chain)
         ]

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from suites import SUITE
 
 from bench.work.claims import load_claims
 from bench.work.reporting import PAGES
@@ -73,7 +74,7 @@ def test_text_and_verdicts_stand_out_from_their_ground(visit, name, dark):
 
 def test_every_claim_has_a_verdict_in_words(visit):
     page = visit("claims").page
-    claims = load_claims()
+    claims = load_claims(SUITE)
     assert page.locator("article.claim").count() == len(claims)
     for name in claims:
         word = page.locator(f"#{name} h3 .v").inner_text()

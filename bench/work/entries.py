@@ -1,0 +1,114 @@
+"""Entries: every number that an artifact shows, and what a tier has to train for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from bench.catalogue.stages import STAGES
+from bench.errors import SpecError
+from bench.work.availability import check_sweep, why_missing
+from bench.work.cells import (
+    Cell,
+    Resolved,
+    cells_of,
+    data_options,
+    dataset_cell,
+    make_cell,
+    reads_of,
+    resolve,
+)
+from bench.work.suite import Suite, once
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One number an artifact shows: a cell read by a metric, or a hyper-parameter read by its name.
+
+    `missing` is empty where the tier runs it, else the reason it is not run.
+    """
+
+    suite: Suite = field(repr=False, compare=False)
+    artifact: str
+    query: int
+    cell: Cell
+    metric: str
+    label: str
+    stage: str
+    missing: str
+
+    @property
+    def rests_on_data(self) -> bool:
+        """Whether its number is a score: settings, sizes and times rest on no data."""
+        return bool(self.stage) and not STAGES[self.stage].costs
+
+    @property
+    def parts(self) -> tuple[Entry, ...]:
+        """What it is derived from: a metric of its own cell and of the baseline; empty for a recorded one."""
+        metric = self.suite.catalogue.metrics.get(self.metric)
+        if not self.stage or metric is None or metric.derived is None:
+            return ()
+        other = make_cell(self.suite.catalogue, self.cell.task, metric.derived.baseline, {})
+        return tuple(replace(self, cell=cell, metric=metric.derived.metric) for cell in (self.cell, other))
+
+    @property
+    def recorded(self) -> tuple[Entry, ...]:
+        """The entries whose records it is read from: its parts, or itself; none if nothing of it is run."""
+        if self.missing or not self.stage:
+            return ()
+        return self.parts or (self,)
+
+
+@once
+def entries(suite: Suite, artifact: str, tier: str) -> tuple[Entry, ...]:
+    """Every number an artifact shows, in the order its file writes them."""
+    return tuple(_entries(suite, artifact, tier))
+
+
+def _entries(suite: Suite, artifact: str, tier: str) -> Iterator[Entry]:
+    catalogue = suite.catalogue
+    for number, query in enumerate(catalogue.artifact(artifact).cells):
+        for cell in cells_of(catalogue, query):
+            for option in query.options:
+                yield Entry(suite, artifact, number, cell, option, query.label, "", "")
+            for metric in query.metrics:
+                stage = catalogue.metrics[metric].stage
+                entry = Entry(suite, artifact, number, cell, metric, query.label, stage, "")
+                asked = [part.cell for part in entry.parts] or [cell]
+                missing = next(
+                    (why for one in asked if (why := why_missing(catalogue, tier, one, stage))), ""
+                )
+                if not missing:
+                    check_sweep(catalogue, tier, cell, stage, set(query.settings), artifact)
+                yield replace(entry, missing=missing)
+
+
+@once
+def trained_cells(suite: Suite, tier: str) -> frozenset[Cell]:
+    """Every cell that some artifact wants trained, or swapped from, and that the tier has a budget for."""
+    catalogue = suite.catalogue
+    shown = (entry for name in catalogue.artifacts for entry in entries(suite, name, tier))
+    wanted = {(one.stage, one.cell) for entry in shown for one in entry.recorded}
+    wanted |= {before for stage, cell in wanted for before in reads_of(catalogue, tier, stage, cell)}
+    return frozenset(cell for stage, cell in wanted if "dataset" in STAGES[stage].reads)
+
+
+@once
+def dataset_users(suite: Suite, tier: str) -> dict[Cell, Resolved]:
+    """Dataset -> its options; SpecError where two budgets of the tier want it made differently."""
+    catalogue, found = suite.catalogue, dict[Cell, Resolved]()
+    for cell in sorted(trained_cells(suite, tier), key=lambda cell: cell.key):
+        resolved = resolve(catalogue, tier, cell, "train")
+        assert resolved is not None
+        key = dataset_cell(catalogue, cell)
+        wanted = data_options(catalogue, cell, resolved.options)
+        if key in found and found[key].options != wanted:
+            differing = sorted(k for k in wanted if wanted[k] != found[key].options[k])
+            raise SpecError(
+                f"workflow/tiers/{tier}.yaml: budgets {resolved.budget.label!r} and "
+                f"{found[key].budget.label!r} set {', '.join(differing)} of the dataset of {cell.task} "
+                f"differently. Give it one value, or make it a setting of the cell."
+            )
+        if key not in found:
+            found[key] = Resolved(key, tier, wanted, 1, resolved.budget)
+    return found
