@@ -89,6 +89,7 @@ def probe(job: Job) -> tuple[Rows, dict[str, Any]]:
     return [(name, 0, 0.0, float(value)) for name, value in measured.items()], facts
 
 
+@torch.no_grad()
 def _online(learner: Learner) -> dict[str, float]:
     """Minutes of an online test in one environment: as the papers timed it, and with a key-value cache."""
     options = learner.options
