@@ -11,7 +11,7 @@ from snakemake.utils import min_version
 
 min_version("9.0")
 sys.path.insert(0, workflow.basedir)
-# One thread a process, as many processes as cores: see docs/architecture.md.
+# One thread a process, as many processes as cores: see docs/decisions.md.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
