@@ -24,7 +24,7 @@ FILE = "hopper_medium-v2.hdf5"
 def stage(suite: Suite, name: str, *arguments: str, **environment: str) -> str:
     """Run a stage of the hopper cell by hand; everything it prints."""
     named = [f"{key}={value}" for key, value in environment.items()]
-    command = [sys.executable, "-m", f"bench.{name}", "--tier", "tiny", "--task", "hopper-medium", *arguments]
+    command = [sys.executable, "-m", "bench", name, "--tier", "tiny", "--task", "hopper-medium", *arguments]
     return suite.run(["env", *named, *command], check=False)
 
 

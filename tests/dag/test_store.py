@@ -71,23 +71,21 @@ def test_tables_of_the_store_need_no_torch(fresh):
 
 
 def test_a_number_by_older_code_is_shown_with_a_mark_and_what_changed(fresh):
-    fresh.edit("bench/methods/ad_mamba.py", "class Learner", "SOMETHING_NEW = 1\n\n\nclass Learner")
+    fresh.edit("bench/methods/ad_mamba.py", "positions=False", "positions=bool(0)")
     from_store(fresh, "tables")
     changed = older(fresh)
-    assert changed["ad-mamba"] == "bench.methods.ad_mamba"
+    assert changed["ad-mamba"] == "bench.methods.ad_mamba.Learner"
     assert changed["ad-transformer"] == ""
     page = (fresh.root / "results/tiny/tables/dmh_table04.md").read_text()
-    assert "† Stored before these changed: bench.methods.ad_mamba." in page
+    assert "† Stored before these changed: bench.methods.ad_mamba.Learner." in page
     assert "numbers by older code" in page
 
 
-def test_a_change_of_what_came_before_is_named_by_its_own_module(fresh):
-    fresh.edit(
-        "bench/datasets/histories.py", "def evenly_spaced(", "SOMETHING_NEW = 1\n\n\ndef evenly_spaced("
-    )
+def test_a_change_of_what_came_before_is_named_by_its_own_definition(fresh):
+    fresh.edit("bench/datasets/histories.py", "np.linspace(0, episodes", "np.linspace(0 * 1, episodes")
     from_store(fresh, "figures")
     data = pd.read_csv(fresh.root / "figures/tiny/dmh_fig02.csv", keep_default_na=False)
-    assert "bench.datasets.histories" in set(data["changed"])
+    assert "bench.datasets.histories.evenly_spaced" in set(data["changed"])
 
 
 def test_what_the_store_lacks_is_not_run_there(fresh):
@@ -104,7 +102,7 @@ def test_what_the_store_lacks_is_not_run_there(fresh):
 def test_a_tier_that_takes_stored_results_runs_only_what_the_store_lacks(fresh):
     fresh.edit("workflow/tiers/tiny.yaml", "budget: reduced", "budget: reduced\ntakes_stored: true")
     assert not any(job.split()[0] in ("train", "evaluate", "probe") for job in fresh.would_run("all"))
-    fresh.edit("bench/methods/ad_mamba.py", "class Learner", "SOMETHING_NEW = 1\n\n\nclass Learner")
+    fresh.edit("bench/methods/ad_mamba.py", "positions=False", "positions=bool(0)")
     fresh.snakemake("cells", "health", "--cores", "2")
     made = {path.parent.parent.parent.name for path in fresh.root.glob("results/tiny/cells/*/*/*/*/*.json")}
     assert made == {"ad-mamba"}
@@ -165,7 +163,7 @@ def test_another_tier_runs_everything_for_real(fresh):
 
 def test_part_of_a_run_is_promoted_beside_what_the_store_holds(stored):
     before = pd.read_csv(stored.root / STORE / "cells.csv")
-    stored.edit("bench/methods/ad_mamba.py", "class Learner", "SOMETHING_NEW = 1\n\n\nclass Learner")
+    stored.edit("bench/methods/ad_mamba.py", "positions=False", "positions=bool(0)")
     stored.snakemake("results/tiny/cells/darkroom/ad-mamba/default/seed-0/probe.json", "--cores", "1")
     said = stored.run(PROMOTE, check=False)
     assert stored.exit_code == 2
