@@ -98,7 +98,7 @@ def test_saving_what_was_loaded_gives_the_same_content(tmp_path: Path) -> None:
 
 def test_unknown_name_lists_what_ships() -> None:
     with pytest.raises(
-        UnavailableError, match=r"no behaviour policy 'ant'.*hopper-medium.*tools.behaviour.command train"
+        UnavailableError, match=r"no behaviour policy 'ant'.*hopper-medium.*tools.behaviour train"
     ):
         load_ladder("ant")
 
@@ -107,7 +107,7 @@ def test_damaged_weights(copy: Path) -> None:
     file = copy / "hopper-medium.npz"
     file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(
-        DatasetError, match=r"hopper-medium.npz does not hold.*sha256.*Restore.*python -m bench"
+        DatasetError, match=r"hopper-medium.npz does not hold.*sha256.*Restore.*python -m tools.behaviour"
     ):
         load_ladder("hopper-medium", copy)
 

@@ -183,8 +183,8 @@ def test_a_loss_that_is_not_finite_is_a_status_and_evaluation_is_skipped(place, 
     run(job_of("train"), train)
     run(job_of("evaluate"), evaluate)
     train_record, evaluate_record = (job_of(stage).recorded() for stage in ("train", "evaluate"))
-    assert train_record["status"] == "diverged: loss is nan after 1 updates"
-    assert evaluate_record["status"] == "skipped: its training is diverged: loss is nan after 1 updates"
+    assert str(train_record.status) == "diverged: loss is nan after 1 updates"
+    assert str(evaluate_record.status) == "skipped: its training is diverged: loss is nan after 1 updates"
     assert job_of("evaluate").table.read_text() == "metric,step,index,value\n"
 
 
