@@ -9,7 +9,8 @@ from bench.work.jobs import Job
 def sample(jobs: list[Job], count: int, seed: int) -> list[Job]:
     """So many of the jobs, from as many methods and stages as there can be; all if there are not more.
 
-    The pairs of method and stage take turns in a drawn order. Within one, a job is likelier the less it cost.
+    The pairs of method and stage take turns, and within one a job is drawn. Both are likelier drawn the less it
+    costs to make the job again with everything it reads, so that a check takes minutes and not hours.
     """
     generator = stream("restamp", seed)
     strata: dict[tuple[str, str], list[Job]] = {}
@@ -18,14 +19,28 @@ def sample(jobs: list[Job], count: int, seed: int) -> list[Job]:
     waiting = [strata[key] for key in sorted(strata)]
     chosen: list[Job] = []
     while waiting and len(chosen) < count:
-        for number in generator.permutation(len(waiting))[: count - len(chosen)]:
+        cheapest = [max(map(_speed, left)) for left in waiting]
+        turns = min(len(waiting), count - len(chosen))
+        for number in generator.choice(len(waiting), turns, replace=False, p=_shares(cheapest)):
             left = waiting[number]
-            weights = [1 / max(_cost(job), 0.1) for job in left]
-            chosen.append(left.pop(generator.choice(len(left), p=[w / sum(weights) for w in weights])))
+            chosen.append(left.pop(generator.choice(len(left), p=_shares(list(map(_speed, left))))))
         waiting = [left for left in waiting if left]
     return chosen
 
 
-def _cost(job: Job) -> float:
-    known = job.stored.cpu_seconds if job.stored else None
-    return job.core_seconds if known is None else known
+def _shares(weights: list[float]) -> list[float]:
+    return [weight / sum(weights) for weight in weights]
+
+
+def _speed(job: Job) -> float:
+    """One over the seconds it takes to make a job again with what it reads, by their stored records."""
+    return 1 / max(sum(_seconds(one) for one in (job, *_before(job))), 1.0)
+
+
+def _before(job: Job) -> set[Job]:
+    return {one for upstream in job.upstream for one in (upstream, *_before(upstream))}
+
+
+def _seconds(job: Job) -> float:
+    stored = job.stored
+    return stored.cpu_seconds or 0.0 if stored else job.core_seconds

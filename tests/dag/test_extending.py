@@ -52,7 +52,8 @@ def test_a_method_is_a_module_and_a_file_and_a_metric_is_one_line(suite):
     tasks: [hopper-medium]
     methods: [linear-bc]
     stages: [train, evaluate]
-    options: {transitions: 2000, return_scale: 10, batch_size: 4, updates: 4, checkpoints: 1, evaluation_episodes: 2}
+    options: {transitions: 2000, return_scale: 10, batch_size: 4, updates: 4, checkpoints: 1,
+      evaluation_episodes: 2}
     core_seconds: {train: 1, evaluate: 1}
 """
     )
