@@ -9,8 +9,8 @@ from bench.work.jobs import Job
 def sample(jobs: list[Job], count: int, seed: int) -> list[Job]:
     """So many of the jobs, from as many methods and stages as there can be; all if there are not more.
 
-    The pairs of method and stage take turns, and within one a job is drawn. Both are likelier drawn the less it
-    costs to make the job again with everything it reads, so that a check takes minutes and not hours.
+    The pairs of method and stage take turns, and within one a job is drawn. Both are likelier drawn the less
+    it costs to make the job again with what it reads, so that a check takes minutes and not hours.
     """
     generator = stream("restamp", seed)
     strata: dict[tuple[str, str], list[Job]] = {}
