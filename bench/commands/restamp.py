@@ -46,15 +46,12 @@ def main(
         for number, job in enumerate(chosen, start=1):
             reference = check(job, now, then)
             print(f"{number} of {len(chosen)}: {named(job)} is equal to {reference}", flush=True)
+    # Asked for before the first store is written, which makes the working tree differ.
+    note = {"since": since, "verified": len(chosen), "of": len(affected), "commit": git_commit()}
     for name in tiers:
         jobs = [job for job in affected if job.tier == name]
         if jobs:
-            restamp(
-                suite,
-                name,
-                jobs,
-                {"since": since, "verified": len(chosen), "of": len(affected), "commit": git_commit()},
-            )
+            restamp(suite, name, jobs, note)
         print(f"{name}: {len(jobs)} of {len(suite.store.records(name))} records carried over")
 
 
