@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
+from suites import CATALOGUE
 
-from bench.work.reporting import PAGES, report_folder
+from bench.work.reporting import pages, report_folder
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [
@@ -65,7 +66,7 @@ def visit(browser, report):
         visited.page.on("pageerror", lambda error: visited.said.append(str(error)))
         visited.page.on("request", lambda request: visited.asked.append(request.url))
         name, _, place = name.partition("#")
-        assert name in PAGES
+        assert name in pages(CATALOGUE)
         visited.page.goto(f"file://{report}/{name}.html" + (f"#{place}" if place else ""))
         return visited
 
