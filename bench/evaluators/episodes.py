@@ -5,15 +5,23 @@ All environments begin an episode together; one whose episode is over waits for 
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bench.methods.in_context import Episodes
+from bench.datasets.episodes import Actions, Episodes, Numbers, States
+from bench.methods.base import Observation, Policy, Trial
 
 Rows = list[tuple[str, float, float]]
+
+
+class Agent(Protocol):
+    """What a test is played by: a learner, or what stands in front of one."""
+
+    def policy(self, trial: Trial) -> Policy:
+        """A policy for the trial."""
 
 
 class World(Protocol):
@@ -21,20 +29,20 @@ class World(Protocol):
 
     count: int
 
-    def reset(self) -> NDArray[Any]:
+    def reset(self) -> States:
         """Begin an episode everywhere; states (count, S)."""
 
-    def step(self, actions: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_]]:
+    def step(self, actions: Actions) -> tuple[States, Numbers, NDArray[np.bool_]]:
         """States (count, S), rewards (count,), and whether each episode is over."""
 
 
 class SynchronousEnvironment(Protocol):
     """A batch of environments whose episodes all have the same length, such as rooms and mazes."""
 
-    def reset(self) -> NDArray[Any]:
+    def reset(self) -> States:
         """Begin an episode everywhere; states (count, S)."""
 
-    def step(self, actions: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float32], bool]:
+    def step(self, actions: Actions) -> tuple[States, NDArray[np.float32], bool]:
         """States (count, S), rewards (count,), and whether all episodes are over."""
 
 
@@ -44,56 +52,35 @@ class Synchronous:
     def __init__(self, environment: SynchronousEnvironment, count: int) -> None:
         self.environment, self.count = environment, count
 
-    def reset(self) -> NDArray[Any]:
+    def reset(self) -> States:
         """Begin an episode everywhere; states (count, S)."""
         return self.environment.reset()
 
-    def step(self, actions: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.bool_]]:
+    def step(self, actions: Actions) -> tuple[States, NDArray[np.float32], NDArray[np.bool_]]:
         """States (count, S), rewards (count,), and whether each episode is over."""
         states, rewards, over = self.environment.step(actions)
         return states, rewards, np.full(self.count, over)
 
 
-class InContextPolicy(Protocol):
-    """What a method gives: a policy for a batch of environments."""
-
-    def begin(self, past: Episodes) -> None:
-        """Start an episode, told all earlier ones."""
-
-    def act(self, states: NDArray[Any], temperature: float, generator: torch.Generator) -> NDArray[Any]:
-        """Actions for states (count, S)."""
-
-    def observe(self, rewards: NDArray[np.float32]) -> None:
-        """Take in the rewards (count,) of the actions just chosen."""
-
-
 @torch.no_grad()
-def play(
-    world: World, policy: InContextPolicy, episodes: int, temperature: float, noise: int
-) -> NDArray[np.float32]:
-    """(count, episodes) return of each episode of each environment; `noise` seeds the drawing of actions."""
-    generator = torch.Generator().manual_seed(noise)
+def play(world: World, policy: Policy, episodes: int) -> Numbers:
+    """(count, episodes) return of each episode of each environment."""
     past: list[Episodes] = []
     for _ in range(episodes):
         seen = world.reset()
         policy.begin(_joined(past, seen))
-        past.append(_episode(world, policy, seen, temperature, generator))
+        past.append(_episode(world, policy, seen))
     return np.stack([episode.returns[:, 0] for episode in past], axis=1)
 
 
-def _episode(
-    world: World,
-    policy: InContextPolicy,
-    seen: NDArray[Any],
-    temperature: float,
-    generator: torch.Generator,
-) -> Episodes:
+def _episode(world: World, policy: Policy, seen: States) -> Episodes:
     """One episode of each environment, (count, 1, ...), from the states `seen` (count, S) it begins with."""
     states, actions, rewards = [seen], [], []
     over, lengths = np.zeros(world.count, bool), np.zeros(world.count, np.int64)
+    none_wanted = np.zeros(world.count, np.float32)
     while not over.all():
         lengths += ~over
-        actions.append(policy.act(states[-1], temperature, generator))
+        actions.append(policy.act(Observation(states[-1], none_wanted, ~over)))
         following, reward, ended = world.step(actions[-1])
         over = over | ended
         policy.observe(reward.astype(np.float32))
@@ -103,15 +90,13 @@ def _episode(
     return Episodes(met, done, earned, lengths[:, None])
 
 
-def _joined(past: list[Episodes], seen: NDArray[Any]) -> Episodes:
+def _joined(past: list[Episodes], seen: States) -> Episodes:
     """Episodes (count, 1, ...) side by side, padded to the longest; (count, 0, ...) of none."""
     if not past:
-        count = len(seen)
-        none = np.zeros((count, 0, 2, seen.shape[1]), seen.dtype)
-        return Episodes.whole(none, np.zeros((count, 0, 1), np.int64), np.zeros((count, 0, 1), np.float32))
+        return Episodes.none(seen)
     longest = max(episode.rewards.shape[2] for episode in past)
 
-    def padded(values: NDArray[Any], steps: int) -> NDArray[Any]:
+    def padded(values: Numbers, steps: int) -> Numbers:
         width = [(0, 0)] * values.ndim
         width[2] = (0, steps - values.shape[2])
         return np.pad(values, width)

@@ -8,10 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from bench.catalogue.option_types import Options
 from bench.envs.mujoco import MujocoBatch
-from bench.evaluators.episodes import Rows, play
+from bench.evaluators.episodes import Agent, Rows, play
+from bench.methods.base import Trial
 from bench.seeds import stream, stream_seed
 
 
@@ -34,13 +37,13 @@ class Robots:
         return states, rewards, ~self.batch.alive
 
 
-def evaluate(learner: Any, options: dict[str, Any], task: str, seed: int, facts: dict[str, Any]) -> Rows:
+def evaluate(agent: Agent, options: Options, task: str, seed: int, facts: dict[str, Any]) -> Rows:
     """Rows (metric, index, value): the mean return of each episode, and what the last one scores."""
     count, environment = options["evaluation_episodes"], options["environment_id"]
     batch = MujocoBatch(environment, count)
     robots = Robots(batch, stream("eval", "starts", environment, seed))
-    noise = stream_seed("eval", "actions", task, seed)
-    returns = play(robots, learner.policy(count), options["episodes"], 0.0, noise)
+    generator = torch.Generator().manual_seed(stream_seed("eval", "actions", task, seed))
+    returns = play(robots, agent.policy(Trial(count, generator)), options["episodes"])
     batch.close()
     means = returns.mean(axis=0, dtype=np.float64)
     low, high = options["reference_low"], options["reference_high"]

@@ -5,18 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 
+from bench.catalogue.option_types import Options
 from bench.envs.tmaze import TMaze, alternating_goals
-from bench.evaluators.episodes import Rows, Synchronous, play
+from bench.evaluators.episodes import Agent, Rows, Synchronous, play
 from bench.evaluators.tmaze import scores
+from bench.methods.base import Trial
 from bench.seeds import stream_seed
 
 
-def evaluate(learner: Any, options: dict[str, Any], task: str, seed: int, facts: dict[str, Any]) -> Rows:
+def evaluate(agent: Agent, options: Options, task: str, seed: int, facts: dict[str, Any]) -> Rows:
     """Rows (metric, index, value): mean and deviation of the return, and the share of mazes solved."""
     goals = alternating_goals(options["evaluation_episodes"])
     maze = TMaze(options["corridor_length"], options["oracle_length"], goals, options["penalty"])
-    noise = stream_seed("eval", "actions", task, seed)
+    generator = torch.Generator().manual_seed(stream_seed("eval", "actions", task, seed))
     mazes = Synchronous(maze, len(goals))
-    returns = play(mazes, learner.policy(mazes.count), 1, options["temperature"], noise)
+    returns = play(mazes, agent.policy(Trial(mazes.count, generator, options["temperature"])), 1)
     return scores(returns[:, 0].astype(np.float64))

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from bench.catalogue.option_types import Options
 from bench.envs.maze import make_batch
-from bench.evaluators.return_conditioned import Played, Rows, play, scores
+from bench.evaluators.episodes import Agent, Rows
+from bench.evaluators.return_conditioned import Played, play, scores
 
 
-def evaluate(learner: Any, options: dict[str, Any], task: str, seed: int, facts: dict[str, Any]) -> Rows:
+def evaluate(agent: Agent, options: Options, task: str, seed: int, facts: dict[str, Any]) -> Rows:
     """Rows (metric, index, value): mean return at each target, and what the protocol's own target gives."""
 
     def play_at(target: float) -> Played:
-        return play(learner, make_batch(options, options["evaluation_episodes"]), target, seed, told=True)
+        return play(
+            agent, make_batch(options, options["evaluation_episodes"]), target, seed, subtract_rewards=True
+        )
 
     return scores(options, play_at)

@@ -14,20 +14,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bench.catalogue.option_types import Options
+from bench.datasets.episodes import Episodes
 from bench.envs.batch import EpisodeBatch
 from bench.envs.mujoco import MujocoBatch
-from bench.seeds import stream
+from bench.evaluators.episodes import Agent, Rows
+from bench.methods.base import Observation, Trial
+from bench.seeds import stream, stream_seed
 
-Rows = list[tuple[str, float, float]]
 Played = tuple[NDArray[np.float64], NDArray[np.float64]]  # returns and lengths (episodes,)
 
 
-def evaluate(learner: Any, options: dict[str, Any], task: str, seed: int, facts: dict[str, Any]) -> Rows:
+def evaluate(agent: Agent, options: Options, task: str, seed: int, facts: dict[str, Any]) -> Rows:
     """Rows (metric, index, value): mean return at each target, and what the protocol's own target gives."""
-    return scores(options, lambda target: roll_out(learner, options, target, seed))
+    return scores(options, lambda target: roll_out(agent, options, target, seed))
 
 
-def scores(options: dict[str, Any], play_at: Callable[[float], Played]) -> Rows:
+def scores(options: Options, play_at: Callable[[float], Played]) -> Rows:
     """Rows of the episodes that `play_at` gives for each target.
 
     `second_target_return` of 0 leaves the second target out. `target_selection=best` reads the
@@ -44,52 +47,58 @@ def scores(options: dict[str, Any], play_at: Callable[[float], Played]) -> Rows:
     ]
 
 
-def episode_scores(learner: Any, options: dict[str, Any], seed: int) -> NDArray[np.float64]:
+def episode_scores(agent: Agent, options: Options, seed: int) -> NDArray[np.float64]:
     """(episodes,) normalised score of each of the episodes whose mean `evaluate` calls the score."""
-    played = _at_targets(options, lambda target: roll_out(learner, options, target, seed))
+    played = _at_targets(options, lambda target: roll_out(agent, options, target, seed))
     normalised: NDArray[np.float64] = _normalised(_chosen(played, options)[0], options)
     return normalised
 
 
-def _at_targets(options: dict[str, Any], play_at: Callable[[float], Played]) -> dict[float, Played]:
+def _at_targets(options: Options, play_at: Callable[[float], Played]) -> dict[float, Played]:
     """Target return -> returns and lengths of the episodes that were asked for it."""
     targets = [target for target in (options["target_return"], options["second_target_return"]) if target]
     return {float(target): play_at(target) for target in targets}
 
 
-def _chosen(played: dict[float, Played], options: dict[str, Any]) -> Played:
+def _chosen(played: dict[float, Played], options: Options) -> Played:
     """The episodes that the score is read off."""
     if options["target_selection"] == "first":
         return next(iter(played.values()))
     return max(played.values(), key=lambda one: float(one[0].mean()))
 
 
-def _normalised(returns: Any, options: dict[str, Any]) -> Any:
+def _normalised(returns: Any, options: Options) -> Any:
     low, high = options["reference_low"], options["reference_high"]
     return 100.0 * (returns - low) / (high - low)
 
 
-def roll_out(learner: Any, options: dict[str, Any], target: float, seed: int) -> Played:
+def roll_out(agent: Agent, options: Options, target: float, seed: int) -> Played:
     """Returns and lengths (episodes,) of one episode in each environment, asked for `target`."""
     batch = MujocoBatch(options["environment_id"], options["evaluation_episodes"])
-    return play(learner, batch, target, seed, told=not options["delayed_reward"])
+    return play(agent, batch, target, seed, subtract_rewards=not options["delayed_reward"])
 
 
 @torch.no_grad()
-def play(learner: Any, batch: EpisodeBatch, target: float, seed: int, told: bool) -> Played:
-    """The same in the environments of `batch`, which are closed at the end; `told` of rewards or not."""
+def play(agent: Agent, batch: EpisodeBatch, target: float, seed: int, subtract_rewards: bool) -> Played:
+    """The same in the environments of `batch`, which are closed at the end.
+
+    With `subtract_rewards` the return still wanted falls by each reward.
+    """
     # Seeded by the environment's name, so that dense and delayed tasks meet the same starts.
     seeds = stream("eval", "starts", batch.env_id, seed).integers(2**31, size=batch.count)
     states = batch.reset([int(number) for number in seeds])
-    policy = learner.policy(batch.count)
+    generator = torch.Generator().manual_seed(stream_seed("eval", "candidates"))
+    policy = agent.policy(Trial(batch.count, generator))
+    policy.begin(Episodes.none(states))
     wanted = np.full(batch.count, target, dtype=np.float32)
     returns, lengths = np.zeros(batch.count), np.zeros(batch.count)
     while batch.alive.any():
         alive = batch.alive
-        states, rewards, _, _ = batch.step(policy.act(states, wanted, alive))
+        states, rewards, _, _ = batch.step(policy.act(Observation(states, wanted, alive)))
+        policy.observe(rewards.astype(np.float32))
         returns += rewards
         lengths += alive
-        if told:
+        if subtract_rewards:
             wanted -= rewards.astype(np.float32)
     batch.close()
     return returns, lengths

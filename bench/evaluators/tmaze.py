@@ -13,22 +13,24 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bench.catalogue.option_types import Options
+from bench.datasets.episodes import Episodes
 from bench.envs.tmaze import TMaze, alternating_goals
+from bench.evaluators.episodes import Agent, Rows
+from bench.methods.base import Observation, Trial
 from bench.seeds import stream_seed
-
-Rows = list[tuple[str, float, float]]
 
 # The best way returns 1, one that misses the goal's arm at most 0.
 SOLVED = 0.95
 
 
-def evaluate(learner: Any, options: dict[str, Any], task: str, seed: int, facts: dict[str, Any]) -> Rows:
+def evaluate(agent: Agent, options: Options, task: str, seed: int, facts: dict[str, Any]) -> Rows:
     """Rows (metric, index, value): mean and deviation of the return, and the share of mazes solved."""
     generator = torch.Generator().manual_seed(stream_seed("eval", "actions", task, seed))
-    return scores(roll_out(learner, options, generator))
+    return scores(roll_out(agent, options, generator))
 
 
-def scores(returns: NDArray[Any]) -> Rows:
+def scores(returns: NDArray[np.float64]) -> Rows:
     """Rows of the returns (mazes,) of one episode each."""
     return [
         ("return", 0.0, float(returns.mean())),
@@ -38,22 +40,20 @@ def scores(returns: NDArray[Any]) -> Rows:
 
 
 @torch.no_grad()
-def roll_out(learner: Any, options: dict[str, Any], generator: torch.Generator) -> NDArray[np.float64]:
-    """(episodes,) return of one episode in each maze.
-
-    The policy's `act` takes observations (episodes, 2), returns still wanted (episodes,) and which episodes
-    go on, and gives one-hot actions (episodes, 4).
-    """
+def roll_out(agent: Agent, options: Options, generator: torch.Generator) -> NDArray[np.float64]:
+    """(episodes,) return of one episode in each maze; a policy gives one-hot actions (episodes, 4)."""
     count = options["evaluation_episodes"]
     goals, penalty = alternating_goals(count), options["penalty"]
     maze = TMaze(options["corridor_length"], options["oracle_length"], goals, penalty)
-    policy = learner.policy(count, generator=generator)
+    policy = agent.policy(Trial(count, generator, options["temperature"]))
     wanted = np.full(count, options["target_return"], dtype=np.float32)
     returns, alive, over = np.zeros(count), np.ones(count, dtype=bool), False
-    seen = maze.reset()
+    states = maze.reset()
+    policy.begin(Episodes.none(states))
     while not over:
-        actions = policy.act(seen, wanted, alive).argmax(axis=1)
-        seen, rewards, over = maze.step(actions)
+        actions = policy.act(Observation(states, wanted, alive)).argmax(axis=1)
+        states, rewards, over = maze.step(actions)
+        policy.observe(rewards)
         returns += rewards
         wanted -= rewards
     return returns

@@ -14,13 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bench.methods.base import Batch
-from bench.methods.decoding import WindowPolicy
+from bench.datasets.episodes import Actions, Episodes
+from bench.methods.base import Batch, Floats, Learner, Observation, Trial
+from bench.methods.decoding import StepPolicy
+from bench.methods.normaliser import Normaliser
 from bench.nn.block import starts
 from bench.nn.hidden_attention import hidden_attention, hidden_attention_row
 from bench.nn.intervene import mixers
-
-Floats = NDArray[np.float32]
 
 
 class Episode(NamedTuple):
@@ -32,29 +32,41 @@ class Episode(NamedTuple):
 
 
 class Recorder:
-    """A learner for an evaluator, whose policy remembers what passes through it."""
+    """An agent for an evaluator whose policy remembers what passes through it."""
 
-    def __init__(self, learner: Any) -> None:
-        self.learner, self.options = learner, learner.options
+    def __init__(self, learner: Learner) -> None:
+        self.learner = learner
 
-    def policy(self, episodes: int, **how: Any) -> Recorder:
+    def policy(self, trial: Trial) -> Recorder:
         """Itself, in front of the learner's policy; the record begins anew."""
-        self.decoder = self.learner.policy(episodes, **how)
-        self.steps: list[tuple[Floats, Floats, NDArray[np.bool_], Floats]] = []
+        self.decoder = self.learner.policy(trial)
+        self.steps: list[tuple[Observation, Actions]] = []
         return self
 
-    def act(self, states: Floats, returns: Floats, alive: NDArray[np.bool_]) -> Floats:
-        """The learner's actions (episodes, A)."""
-        actions: Floats = self.decoder.act(states, returns, alive)
-        self.steps.append((states.copy(), returns.copy(), alive.copy(), actions.copy()))
+    def begin(self, past: Episodes) -> None:
+        """Begin an episode."""
+        self.decoder.begin(past)
+
+    def act(self, seen: Observation) -> Actions:
+        """The learner's actions (count, A)."""
+        actions = self.decoder.act(seen)
+        kept = Observation(seen.states.copy(), seen.wanted.copy(), seen.alive.copy())
+        self.steps.append((kept, actions.copy()))
         return actions
+
+    def observe(self, rewards: Floats) -> None:
+        """Hand the rewards on."""
+        self.decoder.observe(rewards)
 
     def longest(self) -> Episode:
         """The longest of the episodes played since `policy`; of equals the first."""
-        states, returns, alive, actions = (np.stack(values) for values in zip(*self.steps, strict=True))
+        states, wanted, alive = (
+            np.stack(values) for values in zip(*(seen for seen, _ in self.steps), strict=True)
+        )
+        actions = np.stack([actions for _, actions in self.steps])
         chosen = int(alive.sum(axis=0).argmax())
         length = int(alive[:, chosen].sum())
-        return Episode(states[:length, chosen], returns[:length, chosen], actions[:length, chosen])
+        return Episode(states[:length, chosen], wanted[:length, chosen], actions[:length, chosen])
 
 
 class Maps(NamedTuple):
@@ -93,7 +105,7 @@ def fit_exponential(weights: NDArray[Any]) -> Decay:
 
 @torch.no_grad()
 def attention_maps(
-    learner: Any, episode: Episode, steps: NDArray[np.int64], fusion: str, channel: int
+    learner: Learner, episode: Episode, steps: NDArray[np.int64], fusion: str, channel: int
 ) -> Maps:
     """The hidden attention of a learner's Mamba layers at some ascending steps (N,) of an episode.
 
@@ -109,7 +121,7 @@ def attention_maps(
         raise ValueError(f"channel: expected 1 to {fewest}, the channels of a layer, got {channel}")
     last = int(steps[-1])
     length = min(learner.options["context_length"], last + 1)
-    if isinstance(learner.policy(1), WindowPolicy):
+    if not isinstance(learner.policy(Trial(1, torch.Generator())), StepPolicy):
         batch = windows(learner, episode, steps, length)
         entered = mixer_inputs(learner.model, batch)
         per_step = entered[0].shape[1] // length
@@ -139,12 +151,13 @@ def attention_maps(
     return Maps(_with_fused(weights, fusion), _with_fused(matrices, fusion), np.stack(channels), per_step)
 
 
-def windows(learner: Any, episode: Episode, steps: NDArray[np.int64], length: int) -> Batch:
+def windows(learner: Learner, episode: Episode, steps: NDArray[np.int64], length: int) -> Batch:
     """Windows (N, length, ...) that end at each of the steps (N,), padded on the left before the episode.
 
     The last action is not known yet when a decision is made, and is zero.
     """
-    options = learner.options
+    options, normaliser = learner.options, learner.model.get_submodule("normaliser")
+    assert isinstance(normaliser, Normaliser)
     index = steps[:, None] - length + 1 + np.arange(length)
     mask = index >= 0
     index = np.where(mask, index, 0)
@@ -153,7 +166,7 @@ def windows(learner: Any, episode: Episode, steps: NDArray[np.int64], length: in
     returns = (episode.returns / np.float32(options["return_scale"]))[index] * mask
     return {
         "returns": torch.from_numpy(returns).unsqueeze(-1),
-        "states": torch.from_numpy(learner.normalise(episode.states)[index] * mask[..., None]),
+        "states": torch.from_numpy(normaliser.of(episode.states)[index] * mask[..., None]),
         "actions": torch.from_numpy(actions),
         "timesteps": torch.from_numpy(np.minimum(index, options["max_timestep"] - 1)),
         "mask": torch.from_numpy(mask),

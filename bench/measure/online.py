@@ -10,19 +10,18 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
 
-from bench.methods.base import Learner, OnlineWork
+from bench.methods.base import OnlineTimed
 from bench.seeds import stream
 
 # A decision from a state takes a millisecond: it is repeated until the clock can be trusted.
 LEAST_SECONDS, MOST_RUNS = 0.05, 200
 
 
-def median_seconds(work: Callable[[], Any], repeats: int) -> float:
+def median_seconds(work: Callable[[], object], repeats: int) -> float:
     """Median wall time of the work over at least `repeats` runs, after one that is not counted."""
     work()
     seconds: list[float] = []
@@ -43,22 +42,16 @@ def context_sizes(horizon: int, context_episodes: int) -> tuple[list[int], list[
 
 @torch.no_grad()
 def online_seconds(
-    learner: Learner, horizon: int, context_episodes: int, episodes: int, cached: bool, repeats: int
+    online: OnlineTimed, horizon: int, context_episodes: int, episodes: int, cached: bool, repeats: int
 ) -> float:
     """Seconds that `episodes` episodes of `horizon` steps take in one environment, one after the other."""
     generator = stream("probe", "online")
-
-    def work(fill: int) -> OnlineWork:
-        given = learner.online_work(fill, cached, generator)
-        assert given is not None
-        return given
-
     decided, begun = context_sizes(horizon, context_episodes)
     deciding = []
     for fill in decided:
-        given = work(fill)
-        deciding.append(median_seconds(given.decide, repeats) / given.decisions)
-    beginning = [median_seconds(work(fill).begin, repeats) for fill in begun]
+        work = online(fill, cached, generator)
+        deciding.append(median_seconds(work.decide, repeats) / work.decisions)
+    beginning = [median_seconds(online(fill, cached, generator).begin, repeats) for fill in begun]
     held = np.minimum(np.arange(episodes), context_episodes - 1) * horizon
     steps = (held[:, None] + np.arange(horizon)).ravel()
     return float(np.interp(steps, decided, deciding).sum() + np.interp(held, begun, beginning).sum())

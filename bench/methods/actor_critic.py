@@ -1,147 +1,98 @@
-"""What the actor-critics share: two critics, their slow copies, and one joint loss.
+"""What the actor-critics share: two critics, their target networks, and one joint loss.
 
 One optimiser updates everything: the loss is the critics' and, when it is its turn, the actor's, whose
 gradient does not reach the critics, nor theirs the actor. Unlike in the authors' codes, the actor climbs the
 critics as they are before the update that both take part in, and not after; and every network has one
 learning rate. Nothing comes after a termination, whereas an episode that was cut goes on from its final
 observation.
-
-`batch` is called once an update: it moves the slow copies, by the update before, and draws.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
-from bench.datasets.trajectories import Trajectories
-from bench.methods.base import Batch
-from bench.methods.feed_forward import FeedForwardLearner, FeedForwardModel, Floats, perceptron
+from bench.catalogue.option_types import Options
+from bench.methods.base import Batch, Learner, Trial, hook
+from bench.methods.critics import (
+    make_critics,
+    polyak_update,
+    start_target,
+    values_of,
+    values_through_fixed_critic,
+    without_dropout,
+)
+from bench.methods.feed_forward import FeedForwardModel, FeedForwardPolicy
+from bench.methods.normaliser import Normaliser
+from bench.methods.transitions import LayOut, Noise, Transitions, no_noise, with_next_states
 
-CRITICS = 2
-
-
-def successors(dataset: Trajectories) -> Floats:
-    """(transitions, S) observation after each transition: the next row, or the trajectory's final one."""
-    following = np.roll(dataset.observations, -1, axis=0)
-    following[dataset.starts[1:] - 1] = dataset.final_observations
-    return following
-
-
-def make_critics(options: dict[str, Any]) -> nn.ModuleList:
-    """Networks from a state with its action (..., S + A) to a value (..., 1)."""
-    inputs = options["observation_dim"] + options["action_dim"]
-    return nn.ModuleList(perceptron(inputs, 1, options) for _ in range(CRITICS))
-
-
-def values_of(critics: nn.ModuleList, states: Tensor, actions: Tensor) -> Tensor:
-    """(critics, ...) values of actions (..., A) in states (..., S)."""
-    pairs = torch.cat([states, actions], dim=-1)
-    return torch.stack([critic(pairs).squeeze(-1) for critic in critics])
-
-
-def judged_by(critic: nn.Module, states: Tensor, actions: Tensor) -> Tensor:
-    """(B,) values by a critic whose parameters are held fixed: gradients reach the actions alone."""
-    fixed = {name: parameter.detach() for name, parameter in critic.named_parameters()}
-    values: Tensor = functional_call(critic, fixed, (torch.cat([states, actions], dim=-1),))
-    return values.squeeze(-1)
+COLUMNS = ("states", "actions", "rewards", "next_states", "terminations")
 
 
 class ActorCriticModel(FeedForwardModel):
-    """An actor, two critics, and their slow copies, which no gradient reaches and no dropout thins."""
+    """An actor, two critics, and the critics' target networks, without dropout."""
 
-    def __init__(self, options: dict[str, Any]) -> None:
-        super().__init__(options)
+    def __init__(self, options: Options, actor: nn.Module, normaliser: Normaliser) -> None:
+        super().__init__(actor, normaliser)
         self.critics = make_critics(options)
-        self.slow_critics = make_critics(options | {"dropout": 0.0})
-        self.copies: list[tuple[nn.Module, nn.Module]] = []
-        self.begin_copy(self.slow_critics, self.critics)
+        self.target_critics = make_critics(without_dropout(options))
+        self.followed: list[tuple[nn.Module, nn.Module]] = []
+        self.add_target(self.target_critics, self.critics)
 
-    def begin_copy(self, slow: nn.Module, fast: nn.Module) -> None:
-        """Let `slow` start as `fast`, out of reach of gradients, and follow it from then on."""
-        slow.load_state_dict(fast.state_dict())
-        slow.requires_grad_(False)
-        self.copies.append((slow, fast))
+    def add_target(self, target: nn.Module, online: nn.Module) -> None:
+        """Let `target` start as `online` and follow it from then on."""
+        start_target(target, online)
+        self.followed.append((target, online))
 
-    @torch.no_grad()
-    def follow(self, share: float) -> None:
-        """Move every slow copy by that share of its way to the original."""
-        for slow, fast in self.copies:
-            for behind, ahead in zip(slow.parameters(), fast.parameters(), strict=True):
-                behind.lerp_(ahead, share)
+    def move_targets(self, share: float) -> None:
+        """Move every target network by that share of its way."""
+        for target, online in self.followed:
+            polyak_update(target, online, share)
 
-    def judged(self, states: Tensor, actions: Tensor) -> Tensor:
+    def first_values(self, states: Tensor, actions: Tensor) -> Tensor:
         """(B,) values by the first critic, held fixed."""
-        return judged_by(self.critics[0], states, actions)
+        return values_through_fixed_critic(self.critics[0], states, actions)
 
 
-class ActorCriticLearner(FeedForwardLearner):
-    """Critics drawn to targets, and an actor; sub-classes give the targets and the loss of the actor."""
+class ActorCriticLearner(Learner):
+    """Critics drawn to targets, and an actor; sub-classes give the targets and the loss of the actor.
+
+    The actor and the target networks move at every `policy_delay`-th update.
+    """
 
     model: ActorCriticModel
 
-    def __init__(self, options: dict[str, Any]) -> None:
-        super().__init__(options)
-        self.drawn = 0
+    def __init__(
+        self,
+        options: Options,
+        model: ActorCriticModel,
+        policy_delay: int = 1,
+        lay_out: LayOut = with_next_states,
+        noise: Noise = no_noise,
+    ) -> None:
+        sampler = Transitions(options, model.normaliser, COLUMNS, lay_out, noise)
+        super().__init__(options, model, sampler)
+        self.policy_delay = policy_delay
 
-    def make_model(self) -> ActorCriticModel:
-        """Actor, critics and their slow copies, freshly initialised."""
-        return ActorCriticModel(self.options)
-
-    @property
-    def actors_turn(self) -> bool:
-        """Whether the batch drawn last updates the actor and the slow copies too."""
-        return True
-
-    def lay_out(self, dataset: Trajectories) -> dict[str, Floats]:
-        """Also rewards and terminations (n,), and the states that follow (n, S)."""
-        return super().lay_out(dataset) | {
-            "rewards": dataset.rewards,
-            "following": self.normalise(successors(dataset)),
-            "terminations": dataset.terminations,
-        }
-
-    def batch(self, dataset: Trajectories, generator: np.random.Generator) -> Batch:
-        """Transitions drawn evenly, and what else is drawn at random for their losses."""
-        if self.drawn and self.actors_turn:
-            self.model.follow(self.options["target_update"])
-        self.drawn += 1
-        drawn = super().batch(dataset, generator)
-        return drawn | self.draws(self.options["batch_size"], generator)
-
-    def draws(self, count: int, generator: np.random.Generator) -> Batch:
-        """Random numbers that the losses of `count` transitions take, such as noise on actions; here none."""
-        return {}
-
-    def synthetic_batch(self, sequences: int, generator: np.random.Generator) -> Batch:
-        """Transitions with random content, none of them the last of its episode."""
-        known = super().synthetic_batch(sequences, generator)
-        following = generator.standard_normal((sequences, self.options["observation_dim"]), dtype=np.float32)
-        return (
-            known
-            | {
-                "rewards": torch.from_numpy(generator.standard_normal(sequences, dtype=np.float32)),
-                "following": torch.from_numpy(following),
-                "terminations": torch.zeros(sequences),
-            }
-            | self.draws(sequences, generator)
-        )
+    def move(self, done: int, generator: np.random.Generator) -> None:
+        """Move the target networks, by the update before if that was the actor's turn."""
+        if done and done % self.policy_delay == 0:
+            self.model.move_targets(self.options["target_update"])
 
     @abstractmethod
-    def values_ahead(self, batch: Batch) -> Tensor:
-        """(B,) values of the states that follow."""
+    def next_values(self, batch: Batch) -> Tensor:
+        """(B,) values of the next states."""
 
     @torch.no_grad()
     def targets(self, batch: Batch) -> Tensor:
-        """(B,) targets of the critics: r + discount (1 - termination) times the value ahead."""
+        """(B,) targets of the critics: r + discount (1 - termination) times the next state's value."""
         ahead = self.options["value_discount"] * (1.0 - batch["terminations"])
-        return batch["rewards"] + ahead * self.values_ahead(batch)
+        return batch["rewards"] + ahead * self.next_values(batch)
 
+    @hook
     def critic_loss(self, batch: Batch) -> Tensor:
         """Mean squared error of each critic, summed."""
         values = values_of(self.model.critics, batch["states"], batch["actions"])
@@ -151,16 +102,19 @@ class ActorCriticLearner(FeedForwardLearner):
     def actor_loss(self, batch: Batch) -> Tensor:
         """What the actor descends, a scalar that the critics' parameters get no gradient from."""
 
+    @hook
+    def further_loss(self, batch: Batch) -> Tensor | None:
+        """What another network of the method descends, if it has one."""
+        return None
+
     def loss(self, batch: Batch) -> Tensor:
-        """The critics' loss and, when it is its turn, the actor's."""
+        """The critics' loss, the actor's when it is its turn, and that of a further network."""
         loss = self.critic_loss(batch)
-        return loss + self.actor_loss(batch) if self.actors_turn else loss
+        if self.update % self.policy_delay == 0:
+            loss = loss + self.actor_loss(batch)
+        further = self.further_loss(batch)
+        return loss if further is None else loss + further
 
-    def state(self) -> dict[str, Any]:
-        """The normaliser, and the count of updates, which says whose turn it is."""
-        return super().state() | {"drawn": self.drawn}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take back what `state` gave."""
-        super().restore(state)
-        self.drawn = state["drawn"]
+    def policy(self, trial: Trial) -> FeedForwardPolicy:
+        """The trained actor as a policy."""
+        return FeedForwardPolicy(self.model)

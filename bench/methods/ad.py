@@ -14,22 +14,21 @@ Tricks, in the order in which they matter here:
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from bench.catalogue.option_types import Options
+from bench.datasets.episodes import Actions, Episodes, Packed, pack
 from bench.methods.backbones import PositionedModel
-from bench.methods.base import Batch, OnlineWork
+from bench.methods.base import Batch, Floats, Learner, Observation, OnlineWork, Timed, Trial
 from bench.methods.in_context import (
-    Episodes,
-    InContextLearner,
-    Packed,
+    Contexts,
     StepEmbedding,
     choose_actions,
-    pack,
+    normaliser_of,
+    random_past,
+    read_past,
 )
 from bench.methods.spaces import space_of
 from bench.nn.attention import AttentionState
@@ -45,9 +44,10 @@ class ADModel(PositionedModel):
         positions: whether a learnt position embedding is added.
     """
 
-    def __init__(self, backbone: Backbone, options: dict[str, Any], positions: bool) -> None:
+    def __init__(self, backbone: Backbone, options: Options, positions: bool) -> None:
         super().__init__()
         width, space = options["embedding_dim"], space_of(options)
+        self.options = options
         self.merged = options["step_tokens"] == "merged"
         self.per_step = 1 if self.merged else 3
         self.max_tokens = options["context_episodes"] * space.horizon * self.per_step
@@ -55,6 +55,7 @@ class ADModel(PositionedModel):
         self.make_positions(self.max_tokens, width, positions, options["dropout"])
         self.backbone = backbone
         self.head = space.head(width)
+        self.normaliser = normaliser_of(space, options)
 
     def tokens(self, states: Tensor, actions: Tensor, rewards: Tensor) -> Tensor:
         """Tokens of packed steps, (B, N * tokens a step, D), positions not yet added.
@@ -75,55 +76,65 @@ class ADModel(PositionedModel):
         return predicted
 
 
-class ADLearner(InContextLearner):
-    """Algorithm Distillation over a given backbone."""
+def packed_batch(episodes: Episodes, generator: np.random.Generator) -> Batch:
+    """The packed steps of contexts."""
+    return pack(episodes)._asdict()
+
+
+class ADLearner(Learner):
+    """Algorithm Distillation over a given backbone.
+
+    `keeps_state`: the backbone keeps a state in any case, so that no decision reads the context again.
+    """
 
     model: ADModel
 
-    def __init__(self, options: dict[str, Any], backbone: Backbone, positions: bool) -> None:
-        super().__init__(options)
-        self.model = ADModel(backbone, options, positions)
-
-    def batch_of(self, episodes: Episodes, generator: np.random.Generator) -> Batch:
-        """The packed steps of contexts."""
-        return pack(episodes)._asdict()
+    def __init__(self, options: Options, backbone: Backbone, positions: bool, keeps_state: bool) -> None:
+        model = ADModel(backbone, options, positions)
+        super().__init__(options, model, Contexts(options, model.normaliser, packed_batch))
+        self.keeps_state = keeps_state
 
     def loss(self, batch: Batch) -> Tensor:
         """Distance to the learner's actions, over all real steps."""
-        return self.space.loss(self.model(**batch), batch["actions"][batch["valid"]])
+        return self.model.embed.space.loss(self.model(**batch), batch["actions"][batch["valid"]])
 
-    def policy(self, rooms: int) -> ADPolicy:
-        """The trained model as a policy for `rooms` environments at once."""
-        return ADPolicy(self, rooms)
+    def policy(self, trial: Trial) -> ADPolicy:
+        """The trained model as a policy."""
+        return ADPolicy(self.model, trial)
 
-    def online_work(self, fill: int, cached: bool, generator: np.random.Generator) -> OnlineWork:
-        """A decision from the state or key-value cache, or by reading the whole context anew."""
-        work = _Online(self, fill, generator)
-        if cached:
+    def timed(self, generator: np.random.Generator) -> Timed:
+        """A pass over the whole context, and an online test from the state, a cache, or the whole context."""
+        return Timed(self.model, self.whole_pass(generator), self._online_work)
+
+    def _online_work(self, fill: int, cached: bool, generator: np.random.Generator) -> OnlineWork:
+        work = _Online(self.model, self.device, fill, generator)
+        if cached or self.keeps_state:
             work.begin()
             return OnlineWork(work.begin, work.decide, 1)
-        return OnlineWork(lambda: None, work.read_anew, 1)
+        return OnlineWork(lambda: None, work.read_again, 1)
 
 
 class ADPolicy:
     """Acts in a batch of environments, token by token from a recurrent state or a key-value cache."""
 
-    def __init__(self, learner: ADLearner, rooms: int) -> None:
-        self.learner, self.model, self.rooms = learner, learner.model.eval(), rooms
-        self.device = learner.device
+    last: tuple[Tensor, Tensor] | None  # the action and reward of the last step, if they are not read yet
+
+    def __init__(self, model: ADModel, trial: Trial) -> None:
+        self.model, self.trial = model.eval(), trial
+        self.device = next(model.parameters()).device
 
     def begin(self, past: Episodes) -> None:
-        """Start an episode: `past` holds all earlier ones; the context of them is read at once."""
-        context = self.learner.context(past)
+        """Begin an episode: the context of the earlier ones is read at once."""
+        context = read_past(past, self.model.options, self.model.normaliser)
         if context.lengths.shape[1]:
             self.read(pack(context, right=True).to(self.device))
         else:
-            self.states = self.model.backbone.allocate_state(self.rooms, self.model.max_tokens)
-            self.place = torch.zeros(self.rooms, dtype=torch.long, device=self.device)
-            self.before: tuple[Tensor, Tensor] | None = None
+            self.states = self.model.backbone.allocate_state(self.trial.count, self.model.max_tokens)
+            self.place = torch.zeros(self.trial.count, dtype=torch.long, device=self.device)
+            self.last = None
 
     def read(self, packed: Packed) -> None:
-        """Take in steps that lie behind: (rooms, N, ...), padded on the left."""
+        """Take in steps that lie behind: (count, N, ...), padded on the left."""
         model = self.model
         tokens = model.tokens(packed.states, packed.actions, packed.rewards)
         mask = packed.valid.repeat_interleave(model.per_step, dim=1)
@@ -134,7 +145,7 @@ class ADPolicy:
             tokens = self._without_before(tokens, packed)
         _, self.states = model.backbone.prefill(model.placed(tokens, places), whole, model.max_tokens)
         self.place = mask.sum(dim=1)
-        self.before = (packed.actions[:, -1], packed.rewards[:, -1]) if model.merged else None
+        self.last = (packed.actions[:, -1], packed.rewards[:, -1]) if model.merged else None
 
     def _without_before(self, tokens: Tensor, packed: Packed) -> Tensor:
         """Merged tokens in which the first real step of each row knows of no step before it."""
@@ -150,42 +161,45 @@ class ADPolicy:
         self.place = self.place + 1
         return hidden
 
-    def act(self, states: NDArray[Any], temperature: float, generator: torch.Generator) -> NDArray[Any]:
-        """Actions (rooms,) or (rooms, A) for states (rooms, S)."""
-        predicted = self.predict(torch.from_numpy(self.learner.normalise(states)).to(self.device))
-        self.chosen = choose_actions(predicted, self.model.embed.space, temperature, generator)
+    def act(self, seen: Observation) -> Actions:
+        """Actions (count,) or (count, A)."""
+        predicted = self.predict(self.model.normaliser(torch.from_numpy(seen.states).to(self.device)))
+        self.chosen = choose_actions(predicted, self.model.embed.space, self.trial)
         return self.chosen
 
     def predict(self, states: Tensor) -> Tensor:
-        """Logits, or actions, (rooms, A)."""
+        """Logits, or actions, (count, A), in states (count, S) as the model reads them."""
         embed = self.model.embed
         token = embed.state(states)
         if self.model.merged:
-            space, rooms = embed.space, self.rooms
-            if self.before is None:
-                code = space.no_action(rooms, device=self.device)
-                rewards = torch.zeros(rooms, device=self.device)
+            space, count = embed.space, self.trial.count
+            if self.last is None:
+                code = space.no_action(count, device=self.device)
+                rewards = torch.zeros(count, device=self.device)
             else:
-                code, rewards = space.encode_actions(self.before[0]), self.before[1]
+                code, rewards = space.encode_actions(self.last[0]), self.last[1]
             token = token + embed.action(code) + embed.reward(rewards)
-        elif self.before is not None:
-            self._feed(embed.action(embed.space.encode_actions(self.before[0])))
-            self._feed(embed.reward(self.before[1]))
+        elif self.last is not None:
+            self._feed(embed.action(embed.space.encode_actions(self.last[0])))
+            self._feed(embed.reward(self.last[1]))
         predicted: Tensor = self.model.head(self._feed(token))
         return predicted
 
-    def observe(self, rewards: NDArray[np.float32]) -> None:
-        """Take in the (rooms,) rewards of the actions just chosen."""
-        self.before = torch.from_numpy(self.chosen).to(self.device), torch.from_numpy(rewards).to(self.device)
+    def observe(self, rewards: Floats) -> None:
+        """Take in the rewards (count,) of the actions just chosen."""
+        self.last = torch.from_numpy(self.chosen).to(self.device), torch.from_numpy(rewards).to(self.device)
 
 
 class _Online:
     """One environment with `fill` steps in its context, to be timed."""
 
-    def __init__(self, learner: ADLearner, fill: int, generator: np.random.Generator) -> None:
-        self.learner, self.policy, space = learner, learner.policy(1), learner.space
-        count = -(-(fill + 1) // space.horizon)
-        packed = pack(learner.synthetic_past(count * space.horizon, generator)).to(learner.device)
+    def __init__(
+        self, model: ADModel, device: torch.device, fill: int, generator: np.random.Generator
+    ) -> None:
+        self.model, horizon = model, model.embed.space.horizon
+        self.policy = ADPolicy(model, Trial(1, torch.Generator()))
+        count = -(-(fill + 1) // horizon)
+        packed = pack(random_past(model.options, count * horizon, generator)).to(device)
         self.steps = Packed(*(values[:, : fill + 1] for values in packed))
         self.past = Packed(*(values[:, :fill] for values in packed))
 
@@ -194,22 +208,22 @@ class _Online:
         if self.past.valid.shape[1]:
             self.policy.read(self.past)
             # A decision inside an episode takes in the action and the reward before it.
-            self.policy.before = self.past.actions[:, -1], self.past.rewards[:, -1]
+            self.policy.last = self.past.actions[:, -1], self.past.rewards[:, -1]
         else:
-            self.policy.begin(self.learner.synthetic_past(0, np.random.default_rng(0)))
+            self.policy.begin(random_past(self.model.options, 0, np.random.default_rng(0)))
 
     def decide(self) -> Tensor:
         """A decision by one step; what it writes is forgotten, so that the fill stays what it is."""
-        place, states, before = self.policy.place, self.policy.states, self.policy.before
+        place, states, last = self.policy.place, self.policy.states, self.policy.last
         caches = [state for state in states if isinstance(state, AttentionState)]
         written = [cache.position for cache in caches]
         predicted = self.policy.predict(self.steps.states[:, -1])
-        self.policy.place, self.policy.before = place, before
+        self.policy.place, self.policy.last = place, last
         for cache, position in zip(caches, written, strict=True):
             cache.position = position
         return predicted
 
-    def read_anew(self) -> Tensor:
+    def read_again(self) -> Tensor:
         """A decision by a pass over the whole context."""
-        predicted: Tensor = self.learner.model(*self.steps)
+        predicted: Tensor = self.model(*self.steps)
         return predicted[-1]

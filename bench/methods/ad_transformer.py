@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from bench.catalogue.option_types import Options
 from bench.methods.ad import ADLearner
 from bench.methods.backbones import transformer
 
@@ -11,7 +10,6 @@ from bench.methods.backbones import transformer
 class Learner(ADLearner):
     """GPT-2 blocks over the whole context, with learnt positions."""
 
-    def __init__(self, options: dict[str, Any]) -> None:
-        super().__init__(
-            options, transformer(options, options["layers"]), positions=options["position_embedding"]
-        )
+    def __init__(self, options: Options) -> None:
+        backbone = transformer(options, options["layers"])
+        super().__init__(options, backbone, positions=options["position_embedding"], keeps_state=False)

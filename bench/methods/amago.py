@@ -13,11 +13,9 @@ Tricks, in the order in which they matter here:
    Own experience is the default: in a 9 x 9 darkroom neither of the others improved by more than one
    reward over the test episodes within 350 (`histories`) and 800 (`both`) updates.
 2. Values are normalised by mean and deviation of the discounted returns seen (PopArt).
-3. The target of a value is the smallest of the slow copies' values, expected under the policy; the
+3. The target of a value is the smallest of the target networks' values, expected under the policy; the
    actor climbs the critics' mean value and imitates the actions that are better than the policy
    (filtered behaviour cloning).
-
-`batch` is called once an update: it moves the slow copies (by the update before), collects, and draws.
 """
 
 from __future__ import annotations
@@ -29,13 +27,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from bench.catalogue.option_types import Options
+from bench.datasets.episodes import Episodes
 from bench.datasets.histories import Histories
 from bench.envs.gridworld import ACTIONS, make_rooms
 from bench.methods import base
 from bench.methods.amago_model import AMAGOModel
 from bench.methods.amago_policy import AMAGOPolicy
 from bench.methods.amago_replay import Replay, joined
-from bench.methods.in_context import Episodes, draw_contexts, random_episodes
+from bench.methods.base import Batch, Observation, Trial
+from bench.methods.critics import polyak_update
+from bench.methods.in_context import draw_contexts, random_episodes
 
 RETURNS_MEMORY = 0.99  # of the running mean and deviation of the returns
 
@@ -64,64 +66,73 @@ def discounted_returns(rewards: NDArray[np.float32], discount: float) -> NDArray
     return returns
 
 
-class Learner(base.Learner):
-    """AMAGO's losses, its experience, and what of both a checkpoint holds."""
+class MetaEpisodes:
+    """A sampler of meta-episodes, from the replay buffer or from the histories."""
 
-    def __init__(self, options: dict[str, Any]) -> None:
-        super().__init__(options)
-        self.model: AMAGOModel = AMAGOModel(options)
+    def __init__(self, options: Options) -> None:
+        self.options = options
         self.own = {"own": 1.0, "both": 0.5, "histories": 0.0}[options["experience"]]  # share of a batch
         self.replay = Replay(options)
-        self.drawn = 0
-        self.moments = np.zeros(2)  # running mean of the returns and of their squares
-        self.goals: NDArray[np.int64] = np.zeros((0, 2), np.int64)
 
     def prepare(self, dataset: Histories) -> None:
-        """Take the training goals, in which own experience is collected."""
-        self.goals = dataset.train_goals
+        """Keep the histories; in their training goals own experience is collected."""
+        self.dataset = dataset
 
-    def batch(self, dataset: Histories, generator: np.random.Generator) -> base.Batch:
-        """Meta-episodes of the replay buffer or of the histories; see the module on what else happens."""
-        options, count = self.options, self.options["batch_size"]
-        if self.drawn:
-            self.model.follow(options["target_update"])
-        if self.own and self.drawn % options["collect_every"] == 0:
-            self._collect(generator)
-        self.drawn += 1
+    def draw(self, generator: np.random.Generator) -> Batch:
+        """`batch_size` meta-episodes."""
+        count = self.options["batch_size"]
         own = round(self.own * count)
         parts = [self.replay.draw(own, generator)] if own else []
         if count > own:
-            parts.append(draw_contexts(dataset, options, count - own, generator))
-        drawn = joined(parts)
-        if options["value_normalisation"]:
-            self._normalise(drawn.rewards)
-        return self._batch(drawn)
+            parts.append(draw_contexts(self.dataset, self.options, count - own, generator))
+        return _batch_of(joined(parts))
 
-    def _normalise(self, rewards: NDArray[np.float32]) -> None:
-        scaled = self.options["reward_multiplier"] * rewards.reshape(len(rewards), -1)
-        returns = discounted_returns(scaled, self.options["value_discount"])
-        seen = np.array([returns.mean(), (returns**2).mean()])
-        # The first batch counts whole, so that the moments are unbiased from the start.
-        keep = RETURNS_MEMORY if self.drawn > 1 else 0.0
-        self.moments = keep * self.moments + (1 - keep) * seen
-        deviation = float(np.sqrt(max(self.moments[1] - self.moments[0] ** 2, 0.0)))
-        self.model.normalise(float(self.moments[0]), max(deviation, 1e-2))
+    def synthetic(self, sequences: int, generator: np.random.Generator) -> Batch:
+        """Whole meta-episodes with random content."""
+        count = self.options["context_episodes"]
+        return _batch_of(random_episodes(self.options, sequences, count, generator))
 
-    def epsilon(self) -> float:
-        """Probability of a random action at this moment: falls linearly, then stays."""
+
+def _batch_of(episodes: Episodes) -> Batch:
+    positions, actions, rewards = episodes.tensors
+    return {"positions": positions[:, :, :-1], "actions": actions, "rewards": rewards}
+
+
+class Learner(base.Learner):
+    """AMAGO's losses, its experience, and what of both a checkpoint holds."""
+
+    model: AMAGOModel
+    sampler: MetaEpisodes
+
+    def __init__(self, options: Options) -> None:
+        super().__init__(options, AMAGOModel(options), MetaEpisodes(options))
+        self.moments = np.zeros(2)  # running mean of the returns and of their squares
+
+    def move(self, done: int, generator: np.random.Generator) -> None:
+        """Move the target networks, by the update before, and collect own experience if it is time."""
+        if done:
+            share = self.options["target_update"]
+            polyak_update(self.model.target_critics, self.model.critics, share)
+        if self.sampler.own and done % self.options["collect_every"] == 0:
+            self._collect(done, generator)
+
+    def epsilon(self, done: int) -> float:
+        """Probability of a random action after `done` updates: falls linearly, then stays."""
         options = self.options
-        share = min(self.drawn / max(options["epsilon_share"] * options["updates"], 1), 1.0)
+        share = min(done / max(options["epsilon_share"] * options["updates"], 1), 1.0)
         first, last = options["epsilon_first"], options["epsilon_last"]
         return float(first + share * (last - first))
 
     @torch.no_grad()
-    def _collect(self, generator: np.random.Generator) -> None:
+    def _collect(self, done: int, generator: np.random.Generator) -> None:
         """Play one meta-episode in each of `collect_rooms` rooms with random training goals."""
         options, rooms = self.options, self.options["collect_rooms"]
-        goals = self.goals[generator.integers(len(self.goals), size=rooms)]
+        known = self.sampler.dataset.train_goals
+        goals = known[generator.integers(len(known), size=rooms)]
         world = make_rooms(options, goals, generator)
         noise = torch.Generator().manual_seed(int(generator.integers(2**62)))
-        training, policy = self.model.training, self.policy(rooms)
+        training = self.model.training
+        policy = self.policy(Trial(rooms, noise, temperature=1.0))
         shape = (rooms, options["context_episodes"], options["horizon"])
         positions = np.empty((*shape[:2], shape[2] + 1, 2), np.int16)
         actions, rewards = np.empty(shape, np.int8), np.empty(shape, np.float32)
@@ -131,39 +142,39 @@ class Learner(base.Learner):
             position = world.reset()
             for t in range(shape[2]):
                 positions[:, episode, t] = position
-                random = generator.random(rooms) < self.epsilon()
-                likely = policy.act(position, 1.0, noise)
+                random = generator.random(rooms) < self.epsilon(done)
+                likely = policy.act(Observation(position, np.zeros(rooms, np.float32), np.ones(rooms, bool)))
                 policy.chosen = np.where(random, generator.integers(ACTIONS, size=rooms), likely)
                 actions[:, episode, t] = policy.chosen
                 position, reward, _ = world.step(policy.chosen)
                 rewards[:, episode, t] = reward
                 policy.observe(reward)
             positions[:, episode, shape[2]] = position
-        self.replay.add(positions, actions, rewards)
+        self.sampler.replay.add(positions, actions, rewards)
         self.model.train(training)
 
-    def synthetic_batch(self, sequences: int, generator: np.random.Generator) -> base.Batch:
-        """Whole meta-episodes with random content."""
-        return self._batch(
-            random_episodes(self.options, sequences, self.options["context_episodes"], generator)
-        )
+    def _normalise(self, rewards: NDArray[np.float32]) -> None:
+        """Take in the returns of a batch of rewards (B, E, T), and set the units of the values by them."""
+        scaled = self.options["reward_multiplier"] * rewards.reshape(len(rewards), -1)
+        returns = discounted_returns(scaled, self.options["value_discount"])
+        seen = np.array([returns.mean(), (returns**2).mean()])
+        # The first batch counts whole, so that the moments are unbiased from the start.
+        keep = RETURNS_MEMORY if self.update > 1 else 0.0
+        self.moments = keep * self.moments + (1 - keep) * seen
+        deviation = float(np.sqrt(max(self.moments[1] - self.moments[0] ** 2, 0.0)))
+        self.model.normalise(float(self.moments[0]), max(deviation, 1e-2))
 
-    @staticmethod
-    def _batch(episodes: Episodes) -> base.Batch:
-        positions, actions, rewards = episodes.tensors
-        return {"positions": positions[:, :, :-1], "actions": actions, "rewards": rewards}
-
-    def terms(self, batch: base.Batch) -> dict[str, Tensor]:
+    def terms(self, batch: Batch) -> dict[str, Tensor]:
         """The weighted parts of the loss: critics, policy, filtered behaviour cloning, entropy."""
         options, model = self.options, self.model
-        logits, values, slow = model(**batch)
+        logits, values, target_values = model(**batch)
         actions = batch["actions"].flatten(1)
         taken = actions.unsqueeze(-1)
         rewards = options["reward_multiplier"] * batch["rewards"].flatten(1)
         logs = torch.log_softmax(logits, dim=-1)
         policy = logs.exp()
         with torch.no_grad():
-            ahead = model.mean + model.scale * (policy * slow.min(dim=0).values).sum(dim=-1)
+            ahead = model.mean + model.scale * (policy * target_values.min(dim=0).values).sum(dim=-1)
             targets = td_targets(rewards, ahead, options["value_discount"], options["td_steps"])
             targets = (targets - model.mean) / model.scale
             judged = values.mean(dim=0)
@@ -178,24 +189,23 @@ class Learner(base.Learner):
             "entropy": options["entropy_weight"] * (policy * logs).sum(dim=-1).mean(),
         }
 
-    def loss(self, batch: base.Batch) -> Tensor:
-        """Sum of the losses of the critics and of the actor."""
+    def loss(self, batch: Batch) -> Tensor:
+        """Sum of the losses of the critics and of the actor; the values' units follow the batch first."""
+        if self.options["value_normalisation"]:
+            self._normalise(batch["rewards"].cpu().numpy())
         return torch.stack(list(self.terms(batch).values())).sum()
 
     def state(self) -> dict[str, Any]:
-        """The replay buffer, the clock of its exploration and the running moments of the returns."""
-        return {
-            "replay": vars(self.replay.episodes).copy(),
-            "added": self.replay.added,
-            "drawn": self.drawn,
-            "moments": self.moments,
-        }
+        """The replay buffer and the running moments of the returns."""
+        replay = self.sampler.replay
+        return {"replay": vars(replay.episodes).copy(), "added": replay.added, "moments": self.moments}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take back what `state` gave."""
-        self.replay.episodes = Episodes(**state["replay"])
-        self.replay.added, self.drawn, self.moments = state["added"], state["drawn"], state["moments"]
+        replay = self.sampler.replay
+        replay.episodes = Episodes(**state["replay"])
+        replay.added, self.moments = state["added"], state["moments"]
 
-    def policy(self, rooms: int) -> AMAGOPolicy:
-        """The trained actor as a policy for `rooms` rooms at once."""
-        return AMAGOPolicy(self.model, self.options, self.device, rooms)
+    def policy(self, trial: Trial) -> AMAGOPolicy:
+        """The trained actor as a policy."""
+        return AMAGOPolicy(self.model, trial)

@@ -6,11 +6,11 @@ Shapes: B meta-episodes of E episodes of T steps, L = E * T tokens, D `embedding
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from bench.catalogue.option_types import Options
 from bench.envs.gridworld import ACTIONS
 from bench.methods.backbones import PositionedModel, transformer
 from bench.methods.spaces import space_of
@@ -38,7 +38,7 @@ class Critics(nn.Module):
 
 
 class AMAGOModel(PositionedModel):
-    """Timestep encoder, causal transformer, actor, critics and their slow copies.
+    """Timestep encoder, causal transformer, actor, critics and their target networks.
 
     Args:
         options: room_side, horizon, context_episodes, embedding_dim, head_dim, critics, layers, heads,
@@ -48,9 +48,10 @@ class AMAGOModel(PositionedModel):
     mean: Tensor
     scale: Tensor
 
-    def __init__(self, options: dict[str, Any]) -> None:
+    def __init__(self, options: Options) -> None:
         super().__init__()
         width, hidden = options["embedding_dim"], options["head_dim"]
+        self.options = options
         self.space, self.horizon = space_of(options), options["horizon"]
         self.max_tokens = options["context_episodes"] * self.horizon
         # Coordinates, the action before (or none), the reward before, the time, whether an episode begins.
@@ -62,11 +63,11 @@ class AMAGOModel(PositionedModel):
         self.backbone = transformer(options, options["layers"])
         self.actor = Perceptron([width, hidden, ACTIONS], nn.LeakyReLU)
         self.critics = Critics(options["critics"], width, hidden)
-        self.targets = copy.deepcopy(self.critics).requires_grad_(False)
+        self.target_critics = copy.deepcopy(self.critics).requires_grad_(False)
         self.register_buffer("mean", torch.zeros(()))
         self.register_buffer("scale", torch.ones(()))
 
-    def token(self, positions: Tensor, before: Tensor, earned: Tensor, time: Tensor) -> Tensor:
+    def token(self, positions: Tensor, last_action: Tensor, earned: Tensor, time: Tensor) -> Tensor:
         """Tokens (..., D), positions not yet added.
 
         positions (..., 2); the action (...) and the reward (...) of the step before, action `ACTIONS` where
@@ -74,7 +75,7 @@ class AMAGOModel(PositionedModel):
         """
         features = [
             self.space.encode_states(positions),
-            nn.functional.one_hot(before, ACTIONS + 1).float(),
+            nn.functional.one_hot(last_action, ACTIONS + 1).float(),
             torch.stack([earned, time / self.horizon, (time == 0).float()], dim=-1),
         ]
         tokens: Tensor = self.encode_step(torch.cat(features, dim=-1))
@@ -84,30 +85,24 @@ class AMAGOModel(PositionedModel):
         """Tokens (B, L, D) of whole episodes: positions (B, E, T, 2), actions and rewards (B, E, T)."""
         time = torch.arange(self.horizon, device=actions.device).expand_as(actions).flatten(1)
         actions, rewards = actions.flatten(1), rewards.flatten(1)
-        before = torch.cat([torch.full_like(actions[:, :1], ACTIONS), actions[:, :-1]], dim=1)
+        last_actions = torch.cat([torch.full_like(actions[:, :1], ACTIONS), actions[:, :-1]], dim=1)
         earned = torch.cat([torch.zeros_like(rewards[:, :1]), rewards[:, :-1]], dim=1)
-        return self.token(positions.flatten(1, 2), before, earned, time)
+        return self.token(positions.flatten(1, 2), last_actions, earned, time)
 
     def forward(self, positions: Tensor, actions: Tensor, rewards: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits (B, L, ACTIONS) of the actor, and values (C, B, L, ACTIONS) of critics and slow copies.
+        """Logits (B, L, ACTIONS) of the actor, and values (C, B, L, ACTIONS) of critics and target networks.
 
         Each is computed from what was known before the action; values are in units of the mean and scale.
         """
         hidden = self.backbone(self.placed_from_first(self.tokens(positions, actions, rewards)))
-        return self.actor(hidden), self.critics(hidden), self.targets(hidden.detach())
-
-    @torch.no_grad()
-    def follow(self, share: float) -> None:
-        """Move the slow copies towards the critics by `share` of the way."""
-        for slow, fast in zip(self.targets.parameters(), self.critics.parameters(), strict=True):
-            slow.lerp_(fast, share)
+        return self.actor(hidden), self.critics(hidden), self.target_critics(hidden.detach())
 
     @torch.no_grad()
     def normalise(self, mean: float, scale: float) -> None:
         """Set the units of the values; what the critics say in units of the reward stays (PopArt)."""
         ratio = self.scale / scale
         offset = (self.mean - mean) / scale
-        for critics in (self.critics, self.targets):
+        for critics in (self.critics, self.target_critics):
             critics.rescale(ratio, offset)
         self.mean.fill_(mean)
         self.scale.fill_(scale)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-from bench.methods.in_context import Episodes
+from bench.catalogue.option_types import Options
+from bench.datasets.episodes import Actions, Episodes, Numbers, States
 
 
 def joined(parts: list[Episodes]) -> Episodes:
@@ -22,7 +20,7 @@ def joined(parts: list[Episodes]) -> Episodes:
 class Replay:
     """The last `capacity` meta-episodes that were collected."""
 
-    def __init__(self, options: dict[str, Any]) -> None:
+    def __init__(self, options: Options) -> None:
         capacity, count = options["replay_size"], options["context_episodes"]
         shape = (capacity, count, options["horizon"])
         self.episodes = Episodes.whole(
@@ -37,7 +35,7 @@ class Replay:
         """How many meta-episodes are there to draw from."""
         return min(self.added, len(self.episodes.actions))
 
-    def add(self, positions: NDArray[Any], actions: NDArray[Any], rewards: NDArray[Any]) -> None:
+    def add(self, positions: States, actions: Actions, rewards: Numbers) -> None:
         """Put new meta-episodes in the place of the oldest."""
         places = (self.added + np.arange(len(actions))) % len(self.episodes.actions)
         self.episodes.states[places] = positions

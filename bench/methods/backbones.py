@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
+from bench.catalogue.option_types import Options
 from bench.nn.backbone import Backbone
 from bench.nn.mixer import STEP_MIN
 
 POSITION_STD = 0.02  # GPT-2's
 
 
-def transformer(options: dict[str, Any], layers: int) -> Backbone:
+def transformer(options: Options, layers: int) -> Backbone:
     """GPT-2 blocks: causal attention, then a network of four times the width `embedding_dim`."""
     return Backbone(
         layers, options["embedding_dim"], mixer="attention", arrangement="post", heads=options["heads"],
@@ -21,7 +20,7 @@ def transformer(options: dict[str, Any], layers: int) -> Backbone:
     )  # fmt: skip
 
 
-def mamba(options: dict[str, Any], layers: int, step_size_minimum: float = STEP_MIN) -> Backbone:
+def mamba(options: Options, layers: int, step_size_minimum: float = STEP_MIN) -> Backbone:
     """Mamba mixers of width `embedding_dim` alone, without feed-forward layers."""
     return Backbone(
         layers, options["embedding_dim"], mixer="mamba", arrangement="pre", d_state=options["d_state"],

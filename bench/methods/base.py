@@ -1,7 +1,10 @@
-"""What `bench.stages.train`, `bench.stages.evaluate` and `bench.stages.probe` ask of a method.
+"""The contract of a method: what training, evaluation and the stop-watch ask of it.
 
 A method is one module `bench/methods/<name>.py` with a class `Learner`. It is found by its
 name, so that no registry couples one method's code to another's.
+
+A `Learner` holds a model and a sampler. What acts is a `Policy`, which holds the model alone.
+`python -m bench conform` checks that a method keeps this contract.
 """
 
 from __future__ import annotations
@@ -9,15 +12,79 @@ from __future__ import annotations
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from bench.catalogue.option_types import Options
+from bench.datasets.episodes import Actions, Episodes, States
 from bench.work.availability import method_module
 
 Batch = dict[str, Tensor]
+Floats = NDArray[np.float32]
+Hook = TypeVar("Hook", bound=Callable[..., Any])
+
+
+def hook(function: Hook) -> Hook:
+    """Mark a method of a base class that its sub-classes may replace; every other one is final."""
+    function.is_hook = True  # type: ignore[attr-defined]
+    return function
+
+
+class Observation(NamedTuple):
+    """What a policy is shown before it acts in `count` environments at once.
+
+    states (count, S); wanted (count,), the return still asked for; alive (count,), whether an episode is on.
+    """
+
+    states: States
+    wanted: Floats
+    alive: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How a policy is to act.
+
+    Attributes: `count` environments side by side; `generator`, which draws whatever is drawn at random;
+    `temperature` of discrete actions, 0 for the likeliest; `cached`, whether a context may be remembered, as
+    against read again at each decision.
+    """
+
+    count: int
+    generator: torch.Generator
+    temperature: float = 0.0
+    cached: bool = True
+
+
+class Policy(Protocol):
+    """A trained model that acts in a batch of environments."""
+
+    def begin(self, past: Episodes) -> None:
+        """Begin an episode in every environment, told all earlier ones (count, episodes, ...)."""
+
+    def act(self, seen: Observation) -> Actions:
+        """Actions (count,) or (count, A)."""
+
+    def observe(self, rewards: Floats) -> None:
+        """Take in the rewards (count,) of the actions just chosen."""
+
+
+class Sampler(Protocol):
+    """Where a method's batches come from. Drawing one changes nothing but the generator."""
+
+    def prepare(self, dataset: Any) -> None:
+        """Take what batches are gathered from."""
+
+    def draw(self, generator: np.random.Generator) -> Batch:
+        """One training batch, on the CPU."""
+
+    def synthetic(self, sequences: int, generator: np.random.Generator) -> Batch:
+        """A batch of the true shapes with random content, on the CPU."""
 
 
 class OnlineWork(NamedTuple):
@@ -26,18 +93,43 @@ class OnlineWork(NamedTuple):
     `begin` is done when an episode begins; `decide` makes `decisions` decisions.
     """
 
-    begin: Callable[[], Any]
-    decide: Callable[[], Any]
+    begin: Callable[[], object]
+    decide: Callable[[], object]
     decisions: int
 
 
+class OnlineTimed(Protocol):
+    """The work of acting in one environment with `fill` steps in the context.
+
+    `cached` decides from a key-value cache, else the context is read again at each decision. A recurrent
+    state is kept either way.
+    """
+
+    def __call__(self, fill: int, cached: bool, generator: np.random.Generator) -> OnlineWork:
+        """The work, ready to be done."""
+
+
+class Timed(NamedTuple):
+    """What the stop-watch asks of a method.
+
+    `counted` is the module whose trainable parameters count; `decision` makes one decision with a full
+    context; `online` is None if an online test is not timed.
+    """
+
+    counted: nn.Module
+    decision: Callable[[], object]
+    online: OnlineTimed | None = None
+
+
 class Learner(ABC):
-    """A method on a task: a model, its batches, its loss, and what it needs beside its weights."""
+    """A method on a task: a model, its batches and its loss.
 
-    model: nn.Module
+    Attributes: `update`, the number of the update that is being made, from 1; 0 before the first.
+    """
 
-    def __init__(self, options: dict[str, Any]) -> None:
-        self.options = options
+    def __init__(self, options: Options, model: nn.Module, sampler: Sampler) -> None:
+        self.options, self.model, self.sampler = options, model, sampler
+        self.update = 0
 
     @property
     def device(self) -> torch.device:
@@ -48,49 +140,61 @@ class Learner(ABC):
         """The batch where the model is."""
         return {name: values.to(self.device) for name, values in batch.items()}
 
-    @abstractmethod
     def prepare(self, dataset: Any) -> None:
-        """Take what the method needs from the dataset before training (normalisers, tables)."""
+        """Take what training needs from the dataset."""
+        self.sampler.prepare(dataset)
 
-    @abstractmethod
-    def batch(self, dataset: Any, generator: np.random.Generator) -> Batch:
-        """Draw one training batch, on the CPU."""
+    def begin_update(self, done: int, generator: np.random.Generator) -> None:
+        """Begin the update after `done` updates: what moves between updates moves now."""
+        self.update = done + 1
+        self.move(done, generator)
+
+    @hook
+    def move(self, done: int, generator: np.random.Generator) -> None:
+        """Move what moves between two updates, such as target networks; `done` updates have been made."""
+        return None
+
+    def draw(self, generator: np.random.Generator) -> Batch:
+        """One training batch, on the CPU; it changes nothing but the generator."""
+        return self.sampler.draw(generator)
 
     @abstractmethod
     def loss(self, batch: Batch) -> Tensor:
         """The training loss of a batch on the model's device, a scalar; the model is in training mode."""
 
     @abstractmethod
-    def synthetic_batch(self, sequences: int, generator: np.random.Generator) -> Batch:
-        """A batch of the true shapes with random content, on the CPU, for the probes."""
+    def policy(self, trial: Trial) -> Policy:
+        """The model as it is now, as a policy."""
 
-    def counted(self) -> nn.Module:
-        """The module whose trainable parameters the probes count; by default the whole model."""
-        return self.model
+    @hook
+    def timed(self, generator: np.random.Generator) -> Timed:
+        """What the stop-watch asks; by default a decision is a pass over a full context."""
+        return Timed(self.model, self.whole_pass(generator))
 
-    def decision(self, generator: np.random.Generator) -> Callable[[], Any]:
-        """One decision with a full context; by default a pass over the whole context."""
-        batch = self.on_device(self.synthetic_batch(1, generator))
+    def whole_pass(self, generator: np.random.Generator) -> Callable[[], object]:
+        """A forward pass over one full context with random content."""
+        batch = self.on_device(self.sampler.synthetic(1, generator))
         return lambda: self.model(**batch)
 
-    def online_work(self, fill: int, cached: bool, generator: np.random.Generator) -> OnlineWork | None:
-        """The work of acting in one environment with `fill` steps in the context; None where it is not timed.
-
-        `cached` decides from a key-value cache, else the context is read anew at each decision; a recurrent
-        state is kept either way.
-        """
-        return None
-
+    @hook
     def state(self) -> dict[str, Any]:
-        """What a checkpoint must hold beside the model's weights."""
+        """What a checkpoint must hold beside the model's weights and buffers."""
         return {}
 
+    @hook
     def restore(self, state: dict[str, Any]) -> None:
         """Take back what `state` gave."""
         assert not state
 
 
-def make_learner(method: str, options: dict[str, Any]) -> Learner:
+class Family(Protocol):
+    """The class `Learner` of a method's module."""
+
+    def __call__(self, options: Options) -> Learner:
+        """The learner, its weights freshly initialised from torch's global generator."""
+
+
+def make_learner(method: str, options: Options) -> Learner:
     """The learner of that name, its weights freshly initialised from torch's global generator."""
-    learner: Learner = importlib.import_module(method_module(method)).Learner(options)
-    return learner
+    family: Family = importlib.import_module(method_module(method)).Learner
+    return family(options)

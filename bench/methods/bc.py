@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from bench.methods.feed_forward import CloningLearner
+from bench.catalogue.option_types import Options
+from bench.methods.cloning import CloningLearner
 
 
 class Learner(CloningLearner):
     """Regression on the whole dataset."""
+
+    def __init__(self, options: Options) -> None:
+        super().__init__(options, lambda dataset: dataset)

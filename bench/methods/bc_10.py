@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from bench.catalogue.option_types import Options
 from bench.datasets.trajectories import Trajectories
-from bench.methods.feed_forward import CloningLearner
+from bench.methods.cloning import CloningLearner
 
 
 def best_trajectories(dataset: Trajectories, share: float) -> Trajectories:
@@ -24,8 +25,7 @@ def best_trajectories(dataset: Trajectories, share: float) -> Trajectories:
 
 
 class Learner(CloningLearner):
-    """Regression on the best trajectories."""
+    """Regression on the best trajectories; the rest of the dataset is not looked at again."""
 
-    def prepare(self, dataset: Trajectories) -> None:
-        """Keep the best trajectories; the rest of the dataset is not looked at again."""
-        super().prepare(best_trajectories(dataset, self.options["best_share"]))
+    def __init__(self, options: Options) -> None:
+        super().__init__(options, lambda dataset: best_trajectories(dataset, options["best_share"]))

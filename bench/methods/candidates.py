@@ -13,19 +13,20 @@ Walker2d's second target is 3,750, not 4,000.
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.methods.decoding import Decoded, WindowPolicy
+from bench.catalogue.option_types import Options
+from bench.datasets.episodes import Episodes
+from bench.methods.base import Floats, Observation, Trial
+from bench.methods.decoding import Inputs, Window
+from bench.methods.normaliser import Normaliser
 from bench.methods.return_conditioned import ReturnConditionedModel
 from bench.nn.attention import AttentionState
 from bench.nn.backbone import Backbone
 from bench.nn.mixer import MixerState
-from bench.seeds import stream_seed
 
 LOWEST_SHARE = 0.5  # of the target asked for: 1,800 of Hopper's 3,600
 
@@ -41,7 +42,7 @@ class CandidateModel(ReturnConditionedModel):
 
     @abstractmethod
     def decision_tokens(
-        self, returns: Tensor, states: Tensor, before: Tensor, timesteps: Tensor
+        self, returns: Tensor, states: Tensor, last_action: Tensor, timesteps: Tensor
     ) -> list[Tensor]:
         """[(n, width)] what it reads of a step up to its decision.
 
@@ -57,8 +58,8 @@ class CandidateModel(ReturnConditionedModel):
         rows, count = candidates.shape
         past = {name: window[name][:, :-1] for name in ("returns", "states", "actions", "timesteps")}
         shared, actions = self.step_tokens(**past), past["actions"]
-        before = actions[:, -1] if actions.shape[1] else torch.zeros_like(window["actions"][:, 0])
-        present = (window["states"][:, -1], before, window["timesteps"][:, -1])
+        last_action = actions[:, -1] if actions.shape[1] else torch.zeros_like(window["actions"][:, 0])
+        present = (window["states"][:, -1], last_action, window["timesteps"][:, -1])
         own = self.decision_tokens(
             candidates.reshape(-1, 1), *(values.repeat_interleave(count, dim=0) for values in present)
         )
@@ -84,53 +85,73 @@ def _forked(state: AttentionState | MixerState, count: int) -> AttentionState | 
     return MixerState(*(kept.repeat_interleave(count, dim=0) for kept in state))
 
 
-class CandidatePolicy(WindowPolicy):
-    """Decodes from the last K steps, by the candidate whose action the slow critics value most.
+class Judged(Protocol):
+    """What a decision is made by: a policy that predicts for many returns, and critics that judge them."""
+
+    policy: CandidateModel
+
+    def lowest_values(self, states: Tensor, actions: Tensor) -> Tensor:
+        """(...) the smaller target critic's value of actions (..., A) in states (..., S)."""
+
+
+class CandidatePolicy:
+    """Decodes from the last K steps, by the candidate whose action the target critics value most.
 
     With `candidate_temperature` above 0 one is drawn instead, by a softmax of the values over it. What is
     drawn for an episode does not depend on which others are over.
     """
 
-    generator: torch.Generator
+    def __init__(self, model: Judged, normaliser: Normaliser, options: Options, trial: Trial) -> None:
+        self.model, self.options, self.trial = model, options, trial
+        self.inputs = Inputs(normaliser, options)
+        device = self.inputs.device
+        self.shares = torch.linspace(1.0, LOWEST_SHARE, options["candidate_targets"], device=device)
+        self.shape = (trial.count, options["candidate_targets"], options["candidates_per_target"])
+        self._forget()
 
-    def __init__(self, learner: Decoded, episodes: int, generator: torch.Generator | None = None) -> None:
-        if generator is None:
-            generator = torch.Generator().manual_seed(stream_seed("eval", "candidates"))
-        super().__init__(learner, episodes, generator)
-        options = learner.options
-        self.shares = torch.linspace(1.0, LOWEST_SHARE, options["candidate_targets"], device=self.device)
-        self.shape = (episodes, options["candidate_targets"], options["candidates_per_target"])
-        self.asked = torch.zeros(episodes, device=self.device)
+    def _forget(self) -> None:
+        self.window = Window(self.options, self.trial.count, self.inputs.device)
+        self.asked: Tensor | None = None
 
-    def act(
-        self, states: NDArray[np.float32], returns: NDArray[np.float32], alive: NDArray[np.bool_]
-    ) -> NDArray[np.float32]:
-        """(episodes, A) actions for states (episodes, S) and returns still wanted (episodes,).
+    def begin(self, past: Episodes) -> None:
+        """Begin an episode; earlier ones are not read."""
+        self._forget()
 
-        The returns of the first call are the targets asked for. Episodes that are over are not decoded.
+    def act(self, seen: Observation) -> Floats:
+        """(count, A) actions.
+
+        The returns of the first call are the targets asked for. Episodes that are over are not decoded; their
+        actions are zero.
         """
-        if self.time == 0:
-            asked = torch.from_numpy(returns / np.float32(self.learner.options["return_scale"]))
-            self.asked = asked.to(self.device)
-        return super().act(states, returns, alive)
+        wanted, states = self.inputs(seen)
+        self.asked = wanted[:, 0] if self.asked is None else self.asked
+        self.window.add(wanted, states)
+        rows = torch.from_numpy(seen.alive).to(self.inputs.device)
+        window = self.window.of(rows, int(seen.alive.sum()))
+        self.window.actions[rows, -1] = self._chosen(window, rows, self.asked[rows])
+        chosen: Floats = self.window.actions[:, -1].cpu().numpy().copy()
+        return chosen
 
-    def predict(self, window: dict[str, Tensor], rows: Tensor) -> Tensor:
-        """(count, A) the action of the chosen candidate of each window, those of the episodes `rows`."""
-        options, model = self.learner.options, self.learner.model
+    def observe(self, rewards: Floats) -> None:
+        """Rewards reach the policy through the return still wanted."""
+
+    def _chosen(self, window: dict[str, Tensor], rows: Tensor, asked: Tensor) -> Tensor:
+        """(n, A) the action of the chosen candidate of each of n windows, asked for (n,)."""
+        options, generator, device = self.options, self.trial.generator, self.inputs.device
         # Drawn where the generator is, so that every device sees the same candidates.
-        noise = torch.randn(self.shape, generator=self.generator) * options["candidate_deviation"]
+        noise = torch.randn(self.shape, generator=generator) * options["candidate_deviation"]
         noise[..., 0] = 0.0
-        noise = noise.to(self.device)
-        lowered = self.asked[rows][:, None] * (1.0 - self.shares)
+        noise = noise.to(device)
+        lowered = asked[:, None] * (1.0 - self.shares)
         histories = window["returns"][:, None] - lowered[:, :, None, None]
         each = {name: values.repeat_interleave(len(self.shares), dim=0) for name, values in window.items()}
-        actions = model.policy.predict_candidates(
+        actions = self.model.policy.predict_candidates(
             each | {"returns": histories.flatten(0, 1)}, (histories[:, :, -1] + noise[rows]).flatten(0, 1)
         ).view(len(lowered), -1, options["action_dim"])
         states = window["states"][:, -1:].expand(-1, actions.shape[1], -1)
-        values = model.lowest_values(states, actions)
+        values = self.model.lowest_values(states, actions)
         if options["candidate_temperature"] > 0.0:
             # Of values with independent Gumbel noise the largest is drawn as by their softmax.
-            drawn = torch.empty(self.shape).exponential_(generator=self.generator).flatten(1)
-            values = values / options["candidate_temperature"] - drawn.to(self.device)[rows].log()
-        return actions[torch.arange(len(actions), device=self.device), values.argmax(dim=1)]
+            drawn = torch.empty(self.shape).exponential_(generator=generator).flatten(1)
+            values = values / options["candidate_temperature"] - drawn.to(device)[rows].log()
+        return actions[torch.arange(len(actions), device=device), values.argmax(dim=1)]

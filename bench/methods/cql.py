@@ -14,16 +14,18 @@ the same integral and is left out; its actor has a smaller learning rate of its 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
-from bench.methods.actor_critic import ActorCriticLearner, ActorCriticModel, judged_by, values_of
+from bench.catalogue.option_types import Options
+from bench.methods.actor_critic import ActorCriticLearner, ActorCriticModel
 from bench.methods.base import Batch
+from bench.methods.critics import values_of, values_through_fixed_critic
 from bench.methods.feed_forward import perceptron
+from bench.methods.normaliser import make_normaliser
 
 LOG_DEVIATIONS = (-20.0, 2.0)  # bounds of the authors' code
 # Cloned actions are read at most this far out. In stand-in Hopper-medium 30 % of the numbers are -1 or 1,
@@ -39,7 +41,7 @@ def log_slope(latent: Tensor) -> Tensor:
 class GaussianActor(nn.Module):
     """Actions tanh(u), u normal with mean and deviation from the state; a forward pass gives tanh(mean)."""
 
-    def __init__(self, options: dict[str, Any]) -> None:
+    def __init__(self, options: Options) -> None:
         super().__init__()
         self.network = perceptron(options["observation_dim"], 2 * options["action_dim"], options)
 
@@ -70,15 +72,11 @@ class CQLModel(ActorCriticModel):
 
     actor: GaussianActor
 
-    def __init__(self, options: dict[str, Any]) -> None:
-        super().__init__(options)
+    def __init__(self, options: Options) -> None:
+        super().__init__(options, GaussianActor(options), make_normaliser(options))
         self.log_entropy_weight = nn.Parameter(
             torch.tensor(math.log(options["entropy_weight"])), requires_grad=options["tune_entropy"]
         )
-
-    def make_actor(self, options: dict[str, Any]) -> GaussianActor:
-        """From states (..., S) to actions (..., A)."""
-        return GaussianActor(options)
 
 
 class Learner(ActorCriticLearner):
@@ -86,23 +84,22 @@ class Learner(ActorCriticLearner):
 
     model: CQLModel
 
-    def make_model(self) -> CQLModel:
-        """The networks, freshly initialised."""
-        return CQLModel(self.options)
+    def __init__(self, options: Options) -> None:
+        super().__init__(options, CQLModel(options), noise=self.draw_noise)
 
-    def draws(self, count: int, generator: np.random.Generator) -> Batch:
+    def draw_noise(self, count: int, generator: np.random.Generator) -> Batch:
         """Standard normal noise for the actor here and ahead, and candidates for the conservative term."""
         shape = count, self.options["action_dim"]
         many = self.options["sampled_actions"], *shape
-        normal = {"noise": shape, "noise_ahead": shape, "candidate_noise": many}
+        normal = {"noise": shape, "next_noise": shape, "candidate_noise": many}
         drawn = {name: generator.standard_normal(size, dtype=np.float32) for name, size in normal.items()}
         even = generator.uniform(-1.0, 1.0, many).astype(np.float32)
         return {name: torch.from_numpy(values) for name, values in (drawn | {"candidates": even}).items()}
 
-    def values_ahead(self, batch: Batch) -> Tensor:
-        """(B,) min_i Q'_i(s', a'), a' drawn by the actor; Q' are the slow critics."""
-        actions, _ = self.model.actor.sample(batch["following"], batch["noise_ahead"])
-        return values_of(self.model.slow_critics, batch["following"], actions).amin(dim=0)
+    def next_values(self, batch: Batch) -> Tensor:
+        """(B,) min_i Q'_i(s', a'), a' drawn by the actor; Q' are the target critics."""
+        actions, _ = self.model.actor.sample(batch["next_states"], batch["next_noise"])
+        return values_of(self.model.target_critics, batch["next_states"], actions).amin(dim=0)
 
     def candidates(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Actions (2 N, B, A), evenly drawn and the actor's, and their log densities (2 N, B)."""
@@ -129,10 +126,12 @@ class Learner(ActorCriticLearner):
         """
         model, states = self.model, batch["states"]
         actions, densities = model.actor.sample(states, batch["noise"])
-        if self.drawn <= self.options["cloning_updates"]:
+        if self.update <= self.options["cloning_updates"]:
             gained = model.actor.log_density(states, batch["actions"])
         else:
-            gained = torch.minimum(*(judged_by(critic, states, actions) for critic in model.critics))
+            gained = torch.minimum(
+                *(values_through_fixed_critic(critic, states, actions) for critic in model.critics)
+            )
         weight = model.log_entropy_weight.exp().detach()
         return (weight * densities - gained).mean() + self.entropy_loss(densities)
 

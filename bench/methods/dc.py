@@ -1,45 +1,33 @@
 """Decision ConvFormer (Kim et al. 2024): DT with a short convolution in the attention's place.
 
 The filters differ by kind of token (return-to-go, state, action) and see `convolution_window` tokens, six in
-the authors' code: two steps. See `bench.nn.convolution` and, for all else, `bench.methods.three_token`.
+the authors' code: two steps. Each convolution is followed by a network of four times the width. See
+`bench.nn.convolution` and, for all else, `bench.methods.three_token`.
 """
 
 from __future__ import annotations
 
-import torch
-
-from bench.methods.decoding import ReturnConditionedPolicy, StepPolicy
-from bench.methods.three_token import ThreeTokenLearner
+from bench.catalogue.option_types import Options
+from bench.methods.sequence import SequenceLearner
+from bench.methods.three_token import ThreeTokenModel
 from bench.nn.backbone import Backbone
 
 
-class Learner(ThreeTokenLearner):
+def receptive_field(options: Options) -> int:
+    """Tokens up to its own that a prediction depends on, through all layers."""
+    return 1 + options["layers"] * (options["convolution_window"] - 1)
+
+
+class Learner(SequenceLearner):
     """Decision ConvFormer on windows of K steps."""
 
-    recurrent = True
-
-    @property
-    def receptive_field(self) -> int:
-        """Tokens up to its own that a prediction depends on, through all layers."""
-        return 1 + self.options["layers"] * (self.options["convolution_window"] - 1)
-
-    def make_backbone(self) -> Backbone:
-        """Blocks of a transformer with convolutions: each followed by a network of four times the width."""
-        options = self.options
-        return Backbone(
-            options["layers"], options["embedding_dim"], mixer="convolution", arrangement="post",
-            dropout=options["dropout"], activation=options["activation"],
-            convolution_window=options["convolution_window"],
+    def __init__(self, options: Options) -> None:
+        model = ThreeTokenModel(
+            options,
+            lambda: Backbone(
+                options["layers"], options["embedding_dim"], mixer="convolution", arrangement="post",
+                dropout=options["dropout"], activation=options["activation"],
+                convolution_window=options["convolution_window"],
+            ),
         )  # fmt: skip
-
-    def policy(
-        self, episodes: int, cached: bool = True, generator: torch.Generator | None = None
-    ) -> ReturnConditionedPolicy:
-        """The trained model as a policy for `episodes` environments at once.
-
-        A window that is at least as long as the receptive field predicts what the whole episode does, so that
-        each token is read once; `cached=False` reads the window anew all the same, as the authors do.
-        """
-        if cached and self.receptive_field <= 3 * self.options["context_length"] - 1:
-            return StepPolicy(self, episodes, self.options["max_episode_steps"], generator)
-        return super().policy(episodes, cached, generator)
+        super().__init__(options, model, online="state", receptive_field=receptive_field(options))

@@ -1,126 +1,148 @@
-"""Decoding of return-conditioned models: from a window that is read anew, or from a memory, step by step."""
+"""Decoding of return-conditioned models: from a window that is read again, or from a memory, step by step."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from bench.catalogue.option_types import Options
+from bench.datasets.episodes import Episodes
+from bench.methods.base import Floats, Observation, Trial
 from bench.methods.heads import drawn_actions
+from bench.methods.normaliser import Normaliser
+from bench.methods.return_conditioned import ReturnConditionedModel
+from bench.nn.attention import AttentionState
 
-Floats = NDArray[np.float32]
+
+def choose_actions(predicted: Tensor, trial: Trial, discrete: bool) -> Tensor:
+    """(count, A) predictions to actions: themselves, or one-hot if they are `discrete`."""
+    if not discrete:
+        return predicted
+    chosen = drawn_actions(predicted, trial.temperature, trial.generator)
+    return nn.functional.one_hot(chosen, predicted.shape[-1]).to(predicted.dtype)
 
 
-class Decoded(Protocol):
-    """What a policy reads of the learner whose model it decodes."""
+class Inputs:
+    """What a model reads of what a policy is shown."""
 
-    options: dict[str, Any]
-    model: Any
+    def __init__(self, normaliser: Normaliser, options: Options) -> None:
+        self.normaliser, self.scale = normaliser, np.float32(options["return_scale"])
 
     @property
     def device(self) -> torch.device:
         """Where the model is."""
+        return self.normaliser.mean.device
 
-    def normalise(self, states: Floats) -> Floats:
-        """States (..., S) as the model reads them."""
-
-
-class ReturnConditionedPolicy(Protocol):
-    """What decodes actions in a batch of environments, one call a step."""
-
-    def act(self, states: Floats, returns: Floats, alive: NDArray[np.bool_]) -> Floats:
-        """(episodes, A) actions for states (episodes, S) and returns still wanted (episodes,)."""
+    def __call__(self, seen: Observation) -> tuple[Tensor, Tensor]:
+        """Returns still wanted (count, 1), scaled, and states (count, S), standardised."""
+        wanted = torch.from_numpy(seen.wanted / self.scale).unsqueeze(-1)
+        return wanted.to(self.device), self.normaliser(torch.from_numpy(seen.states).to(self.device))
 
 
-def choose_actions(
-    predicted: Tensor, options: dict[str, Any], generator: torch.Generator | None = None
-) -> Tensor:
-    """(episodes, A) predictions to actions: themselves, or one-hot with `discrete_actions`.
+class Window:
+    """The last K steps of every episode, as the model reads them."""
 
-    Raises ValueError as `drawn_actions` does.
-    """
-    if not options["discrete_actions"]:
-        return predicted
-    chosen = drawn_actions(predicted, options["temperature"], generator)
-    return nn.functional.one_hot(chosen, predicted.shape[-1]).to(predicted.dtype)
+    def __init__(self, options: Options, count: int, device: torch.device) -> None:
+        self.length, self.last = options["context_length"], options["max_timestep"] - 1
+        self.returns = torch.zeros(count, 0, 1, device=device)
+        self.states = torch.zeros(count, 0, options["observation_dim"], device=device)
+        self.actions = torch.zeros(count, 0, options["action_dim"], device=device)
+        self.time = 0
 
+    def add(self, returns: Tensor, states: Tensor) -> None:
+        """Go on by a step of returns (count, 1) and states (count, S) whose action is not known yet."""
+        keep = slice(-self.length, None)
+        self.returns = torch.cat([self.returns, returns[:, None]], dim=1)[:, keep]
+        self.states = torch.cat([self.states, states[:, None]], dim=1)[:, keep]
+        unknown = self.actions.new_zeros(len(states), 1, self.actions.shape[2])
+        self.actions = torch.cat([self.actions, unknown], dim=1)[:, keep]
+        self.time += 1
 
-def _inputs(learner: Decoded, returns: Floats, states: Floats) -> tuple[Tensor, Tensor]:
-    """What a model reads of returns still wanted (episodes,), (episodes, 1), and of states (episodes, S)."""
-    scaled = torch.from_numpy(returns / np.float32(learner.options["return_scale"])).unsqueeze(-1)
-    return scaled.to(learner.device), torch.from_numpy(learner.normalise(states)).to(learner.device)
+    def of(self, rows: Tensor, count: int) -> dict[str, Tensor]:
+        """What a model takes of the `count` episodes `rows`."""
+        length, device = self.states.shape[1], self.states.device
+        timesteps = torch.arange(self.time - length, self.time, device=device)
+        return {
+            "returns": self.returns[rows], "states": self.states[rows], "actions": self.actions[rows],
+            "timesteps": timesteps.clamp(max=self.last).expand(count, length),
+            "mask": torch.ones(count, length, dtype=torch.bool, device=device),
+        }  # fmt: skip
 
 
 class WindowPolicy:
-    """Decodes from the last K steps: the whole window is read anew at every decision."""
+    """Decodes from the last K steps: the whole window is read again at every decision."""
 
-    def __init__(self, learner: Decoded, episodes: int, generator: torch.Generator | None = None) -> None:
-        self.learner, self.generator, options = learner, generator, learner.options
-        self.length, self.last = options["context_length"], options["max_timestep"] - 1
-        self.device = learner.device
-        self.returns = torch.zeros(episodes, 0, 1, device=self.device)
-        self.states = torch.zeros(episodes, 0, options["observation_dim"], device=self.device)
-        self.actions = torch.zeros(episodes, 0, options["action_dim"], device=self.device)
-        self.time = 0
+    def __init__(
+        self, model: ReturnConditionedModel, normaliser: Normaliser, options: Options, trial: Trial
+    ) -> None:
+        self.model, self.options, self.trial = model, options, trial
+        self.inputs = Inputs(normaliser, options)
+        self.window = Window(options, trial.count, self.inputs.device)
 
-    def act(self, states: Floats, returns: Floats, alive: NDArray[np.bool_]) -> Floats:
-        """(episodes, A) actions for states (episodes, S) and returns still wanted (episodes,).
+    def begin(self, past: Episodes) -> None:
+        """Begin an episode; earlier ones are not read."""
+        self.window = Window(self.options, self.trial.count, self.inputs.device)
 
-        Episodes that are over are not decoded; their actions are zero.
-        """
-        scaled, seen = _inputs(self.learner, returns, states)
-        keep = slice(-self.length, None)
-        self.returns = torch.cat([self.returns, scaled[:, None]], dim=1)[:, keep]
-        self.states = torch.cat([self.states, seen[:, None]], dim=1)[:, keep]
-        unknown = self.actions.new_zeros(len(states), 1, self.actions.shape[2])
-        self.actions = torch.cat([self.actions, unknown], dim=1)[:, keep]
-        length, count, rows = self.states.shape[1], int(alive.sum()), torch.from_numpy(alive).to(self.device)
-        timesteps = torch.arange(self.time - length + 1, self.time + 1, device=self.device)
-        window = {
-            "returns": self.returns[rows], "states": self.states[rows], "actions": self.actions[rows],
-            "timesteps": timesteps.clamp(max=self.last).expand(count, length),
-            "mask": torch.ones(count, length, dtype=torch.bool, device=self.device),
-        }  # fmt: skip
-        self.actions[rows, -1] = choose_actions(
-            self.predict(window, rows), self.learner.options, self.generator
+    def act(self, seen: Observation) -> Floats:
+        """(count, A) actions. Episodes that are over are not decoded; their actions are zero."""
+        self.window.add(*self.inputs(seen))
+        rows = torch.from_numpy(seen.alive).to(self.inputs.device)
+        window = self.window.of(rows, int(seen.alive.sum()))
+        predicted = self.model(**window)[:, -1]
+        self.window.actions[rows, -1] = choose_actions(
+            predicted, self.trial, self.options["discrete_actions"]
         )
-        self.time += 1
-        chosen: Floats = self.actions[:, -1].cpu().numpy().copy()
+        chosen: Floats = self.window.actions[:, -1].cpu().numpy().copy()
         return chosen
 
-    def predict(self, window: dict[str, Tensor], rows: Tensor) -> Tensor:
-        """(count, A) what the model predicts at the end of `count` windows, those of the episodes `rows`."""
-        predicted: Tensor = self.learner.model(**window)[:, -1]
-        return predicted
+    def observe(self, rewards: Floats) -> None:
+        """Rewards reach the policy through the return still wanted."""
 
 
 class StepPolicy:
     """Decodes from what the model remembers of the episode: each token is read once.
 
     A recurrent model's cost of a decision does not grow with the episode, and it can go on for ever;
-    attention's grows with the keys it holds, of which there is room for `steps` steps.
+    attention's grows with the keys it holds, of which there is room for `max_episode_steps` steps.
     """
 
+    memory: list[Any]
+
     def __init__(
-        self,
-        learner: Decoded,
-        episodes: int,
-        steps: int,
-        generator: torch.Generator | None = None,
+        self, model: ReturnConditionedModel, normaliser: Normaliser, options: Options, trial: Trial
     ) -> None:
-        self.learner, self.generator = learner, generator
-        self.memory = learner.model.allocate_state(episodes, steps)
-        self.before = torch.zeros(episodes, learner.options["action_dim"], device=learner.device)
+        self.model, self.options, self.trial = model, options, trial
+        self.inputs = Inputs(normaliser, options)
+        self._forget()
+
+    def _forget(self) -> None:
+        count, steps = self.trial.count, self.options["max_episode_steps"]
+        self.memory = self.model.allocate_state(count, steps)
+        self.last_action = torch.zeros(count, self.options["action_dim"], device=self.inputs.device)
         self.time = 0
 
-    def act(self, states: Floats, returns: Floats, alive: NDArray[np.bool_]) -> Floats:
-        """(episodes, A) actions; episodes that are over are decoded too, which costs almost nothing."""
-        scaled, seen = _inputs(self.learner, returns, states)
-        predicted, self.memory = self.learner.model.step(scaled, seen, self.before, self.time, self.memory)
-        self.before = choose_actions(predicted, self.learner.options, self.generator)
+    def begin(self, past: Episodes) -> None:
+        """Begin an episode; earlier ones are not read."""
+        self._forget()
+
+    def act(self, seen: Observation) -> Floats:
+        """(count, A) actions; episodes that are over are decoded too, which costs almost nothing."""
+        wanted, states = self.inputs(seen)
+        predicted, self.memory = self.model.step(wanted, states, self.last_action, self.time, self.memory)
+        self.last_action = choose_actions(predicted, self.trial, self.options["discrete_actions"])
         self.time += 1
-        chosen: Floats = self.before.cpu().numpy().copy()
+        chosen: Floats = self.last_action.cpu().numpy().copy()
         return chosen
+
+    def observe(self, rewards: Floats) -> None:
+        """Rewards reach the policy through the return still wanted."""
+
+    def rewind(self, steps: int) -> None:
+        """Act next as after `steps` steps of an episode, whatever they were; for timing."""
+        self.time = steps
+        for memory in self.memory:
+            if isinstance(memory, AttentionState):
+                memory.position = max(3 * steps - 1, 0)

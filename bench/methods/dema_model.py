@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bench.catalogue.option_types import Options
 from bench.methods.return_conditioned import (
     ReturnConditionedModel,
     StepEmbeddings,
@@ -22,7 +23,7 @@ from bench.nn.backbone import Backbone
 class DeMaModel(ReturnConditionedModel):
     """Mamba blocks over the tokens of a window or of a whole trajectory."""
 
-    def __init__(self, options: dict[str, Any]) -> None:
+    def __init__(self, options: Options) -> None:
         super().__init__()
         width, inner = options["embedding_dim"], options["d_model"]
         self.temporal = options["tokens"] == "b3ld"
@@ -54,20 +55,20 @@ class DeMaModel(ReturnConditionedModel):
         return torch.cat(self.embed(returns, states, previous, timesteps), dim=-1)
 
     def step(
-        self, returns: Tensor, states: Tensor, before: Tensor, timestep: int, memory: list[Any]
+        self, returns: Tensor, states: Tensor, last_action: Tensor, timestep: int, memory: list[Any]
     ) -> tuple[Tensor, list[Any]]:
         """Predicted action (B, A) from returns (B, 1), states (B, S), the last action (B, A), and memory."""
         if self.temporal:
-            tokens = self.embed.decision(returns, states, before, timestep)
+            tokens = self.embed.decision(returns, states, last_action, timestep)
         else:
-            tokens = [torch.cat(self.embed.at(returns, states, before, timestep), dim=-1)]
+            tokens = [torch.cat(self.embed.at(returns, states, last_action, timestep), dim=-1)]
         for token in tokens:
             hidden, memory = self.backbone.step(self._enter(token), memory)
         return self._leave(hidden), memory
 
-    def allocate_state(self, episodes: int, steps: int) -> list[Any]:
+    def allocate_state(self, count: int, steps: int) -> list[Any]:
         """The memory before any step; it has one size whatever the number of steps."""
-        return self.backbone.allocate_state(episodes, steps)
+        return self.backbone.allocate_state(count, steps)
 
     def _enter(self, tokens: Tensor) -> Tensor:
         entered: Tensor = self.dropout(self.project_in(tokens))

@@ -7,16 +7,17 @@ n tokens later in its slowest decay, so `step_size_minimum` bounds how far back 
 
 from __future__ import annotations
 
+from bench.catalogue.option_types import Options
 from bench.methods.backbones import mamba
-from bench.methods.three_token import ThreeTokenLearner
-from bench.nn.backbone import Backbone
+from bench.methods.sequence import SequenceLearner
+from bench.methods.three_token import ThreeTokenModel
 
 
-class Learner(ThreeTokenLearner):
+class Learner(SequenceLearner):
     """DM on windows of K steps."""
 
-    recurrent = True
-
-    def make_backbone(self) -> Backbone:
-        """Mamba blocks."""
-        return mamba(self.options, self.options["layers"], self.options["step_size_minimum"])
+    def __init__(self, options: Options) -> None:
+        model = ThreeTokenModel(
+            options, lambda: mamba(options, options["layers"], options["step_size_minimum"])
+        )
+        super().__init__(options, model, online="state")

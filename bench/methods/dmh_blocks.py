@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.methods.in_context import Episodes, packing, tensor
+from bench.datasets.episodes import Episodes, Numbers, States, packing, tensor
 
 
 def valuable_states(
-    states: NDArray[Any],
-    rewards: NDArray[Any],
+    states: States,
+    rewards: Numbers,
     lengths: NDArray[np.int64],
     starts: NDArray[np.int64],
     reach: int,
-) -> NDArray[Any]:
+) -> States:
     """The valuable sub-goal of the step each block starts with (DM-H Section 4.3).
 
     v(s_j | s_t) = (sum of the rewards of steps t ... j - 1) / (j - t), over t < j <= t + reach; of
@@ -61,7 +59,7 @@ class Blocks:
         step = np.arange(self.count * steps).reshape(self.count, steps)
         self.inside = step < episodes.lengths[..., None, None]
 
-    def cut(self, values: NDArray[Any]) -> NDArray[Any]:
+    def cut(self, values: Numbers) -> Numbers:
         """(B, E, T, ...) to (B, E, n, c, ...); padding repeats an episode's last step."""
         lengths = self.episodes.lengths
         index = np.minimum(np.arange(self.count * self.steps), lengths[..., None] - 1)
@@ -99,7 +97,7 @@ class Blocks:
         return closed, torch.from_numpy(valid), place
 
 
-def _taken(values: NDArray[Any], index: NDArray[np.int64]) -> Tensor:
+def _taken(values: Numbers, index: NDArray[np.int64]) -> Tensor:
     """Entries `index` (B, M) of values (B, E, n, ...) flattened over episodes."""
     flat = values.reshape(len(values), -1, *values.shape[3:])
     taken = flat[np.arange(len(values))[:, None], index]

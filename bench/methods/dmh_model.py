@@ -12,8 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bench.catalogue.option_types import Options
 from bench.methods.backbones import PositionedModel, mamba, transformer
-from bench.methods.in_context import Modality, StepEmbedding
+from bench.methods.in_context import NormedLinear, StepEmbedding, normaliser_of
 from bench.methods.spaces import space_of
 
 LOG_STD_RANGE = (-5.0, 2.0)
@@ -26,17 +27,17 @@ class LongTermModule(nn.Module):
     token of it, which also holds the c states and rewards of the block that just ended.
     """
 
-    def __init__(self, options: dict[str, Any]) -> None:
+    def __init__(self, options: Options) -> None:
         super().__init__()
         width, self.space = options["embedding_dim"], space_of(options)
         self.literal = options["long_token"] == "literal"
         self.per_triple = 3 if self.literal else 1
         self.sampled = options["subgoal"] == "sampled"
-        self.state_embedding = Modality(self.space.state_features, width)
-        self.reward_embedding = Modality(1, width)
-        self.completion_embedding = Modality(2, width)
+        self.state_embedding = NormedLinear(self.space.state_features, width)
+        self.reward_embedding = NormedLinear(1, width)
+        self.completion_embedding = NormedLinear(2, width)
         features = options["steps_per_subgoal"] * (self.space.state_features + 1)
-        self.block_embedding = None if self.literal else Modality(features, width)
+        self.block_embedding = None if self.literal else NormedLinear(features, width)
         self.backbone = mamba(options, options["mamba_layers"])
         self.head = nn.Linear(width, 2 * width)
         with torch.no_grad():
@@ -79,7 +80,7 @@ class LocalModule(PositionedModel):
     action off the state's; `merged` makes one, of the sub-goal, s_t, a_{t-1} and r_{t-1}.
     """
 
-    def __init__(self, options: dict[str, Any]) -> None:
+    def __init__(self, options: Options) -> None:
         super().__init__()
         width, self.steps = options["embedding_dim"], options["steps_per_subgoal"]
         space = space_of(options)
@@ -119,20 +120,20 @@ class LocalModule(PositionedModel):
         self,
         goals: Tensor,
         states: Tensor,
-        before: tuple[Tensor, Tensor] | None,
+        last: tuple[Tensor, Tensor] | None,
         cache: tuple[list[Any], int],
     ) -> tuple[Tensor, tuple[list[Any], int]]:
-        """Logits or actions (rooms, A); `before`: the last action and reward, if they are of this block."""
+        """Logits or actions (count, A); `last`: the last action and reward, if they are of this block."""
         goal, state, space = self.goal_norm(goals), self.embed.state(states), self.embed.space
         code = (
             space.no_action(len(goals), device=goals.device)
-            if before is None
-            else space.encode_actions(before[0])
+            if last is None
+            else space.encode_actions(last[0])
         )
         action = self.embed.action(code)
-        reward = self.embed.reward(goals.new_zeros(len(goals)) if before is None else before[1])
+        reward = self.embed.reward(goals.new_zeros(len(goals)) if last is None else last[1])
         if self.literal:
-            tokens = [goal, state] if before is None else [action, reward, goal, state]
+            tokens = [goal, state] if last is None else [action, reward, goal, state]
         else:
             tokens = [goal + state + action + reward]
         blocks, position = cache
@@ -145,10 +146,12 @@ class LocalModule(PositionedModel):
 class DMHModel(nn.Module):
     """Both modules, and the frozen linear map f that turns a valuable state into a sub-goal."""
 
-    def __init__(self, options: dict[str, Any]) -> None:
+    def __init__(self, options: Options) -> None:
         super().__init__()
+        self.options = options
         self.long_term = LongTermModule(options)
         self.local = LocalModule(options)
+        self.normaliser = normaliser_of(self.long_term.space, options)
         self.valuable_map = nn.Linear(self.long_term.space.state_features, options["embedding_dim"])
         self.valuable_map.requires_grad_(False)
 

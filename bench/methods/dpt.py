@@ -23,23 +23,20 @@ Tricks, and where the paper leaves something to choose:
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from bench.catalogue.option_types import Options
+from bench.datasets.episodes import Actions, Episodes
 from bench.datasets.histories import Histories
 from bench.envs.gridworld import ACTIONS
 from bench.envs.gridworld_oracle import action_labels, optimal_actions
 from bench.methods import base
 from bench.methods.backbones import PositionedModel, transformer
-from bench.methods.in_context import (
-    Episodes,
-    choose_actions,
-    random_episodes,
-)
+from bench.methods.base import Batch, Floats, Observation, Trial
+from bench.methods.in_context import choose_actions, random_episodes
 from bench.methods.spaces import space_of
 
 TOKENS_AT_ONCE = 2**15  # bounds the memory of a test, in which every room has a whole context
@@ -51,9 +48,10 @@ class DPTModel(PositionedModel):
     Shapes: B contexts of N transitions, D `embedding_dim`.
     """
 
-    def __init__(self, options: dict[str, Any]) -> None:
+    def __init__(self, options: Options) -> None:
         super().__init__()
         width = options["embedding_dim"]
+        self.options = options
         self.space, self.memory = space_of(options), options["reward_memory"]
         self.state_features = self.space.state_features + self.memory
         self.max_tokens = options["context_episodes"] * options["horizon"] + 1
@@ -74,14 +72,14 @@ class DPTModel(PositionedModel):
         return token.unsqueeze(1)
 
     def transitions(
-        self, positions: Tensor, actions: Tensor, following: Tensor, rewards: Tensor, rewarded: Tensor
+        self, positions: Tensor, actions: Tensor, next_positions: Tensor, rewards: Tensor, rewarded: Tensor
     ) -> Tensor:
-        """Tokens (B, N, D) of transitions from `positions` to `following` (B, N, 2); the rest is (B, N)."""
+        """Tokens (B, N, D) of transitions between positions (B, N, 2); the rest is (B, N)."""
         after = rewarded | (rewards > 0)
         features = [
             self._state(positions, rewarded),
             nn.functional.one_hot(actions, ACTIONS).float(),
-            self._state(following, after),
+            self._state(next_positions, after),
             rewards.unsqueeze(-1),
         ]
         tokens: Tensor = self.embed(torch.cat(features, dim=-1))
@@ -99,13 +97,13 @@ class DPTModel(PositionedModel):
         query_rewarded: Tensor,
         positions: Tensor,
         actions: Tensor,
-        following: Tensor,
+        next_positions: Tensor,
         rewards: Tensor,
         rewarded: Tensor,
         label: Tensor,
     ) -> Tensor:
         """Logits (B, 1 + N, ACTIONS) of the query's action after 0 ... N transitions; `label` is not read."""
-        context = self.transitions(positions, actions, following, rewards, rewarded)
+        context = self.transitions(positions, actions, next_positions, rewards, rewarded)
         logits: Tensor = self.head(self.hidden(self.query(query, query_rewarded), context))
         return logits
 
@@ -117,27 +115,27 @@ def transition_tensors(episodes: Episodes) -> dict[str, Tensor]:
     return {
         "positions": positions[:, :, :-1].flatten(1, 2),
         "actions": actions.flatten(1),
-        "following": positions[:, :, 1:].flatten(1, 2),
+        "next_positions": positions[:, :, 1:].flatten(1, 2),
         "rewards": rewards.flatten(1),
         "rewarded": (paid.cumsum(dim=2) - paid > 0).flatten(1),
     }
 
 
-class Learner(base.Learner):
-    """Decision pretraining on the learning histories of the training tasks."""
+class Queries:
+    """A sampler of contexts of the training tasks' histories, each with one query and its optimal action."""
 
-    def __init__(self, options: dict[str, Any]) -> None:
-        super().__init__(options)
-        self.model: DPTModel = DPTModel(options)
+    def __init__(self, options: Options) -> None:
+        self.options = options
 
     def prepare(self, dataset: Histories) -> None:
-        """Nothing to take from the histories."""
+        """Keep the histories."""
+        self.dataset = dataset
 
-    def batch(self, dataset: Histories, generator: np.random.Generator) -> base.Batch:
+    def draw(self, generator: np.random.Generator) -> Batch:
         """Contexts of `batch_size` random training tasks, each with one query and its optimal action."""
-        options = self.options
+        options, dataset = self.options, self.dataset
         length = max(options["context_episodes"], round(options["history_share"] * dataset.actions.shape[1]))
-        task, chosen = self._draw(len(dataset.actions), length, generator)
+        task, chosen = self._draw_episodes(len(dataset.actions), length, generator)
         rows = task[:, None]
         drawn = Episodes.whole(
             dataset.positions[rows, chosen], dataset.actions[rows, chosen], dataset.rewards[rows, chosen]
@@ -157,19 +155,20 @@ class Learner(base.Learner):
         every = torch.arange(count)[:, None]
         return {name: values[every, torch.from_numpy(order)] for name, values in context.items()}
 
-    def _draw(
+    def _draw_episodes(
         self, tasks: int, length: int, generator: np.random.Generator
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """A task (B,) for each context, and its episodes (B, E) among the first `length`, in time."""
         count, wanted = self.options["batch_size"], self.options["context_episodes"]
         task = generator.integers(tasks, size=count)
         if self.options["context_selection"] == "contiguous":
-            return task, generator.integers(length - wanted + 1, size=(count, 1)) + np.arange(wanted)
+            first = generator.integers(length - wanted + 1, size=(count, 1))
+            return task, first + np.arange(wanted)
         return task, np.sort(generator.integers(length, size=(count, wanted)), axis=1)
 
     def _labelled(
         self, context: dict[str, Tensor], goals: NDArray[np.int64], generator: np.random.Generator
-    ) -> base.Batch:
+    ) -> Batch:
         """Add a query from `query_states` and the probabilities of its optimal actions."""
         options, count = self.options, len(goals)
         if options["query_states"] == "room":
@@ -183,7 +182,7 @@ class Learner(base.Learner):
         label = torch.from_numpy(action_labels(optimal, options["optimal_action"]))
         return context | {"query": query, "query_rewarded": rewarded, "label": label}
 
-    def synthetic_batch(self, sequences: int, generator: np.random.Generator) -> base.Batch:
+    def synthetic(self, sequences: int, generator: np.random.Generator) -> Batch:
         """Full contexts with random content."""
         episodes = random_episodes(self.options, sequences, self.options["context_episodes"], generator)
         label = np.eye(ACTIONS, dtype=np.float32)[generator.integers(ACTIONS, size=sequences)]
@@ -193,42 +192,52 @@ class Learner(base.Learner):
             "label": torch.from_numpy(label),
         }
 
-    def loss(self, batch: base.Batch) -> Tensor:
+
+class Learner(base.Learner):
+    """Decision pretraining on the learning histories of the training tasks."""
+
+    model: DPTModel
+
+    def __init__(self, options: Options) -> None:
+        super().__init__(options, DPTModel(options), Queries(options))
+
+    def loss(self, batch: Batch) -> Tensor:
         """Mean cross-entropy to the query's optimal action over all prefixes of all contexts."""
         logits = self.model(**batch)
         label = batch["label"].unsqueeze(1).expand_as(logits)
         return nn.functional.cross_entropy(logits.flatten(0, 1), label.flatten(0, 1))
 
-    def policy(self, rooms: int) -> DPTPolicy:
-        """The trained model as a policy for `rooms` rooms at once."""
-        return DPTPolicy(self, rooms)
+    def policy(self, trial: Trial) -> DPTPolicy:
+        """The trained model as a policy."""
+        return DPTPolicy(self.model, trial)
 
 
 class DPTPolicy:
-    """Acts in a batch of rooms; an answer that was computed once in an episode is kept for the rest of it."""
+    """Acts in a batch of rooms; answers are cached within an episode."""
 
-    def __init__(self, learner: Learner, rooms: int) -> None:
-        self.learner, self.model, self.rooms = learner, learner.model.eval(), rooms
-        self.options, self.device = learner.options, learner.device
+    def __init__(self, model: DPTModel, trial: Trial) -> None:
+        self.model, self.trial = model.eval(), trial
+        self.options, self.device = model.options, next(model.parameters()).device
 
     def begin(self, past: Episodes) -> None:
-        """Start an episode: its context is the last `context_episodes` of `past`."""
+        """Begin an episode: its context is the last `context_episodes` of `past`."""
         count = past.actions.shape[1]
         latest = np.arange(max(count - self.options["context_episodes"], 0), count)
-        context = past.take(np.tile(latest, (self.rooms, 1)))
+        context = past.take(np.tile(latest, (self.trial.count, 1)))
         if self.options["context_order"] == "return":
             context = context.ordered("return")
-        self.context = self.model.transitions(**self.learner.on_device(transition_tensors(context)))
-        self.rewarded = np.zeros(self.rooms, dtype=bool)
+        self.context = self.model.transitions(
+            **{name: values.to(self.device) for name, values in transition_tensors(context).items()}
+        )
+        self.rewarded = np.zeros(self.trial.count, dtype=bool)
         cells = 2 * self.options["room_side"] ** 2
-        self.answers = torch.zeros(self.rooms, cells, ACTIONS, device=self.device)
-        self.known = np.zeros((self.rooms, cells), dtype=bool)
+        self.answers = torch.zeros(self.trial.count, cells, ACTIONS, device=self.device)
+        self.known = np.zeros((self.trial.count, cells), dtype=bool)
 
-    def act(
-        self, positions: NDArray[np.int64], temperature: float, generator: torch.Generator
-    ) -> NDArray[np.int64]:
-        """(rooms,) actions for (rooms, 2) coordinates."""
-        side, rows = self.options["room_side"], np.arange(self.rooms)
+    def act(self, seen: Observation) -> Actions:
+        """(count,) actions for coordinates (count, 2)."""
+        positions = seen.states
+        side, rows = self.options["room_side"], np.arange(self.trial.count)
         cell = (positions[:, 0] * side + positions[:, 1]) * 2 + self.rewarded
         asked = np.flatnonzero(~self.known[rows, cell])
         for part in np.array_split(asked, -(-len(asked) * self.model.max_tokens // TOKENS_AT_ONCE) or 1):
@@ -240,9 +249,9 @@ class DPTPolicy:
                 last = self.model.hidden(query, self.context[part])[:, -1]
                 self.answers[part, cell[part]] = self.model.head(last)
         self.known[asked, cell[asked]] = True
-        return choose_actions(self.answers[rows, cell], self.model.space, temperature, generator)
+        return choose_actions(self.answers[rows, cell], self.model.space, self.trial)
 
-    def observe(self, rewards: NDArray[np.float32]) -> None:
-        """Take in the (rooms,) rewards of the actions just chosen, for `reward_memory` alone."""
+    def observe(self, rewards: Floats) -> None:
+        """Take in the rewards (count,) of the actions just chosen, for `reward_memory` alone."""
         if self.options["reward_memory"]:
             self.rewarded |= rewards > 0

@@ -10,18 +10,20 @@ best and the worst trajectory differ by 1,000. Its cosine decay of the actor's l
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
+from bench.catalogue.option_types import Options
 from bench.datasets.trajectories import Trajectories
 from bench.errors import DatasetError
-from bench.methods.actor_critic import ActorCriticLearner, ActorCriticModel, values_of
-from bench.methods.base import Batch
-from bench.methods.feed_forward import Floats, perceptron
+from bench.methods.actor_critic import ActorCriticLearner, ActorCriticModel
+from bench.methods.base import Batch, Floats
+from bench.methods.critics import values_of
+from bench.methods.feed_forward import make_actor, perceptron
+from bench.methods.normaliser import Normaliser, make_normaliser
+from bench.methods.transitions import Columns, with_next_states
 
 RETURN_RANGE = 1000.0  # between the worst and the best trajectory, after scaling
 LOG_DEVIATIONS = (-5.0, 2.0)  # bounds of the authors' code
@@ -42,8 +44,8 @@ def scaled_rewards(dataset: Trajectories) -> Floats:
 class IQLModel(ActorCriticModel):
     """Actor with the logarithm of its deviations (A,), critics, and the value of a state."""
 
-    def __init__(self, options: dict[str, Any]) -> None:
-        super().__init__(options)
+    def __init__(self, options: Options) -> None:
+        super().__init__(options, make_actor(options), make_normaliser(options))
         self.log_deviation = nn.Parameter(torch.zeros(options["action_dim"]))
         self.value = perceptron(options["observation_dim"], 1, options)
 
@@ -59,30 +61,32 @@ class Learner(ActorCriticLearner):
 
     model: IQLModel
 
-    def make_model(self) -> IQLModel:
-        """The networks, freshly initialised."""
-        return IQLModel(self.options)
+    def __init__(self, options: Options) -> None:
+        super().__init__(options, IQLModel(options), lay_out=self._lay_out)
 
-    def lay_out(self, dataset: Trajectories) -> dict[str, Floats]:
-        """The columns of a batch, with rewards scaled where `normalise_rewards` asks for it."""
-        columns = super().lay_out(dataset)
+    def _lay_out(self, dataset: Trajectories, normaliser: Normaliser) -> Columns:
+        """The columns of a batch, with rewards scaled if `normalise_rewards` asks for it."""
+        columns = with_next_states(dataset, normaliser)
         if self.options["normalise_rewards"]:
             columns["rewards"] = scaled_rewards(dataset)
         return columns
 
-    def values_ahead(self, batch: Batch) -> Tensor:
+    def next_values(self, batch: Batch) -> Tensor:
         """(B,) V(s')."""
-        values: Tensor = self.model.value(batch["following"])
+        values: Tensor = self.model.value(batch["next_states"])
         return values.squeeze(-1)
 
     def advantages(self, batch: Batch) -> Tensor:
-        """(B,) min_i Q'_i(s, a) - V(s) of the dataset's actions; Q' are the slow critics."""
+        """(B,) min_i Q'_i(s, a) - V(s) of the dataset's actions; Q' are the target critics."""
         with torch.no_grad():
-            values = values_of(self.model.slow_critics, batch["states"], batch["actions"]).amin(dim=0)
+            values = values_of(self.model.target_critics, batch["states"], batch["actions"]).amin(dim=0)
         return values - self.model.value(batch["states"]).squeeze(-1)
 
-    def value_loss(self, batch: Batch) -> Tensor:
-        """Mean of |expectile - 1(u < 0)| u^2 over u = min_i Q'_i(s, a) - V(s) (equation 5)."""
+    def further_loss(self, batch: Batch) -> Tensor:
+        """The loss of the value (equation 5).
+
+        Mean of |expectile - 1(u < 0)| u^2 over u = min_i Q'_i(s, a) - V(s).
+        """
         advantages = self.advantages(batch)
         expectile = self.options["expectile"]
         weights = torch.where(advantages < 0, 1.0 - expectile, expectile)
@@ -94,7 +98,3 @@ class Learner(ActorCriticLearner):
             exponents = self.options["advantage_temperature"] * self.advantages(batch)
             weights = exponents.exp().clamp(max=self.options["weight_ceiling"])
         return -(weights * self.model.log_density(batch["states"], batch["actions"])).mean()
-
-    def loss(self, batch: Batch) -> Tensor:
-        """The losses of critics, actor and value."""
-        return super().loss(batch) + self.value_loss(batch)

@@ -5,16 +5,17 @@ Tokens, head and loss are DT's (`bench.methods.three_token`); in neither paper.
 
 from __future__ import annotations
 
-from bench.methods.three_token import ThreeTokenLearner
+from bench.catalogue.option_types import Options
+from bench.methods.sequence import SequenceLearner
+from bench.methods.three_token import ThreeTokenModel
 from bench.nn.lstm import LSTMBackbone
 
 
-class Learner(ThreeTokenLearner):
+class Learner(SequenceLearner):
     """LSTM on windows of K steps."""
 
-    recurrent = True
-
-    def make_backbone(self) -> LSTMBackbone:
-        """LSTM layers."""
-        options = self.options
-        return LSTMBackbone(options["layers"], options["embedding_dim"], options["dropout"])
+    def __init__(self, options: Options) -> None:
+        model = ThreeTokenModel(
+            options, lambda: LSTMBackbone(options["layers"], options["embedding_dim"], options["dropout"])
+        )
+        super().__init__(options, model, online="state")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
+from bench.catalogue.option_types import Options
 from bench.methods.candidates import CandidateModel
 from bench.methods.dema_model import DeMaModel
-from bench.methods.value_guided import ValueGuidedLearner
+from bench.methods.q_guided import QGuidedLearner
 
 
 class DeMaPolicy(DeMaModel, CandidateModel):
@@ -20,10 +19,10 @@ class DeMaPolicy(DeMaModel, CandidateModel):
         return self._enter(self.join(returns, states, actions, timesteps))
 
     def decision_tokens(
-        self, returns: Tensor, states: Tensor, before: Tensor, timesteps: Tensor
+        self, returns: Tensor, states: Tensor, last_action: Tensor, timesteps: Tensor
     ) -> list[Tensor]:
         """Return and state, each (n, d_model); with `tokens=bl3d` one token of both and the action before."""
-        embedded = self.embed(returns, states, before, timesteps)
+        embedded = self.embed(returns, states, last_action, timesteps)
         own = embedded[:2] if self.temporal else [torch.cat(embedded, dim=-1)]
         return [self._enter(token) for token in own]
 
@@ -32,9 +31,8 @@ class DeMaPolicy(DeMaModel, CandidateModel):
         return self._leave(hidden)
 
 
-class Learner(ValueGuidedLearner):
+class Learner(QGuidedLearner):
     """DeMa guided by critics."""
 
-    def make_policy(self, options: dict[str, Any]) -> DeMaPolicy:
-        """A DeMa, freshly initialised."""
-        return DeMaPolicy(options)
+    def __init__(self, options: Options) -> None:
+        super().__init__(options, DeMaPolicy)

@@ -7,11 +7,11 @@ they are. Actions are one of several, or a vector in [-1, 1].
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from bench.catalogue.option_types import Options
 from bench.envs.gridworld import ACTIONS
 from bench.methods.heads import prediction_head, prediction_loss
 
@@ -57,7 +57,7 @@ class Space:
         return prediction_loss(predicted, actions, self.discrete)
 
 
-def space_of(options: dict[str, Any]) -> Space:
+def space_of(options: Options) -> Space:
     """The space of the task whose options these are."""
     if "room_side" in options:
         side = options["room_side"]

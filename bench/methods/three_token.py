@@ -1,29 +1,19 @@
 """The model that DT, DM and the LSTM share: three tokens a step, read by a backbone each gives.
 
-The tokens of a step follow each other in the order return-to-go, state, action; where
+The tokens of a step follow each other in the order return-to-go, state, action; if
 `position_embedding` asks for it, a learnt embedding of the timestep is added to all three. The
 action is read off the state's token, through tanh (or as logits, with `discrete_actions`).
 """
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, Protocol
 
-import numpy as np
 from torch import Tensor, nn
 
-from bench.methods.base import OnlineWork
-from bench.methods.decoding import StepPolicy
-from bench.methods.return_conditioned import (
-    ReturnConditionedLearner,
-    ReturnConditionedModel,
-    StepEmbeddings,
-    action_head,
-    interleave,
-)
-from bench.nn.attention import AttentionState
+from bench.catalogue.option_types import Options
+from bench.methods.return_conditioned import ReturnConditionedModel, StepEmbeddings, action_head, interleave
 
 
 class SequenceModel(Protocol):
@@ -45,7 +35,7 @@ class ThreeTokenModel(ReturnConditionedModel):
     `make_backbone` is called between embeddings and head, which fixes the order of random numbers.
     """
 
-    def __init__(self, options: dict[str, Any], make_backbone: Callable[[], SequenceModel]) -> None:
+    def __init__(self, options: Options, make_backbone: Callable[[], SequenceModel]) -> None:
         super().__init__()
         self.embed = StepEmbeddings(options)
         self.embed_norm = nn.LayerNorm(options["embedding_dim"])
@@ -63,16 +53,16 @@ class ThreeTokenModel(ReturnConditionedModel):
         return self._leave(hidden[:, 1::3])
 
     def step(
-        self, returns: Tensor, states: Tensor, before: Tensor, timestep: int, memory: list[Any]
+        self, returns: Tensor, states: Tensor, last_action: Tensor, timestep: int, memory: list[Any]
     ) -> tuple[Tensor, list[Any]]:
         """Predicted action (B, A) from returns (B, 1), states (B, S), the last action (B, A), and memory."""
-        for token in self.embed.decision(returns, states, before, timestep):
+        for token in self.embed.decision(returns, states, last_action, timestep):
             hidden, memory = self.backbone.step(self._enter(token), memory)
         return self._leave(hidden), memory
 
-    def allocate_state(self, episodes: int, steps: int) -> list[Any]:
-        """The memory before the first of at most `steps` steps."""
-        return self.backbone.allocate_state(episodes, 3 * steps)
+    def allocate_state(self, count: int, steps: int) -> list[Any]:
+        """The memory of `count` episodes before the first of at most `steps` steps."""
+        return self.backbone.allocate_state(count, 3 * steps)
 
     def _token_mask(self, mask: Tensor) -> Tensor | None:
         # Windows from the beginning are mostly whole episodes without padding. Without a mask, attention
@@ -88,36 +78,3 @@ class ThreeTokenModel(ReturnConditionedModel):
     def _leave(self, hidden: Tensor) -> Tensor:
         predicted: Tensor = self.predict_action(hidden)
         return predicted
-
-
-class ThreeTokenLearner(ReturnConditionedLearner):
-    """A three-token model on windows of K steps; sub-classes give the backbone."""
-
-    recurrent = False  # whether the backbone keeps a state whose size does not grow
-
-    def online_work(self, fill: int, cached: bool, generator: np.random.Generator) -> OnlineWork | None:
-        """A decision after `fill` steps of an episode; None where the context does not hold it whole."""
-        if self.options["window_start"] != "beginning":
-            return None
-        if not (cached or self.recurrent):
-            window = self.on_device(self.random_windows(1, fill + 1, generator))
-            return OnlineWork(lambda: None, lambda: self.model(**window), 1)
-        policy = StepPolicy(self, 1, self.options["max_episode_steps"])
-        states = generator.standard_normal((1, self.options["observation_dim"]), dtype=np.float32)
-
-        def decide() -> None:
-            policy.time = fill
-            for memory in policy.memory:
-                if isinstance(memory, AttentionState):
-                    memory.position = max(3 * fill - 1, 0)
-            policy.act(states, np.ones(1, np.float32), np.ones(1, bool))
-
-        return OnlineWork(lambda: None, decide, 1)
-
-    def make_model(self) -> ThreeTokenModel:
-        """The model, freshly initialised."""
-        return ThreeTokenModel(self.options, self.make_backbone)
-
-    @abstractmethod
-    def make_backbone(self) -> SequenceModel:
-        """The backbone of width `embedding_dim`, freshly initialised."""

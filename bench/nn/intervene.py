@@ -76,8 +76,8 @@ def intervene(
 
 
 def mixers(model: nn.Module) -> list[MambaMixer]:
-    """Return a model's Mamba mixers in the order of its layers."""
-    return [module for module in model.modules() if isinstance(module, MambaMixer)]
+    """Return a model's Mamba mixers in the order of its layers, but not those of a frozen target network."""
+    return [module for module in model.modules() if isinstance(module, MambaMixer) and module.D.requires_grad]
 
 
 def tensors(mixer: MambaMixer, replaced: str = "scan") -> dict[str, nn.Parameter]:

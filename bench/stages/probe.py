@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from bench.catalogue.option_types import Options
 from bench.measure.counting import macs, macs_by_torch, parameters, parameters_by_fvcore
 from bench.measure.memory import peak_during
 from bench.measure.online import median_seconds, online_seconds
-from bench.methods.base import Learner, make_learner
+from bench.methods.base import Learner, OnlineTimed, make_learner
 from bench.methods.spaces import space_of
 from bench.seeds import stream, stream_seed
 from bench.stages.runner import stage_command
@@ -30,14 +31,15 @@ MIB = 2**20
 def counts(job: Job) -> Rows:
     """The rows of a probe that do not depend on the machine."""
     learner = make_learner(job.cell.method, job.options)
-    batch = learner.synthetic_batch(1, stream("probe", job.cell.key))
-    counted = {"parameters": parameters(learner.counted()), "macs": macs(learner.model, batch)}
-    return [(name, 0, 0.0, float(value)) for name, value in counted.items()]
+    batch = learner.sampler.synthetic(1, stream("probe", job.cell.key))
+    counted = learner.timed(stream("probe", "counts")).counted
+    rows = {"parameters": parameters(counted), "macs": macs(learner.model, batch)}
+    return [(name, 0, 0.0, float(value)) for name, value in rows.items()]
 
 
 def training_step(learner: Learner, sequences: int, generator: np.random.Generator) -> Callable[[], None]:
     """One gradient update on a batch of the true shapes."""
-    batch = learner.synthetic_batch(sequences, generator)
+    batch = learner.sampler.synthetic(sequences, generator)
     optimiser = torch.optim.AdamW(learner.model.parameters(), lr=learner.options["learning_rate"])
     learner.model.train()
 
@@ -65,10 +67,11 @@ def probe(job: Job) -> tuple[Rows, dict[str, Any]]:
     memory = peak_during(step) / MIB
     step_seconds = median_seconds(step, options["probe_repeats"])
     learner.model.eval()
+    timed = learner.timed(generator)
     with torch.no_grad():
-        forward_seconds = median_seconds(learner.decision(generator), options["probe_repeats"])
-    single = learner.synthetic_batch(1, generator)
-    counted = {"parameters": parameters(learner.counted()), "macs": macs(learner.model, single)}
+        forward_seconds = median_seconds(timed.decision, options["probe_repeats"])
+    single = learner.sampler.synthetic(1, generator)
+    counted = {"parameters": parameters(timed.counted), "macs": macs(learner.model, single)}
     # The time of a full batch follows from the timed one in proportion to its size.
     scale = options["batch_size"] / sequences
     measured = {
@@ -77,10 +80,10 @@ def probe(job: Job) -> tuple[Rows, dict[str, Any]]:
         "training_step_milliseconds": 1e3 * step_seconds,
         "peak_memory_mib": memory,
         "training_hours": step_seconds * scale * UPDATES / 3600,
-        **_online(learner),
+        **_online(options, timed.online),
     }
     facts = {
-        "parameters_by_fvcore": parameters_by_fvcore(learner.counted()),
+        "parameters_by_fvcore": parameters_by_fvcore(timed.counted),
         "macs_by_torch": macs_by_torch(learner.model, single),
         **described(torch.device("cpu")),
         "timed_batch_size": sequences,
@@ -90,10 +93,9 @@ def probe(job: Job) -> tuple[Rows, dict[str, Any]]:
 
 
 @torch.no_grad()
-def _online(learner: Learner) -> dict[str, float]:
+def _online(options: Options, online: OnlineTimed | None) -> dict[str, float]:
     """Minutes of an online test in one environment: as the papers timed it, and with a key-value cache."""
-    options = learner.options
-    if not options["probe_online"] or learner.online_work(0, True, stream("probe", "online")) is None:
+    if not options["probe_online"] or online is None:
         return {}
     test = {
         "horizon": space_of(options).horizon,
@@ -101,8 +103,8 @@ def _online(learner: Learner) -> dict[str, float]:
         "episodes": options.get("episodes", options.get("evaluation_episodes", 1)),
         "repeats": options["probe_repeats"],
     }
-    plain = online_seconds(learner, cached=False, **test) / 60
-    cached = online_seconds(learner, cached=True, **test) / 60
+    plain = online_seconds(online, cached=False, **test) / 60
+    cached = online_seconds(online, cached=True, **test) / 60
     return {"online_testing_minutes": plain, "cached_online_testing_minutes": cached}
 
 

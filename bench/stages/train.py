@@ -65,10 +65,11 @@ class Run:
         self.spent = 0.0
         self.spent_at: dict[int, float] = {}
 
-    def update(self, dataset: Any) -> None:
+    def update(self) -> None:
         """One gradient update; raises DivergedError where the loss is not finite."""
         begun = time.process_time()
-        loss = self.learner.loss(self.learner.on_device(self.learner.batch(dataset, self.generator)))
+        self.learner.begin_update(self.step, self.generator)
+        loss = self.learner.loss(self.learner.on_device(self.learner.draw(self.generator)))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.learner.model.parameters(), self.options["gradient_clip"])
@@ -135,7 +136,7 @@ def train(job: Job) -> tuple[Rows, dict[str, Any]]:
     steps = checkpoint_steps(job.options)
     every = max(1, job.options["updates"] // LOSS_POINTS)
     while run.step < job.options["updates"]:
-        run.update(dataset)
+        run.update()
         if run.step in steps:
             run.save()
             print(f"update {run.step}: loss {np.mean(run.losses[-every:]):.4f}")

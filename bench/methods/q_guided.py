@@ -1,11 +1,11 @@
 """What QT and Q-DeMa share: a sequence policy that imitates and climbs critics (Hu et al. 2024; DeMa App. H).
 
-Shapes as in `bench.methods.return_conditioned`: B windows of K steps, S numbers in a state, A in an action.
+Shapes as in `bench.methods.windows`: B windows of K steps, S numbers in a state, A in an action.
 1. The policy pi descends its imitation loss less `value_weight` mean Q_i(s, pi) / mean |Q_j(s, pi)| over real
    steps, one of the two critics being i and the other j, by chance.
-2. Two critics of a state and an action learn values that are backed up along a window from the slow copies'
-   (`value_backup`), of which the smaller counts.
-3. Slow copies: of the critics after every update; of the policy, without dropout, after every
+2. Two critics of a state and an action learn values that are backed up along a window from those of
+   the target networks (`value_backup`), of which the smaller counts.
+3. Target networks: of the critics after every update; of the policy, without dropout, after every
    `slow_policy_every`-th from `slow_policy_from` on.
 4. Decoding: see `bench.methods.candidates`.
 
@@ -19,25 +19,34 @@ termination counts, which the code drops.
 
 What is counted: `parameters` are all that is trained, policy and critics, or the policy's without
 `count_critics`; `macs` are those of one pass of the policy over a window, without candidates and critics.
-Slow copies are never counted.
+Target networks are never counted.
 """
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.func import functional_call
 
+from bench.catalogue.option_types import Options
 from bench.datasets.trajectories import Trajectories
-from bench.methods.actor_critic import CRITICS, make_critics, values_of
-from bench.methods.base import Batch
+from bench.methods.base import Batch, Learner, Timed, Trial
 from bench.methods.candidates import CandidateModel, CandidatePolicy
-from bench.methods.return_conditioned import ReturnConditionedLearner, ReturnConditionedModel
+from bench.methods.critics import (
+    CRITICS,
+    make_critics,
+    polyak_update,
+    start_target,
+    values_of,
+    values_through_fixed_critic,
+    without_dropout,
+)
+from bench.methods.normaliser import Normaliser, make_normaliser
+from bench.methods.return_conditioned import ReturnConditionedModel
+from bench.methods.windows import Steps, draw_windows, random_windows
 
 
 def backed_up(
@@ -60,24 +69,17 @@ def backed_up(
     return torch.stack(targets[::-1], dim=1)
 
 
-@torch.no_grad()
-def follow(slow: nn.Module, fast: nn.Module, share: float) -> None:
-    """Move a slow copy by that share of its way to the original."""
-    for behind, ahead in zip(slow.parameters(), fast.parameters(), strict=True):
-        behind.lerp_(ahead, share)
+class QGuidedModel(ReturnConditionedModel):
+    """A sequence policy, two critics, and target networks of all three. A forward pass is the policy's."""
 
-
-class ValueGuidedModel(ReturnConditionedModel):
-    """A sequence policy, two critics, and slow copies of all three. A forward pass is the policy's."""
-
-    def __init__(self, policy: CandidateModel, slow_policy: CandidateModel, options: dict[str, Any]) -> None:
+    def __init__(self, policy: CandidateModel, target_policy: CandidateModel, options: Options) -> None:
         super().__init__()
-        still = options | {"dropout": 0.0}
-        self.policy, self.slow_policy = policy, slow_policy
-        self.critics, self.slow_critics = make_critics(still), make_critics(still)
-        for slow, fast in ((slow_policy, policy), (self.slow_critics, self.critics)):
-            slow.load_state_dict(fast.state_dict())
-            slow.requires_grad_(False)
+        still = without_dropout(options)
+        self.policy, self.target_policy = policy, target_policy
+        self.critics, self.target_critics = make_critics(still), make_critics(still)
+        start_target(target_policy, policy)
+        start_target(self.target_critics, self.critics)
+        self.normaliser = make_normaliser(options)
 
     def forward(
         self, returns: Tensor, states: Tensor, actions: Tensor, timesteps: Tensor, mask: Tensor,
@@ -88,93 +90,80 @@ class ValueGuidedModel(ReturnConditionedModel):
         return predicted
 
     def step(
-        self, returns: Tensor, states: Tensor, before: Tensor, timestep: int, memory: list[Any]
+        self, returns: Tensor, states: Tensor, last_action: Tensor, timestep: int, memory: list[Any]
     ) -> tuple[Tensor, list[Any]]:
         """Predicted action (B, A) from returns (B, 1), states (B, S), the last action (B, A), and memory."""
-        return self.policy.step(returns, states, before, timestep, memory)
+        return self.policy.step(returns, states, last_action, timestep, memory)
 
-    def allocate_state(self, episodes: int, steps: int) -> list[Any]:
-        """The policy's memory before the first of at most `steps` steps."""
-        return self.policy.allocate_state(episodes, steps)
+    def allocate_state(self, count: int, steps: int) -> list[Any]:
+        """The policy's memory of `count` episodes before the first of at most `steps` steps."""
+        return self.policy.allocate_state(count, steps)
 
-    def judged(self, states: Tensor, actions: Tensor) -> Tensor:
+    def values_through_fixed_critics(self, states: Tensor, actions: Tensor) -> Tensor:
         """(critics, n) values of actions (n, A) in states (n, S): gradients reach the actions alone."""
-        pairs = torch.cat([states, actions], dim=-1)
-        fixed = [
-            functional_call(critic, {name: p.detach() for name, p in critic.named_parameters()}, (pairs,))
-            for critic in self.critics
-        ]
-        return torch.stack(fixed).squeeze(-1)
+        return torch.stack([values_through_fixed_critic(one, states, actions) for one in self.critics])
 
     def lowest_values(self, states: Tensor, actions: Tensor) -> Tensor:
-        """(...) the smaller slow critic's value of actions (..., A) in states (..., S)."""
-        return values_of(self.slow_critics, states, actions).amin(dim=0)
+        """(...) the smaller target critic's value of actions (..., A) in states (..., S)."""
+        return values_of(self.target_critics, states, actions).amin(dim=0)
 
 
-class ValueGuidedLearner(ReturnConditionedLearner):
-    """A return-conditioned policy guided by critics; sub-classes give the policy."""
+class RewardedWindows:
+    """Windows, their rewards (B, K), terminations (B,) of their last steps, and the critic to climb."""
 
-    model: ValueGuidedModel
-
-    def __init__(self, options: dict[str, Any]) -> None:
-        super().__init__(options)
-        self.drawn = 0
-
-    @abstractmethod
-    def make_policy(self, options: dict[str, Any]) -> CandidateModel:
-        """The sequence policy, freshly initialised."""
-
-    def make_model(self) -> ValueGuidedModel:
-        """Policy, critics and their slow copies, freshly initialised."""
-        policy = self.make_policy(self.options)
-        return ValueGuidedModel(policy, self.make_policy(self.options | {"dropout": 0.0}), self.options)
-
-    def counted(self) -> nn.Module:
-        """Policy and critics, or the policy alone without `count_critics`."""
-        return self.model if self.options["count_critics"] else self.model.policy
+    def __init__(self, options: Options, normaliser: Normaliser) -> None:
+        self.options, self.normaliser = options, normaliser
 
     def prepare(self, dataset: Trajectories) -> None:
-        """Also the rewards, divided by `reward_scale`."""
-        super().prepare(dataset)
+        """Fit the states' normaliser, and lay out windows and rewards, divided by `reward_scale`."""
+        self.normaliser.fit(dataset)
+        self.steps = Steps(dataset, self.options, self.normaliser)
         self.rewards = dataset.rewards / np.float32(self.options["reward_scale"])
 
-    def batch(self, dataset: Trajectories, generator: np.random.Generator) -> Batch:
-        """Windows, their rewards (B, K), terminations (B,) of their last steps, and the critic to climb."""
-        if self.drawn:
-            self._follow()
-        self.drawn += 1
-        return super().batch(dataset, generator) | {"judge": torch.tensor(generator.integers(CRITICS))}
-
-    def _follow(self) -> None:
-        options, model = self.options, self.model
-        follow(model.slow_critics, model.critics, options["target_update"])
-        if self.drawn >= options["slow_policy_from"] and self.drawn % options["slow_policy_every"] == 0:
-            follow(model.slow_policy, model.policy, options["slow_policy_update"])
-
-    def _gather(
-        self,
-        dataset: Trajectories,
-        start: NDArray[np.int64],
-        first: NDArray[np.int64],
-        end: NDArray[np.int64],
-        length: int,
-    ) -> Batch:
-        windows = super()._gather(dataset, start, first, end, length)
-        index = np.maximum(end[:, None] - length + np.arange(length), first[:, None])
+    def draw(self, generator: np.random.Generator) -> Batch:
+        """`batch_size` windows."""
+        dataset, length = self.steps.dataset, self.options["context_length"]
+        spans = draw_windows(dataset, self.options, generator)
+        windows = self.steps.gather(spans, length)
+        index = np.maximum(spans.end[:, None] - length + np.arange(length), spans.first[:, None])
         return windows | {
             "rewards": torch.from_numpy(self.rewards[index]) * windows["mask"],
-            "terminations": torch.from_numpy(dataset.terminations[end - 1]),
+            "terminations": torch.from_numpy(dataset.terminations[spans.end - 1]),
+            "judge": torch.tensor(generator.integers(CRITICS)),
         }
 
-    def synthetic_batch(self, sequences: int, generator: np.random.Generator) -> Batch:
+    def synthetic(self, sequences: int, generator: np.random.Generator) -> Batch:
         """Full windows with random content, none of which ends in a termination."""
-        windows = super().synthetic_batch(sequences, generator)
+        windows = random_windows(self.options, sequences, self.options["context_length"], generator)
         rewards = generator.standard_normal(windows["mask"].shape, dtype=np.float32)
         return windows | {
             "rewards": torch.from_numpy(rewards),
             "terminations": torch.zeros(sequences),
             "judge": torch.tensor(generator.integers(CRITICS)),
         }
+
+
+class QGuidedLearner(Learner):
+    """A return-conditioned policy guided by critics; `make_policy` makes it, freshly initialised."""
+
+    model: QGuidedModel
+
+    def __init__(self, options: Options, make_policy: Callable[[Options], CandidateModel]) -> None:
+        model = QGuidedModel(make_policy(options), make_policy(without_dropout(options)), options)
+        super().__init__(options, model, RewardedWindows(options, model.normaliser))
+
+    def move(self, done: int, generator: np.random.Generator) -> None:
+        """Move the target networks, by the update before."""
+        options, model = self.options, self.model
+        if done:
+            polyak_update(model.target_critics, model.critics, options["target_update"])
+            if done >= options["slow_policy_from"] and done % options["slow_policy_every"] == 0:
+                polyak_update(model.target_policy, model.policy, options["slow_policy_update"])
+
+    def timed(self, generator: np.random.Generator) -> Timed:
+        """A pass over a window; what counts are policy and critics, or the policy without `count_critics`."""
+        counted = self.model if self.options["count_critics"] else self.model.policy
+        return Timed(counted, self.whole_pass(generator))
 
     def policy_loss(self, batch: Batch) -> Tensor:
         """Mean squared error over real steps, less `value_weight` mean Q_i / mean |Q_j| of its actions.
@@ -183,16 +172,16 @@ class ValueGuidedLearner(ReturnConditionedLearner):
         """
         mask = batch["mask"]
         predicted = self.model(**batch)[mask]
-        values = self.model.judged(batch["states"][mask], predicted)
+        values = self.model.values_through_fixed_critics(batch["states"][mask], predicted)
         judge = batch["judge"]
         scale = self.options["value_weight"] / values[1 - judge].detach().abs().mean()
         return nn.functional.mse_loss(predicted, batch["actions"][mask]) - scale * values[judge].mean()
 
     @torch.no_grad()
     def targets(self, batch: Batch) -> Tensor:
-        """(B, K) targets of the critics, from the slow critics' values of the slow policy's actions."""
+        """(B, K) targets of the critics, from the target critics' values of the target policy's actions."""
         names = ("returns", "states", "actions", "timesteps", "mask")
-        actions = self.model.slow_policy(**{name: batch[name] for name in names})
+        actions = self.model.target_policy(**{name: batch[name] for name in names})
         values = self.model.lowest_values(batch["states"], actions)
         to_the_end = self.options["value_backup"] == "window"
         discount = self.options["value_discount"]
@@ -215,20 +204,6 @@ class ValueGuidedLearner(ReturnConditionedLearner):
         clipped = critic_loss.detach() + share * (critic_loss - critic_loss.detach())
         return self.policy_loss(batch) + clipped
 
-    def policy(
-        self, episodes: int, cached: bool = True, generator: torch.Generator | None = None
-    ) -> CandidatePolicy:
-        """The trained policy for `episodes` environments, from a window; `cached` has no say.
-
-        `generator` draws the candidates; without one the stream of that name does.
-        """
-        return CandidatePolicy(self, episodes, generator)
-
-    def state(self) -> dict[str, Any]:
-        """The normaliser, and the count of updates, which says when the slow policy moves."""
-        return super().state() | {"drawn": self.drawn}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take back what `state` gave."""
-        super().restore(state)
-        self.drawn = state["drawn"]
+    def policy(self, trial: Trial) -> CandidatePolicy:
+        """The trained policy, from a window, whether a trial is `cached` or not; it draws the candidates."""
+        return CandidatePolicy(self.model, self.model.normaliser, self.options, trial)

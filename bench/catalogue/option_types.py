@@ -1,0 +1,5 @@
+"""Placeholder until merged."""
+
+from typing import Any
+
+Options = dict[str, Any]
