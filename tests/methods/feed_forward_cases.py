@@ -15,7 +15,7 @@ TINY = {"observation_dim": 2, "action_dim": 1, "hidden_dim": 8, "batch_size": 16
 
 
 def make(method, **changes):
-    """A small learner of two numbers a state and one an action, with the dataset laid out."""
+    """A small learner of two numbers a state and one an action, with its dataset laid out."""
     torch.manual_seed(0)
     learner = make_learner(method, defaults(CATALOGUE, "hopper-medium", method) | TINY | changes)
     learner.prepare(some_trajectories())

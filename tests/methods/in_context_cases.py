@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from method_cases import ROOMS, tiny_learner
 
-from bench.methods.in_context import Episodes, random_episodes
+from bench.datasets.episodes import Episodes
+from bench.methods.in_context import random_episodes
 
 TINY = {
     "room_side": 5, "horizon": 7, "context_episodes": 3, "embedding_dim": 16, "layers": 2, "mamba_layers": 2,
@@ -16,6 +17,11 @@ TINY = {
 def make(method, **changes):
     """A tiny learner in a dark room."""
     return tiny_learner("darkroom", method, TINY, **changes)
+
+
+def batch_of(learner, episodes):
+    """The batch that a learner makes of episodes."""
+    return learner.sampler.batch_of(episodes, np.random.default_rng(0))
 
 
 def history(options, episodes):

@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from suites import CATALOGUE
 
+from bench.datasets.episodes import Episodes
 from bench.datasets.histories import Histories
 from bench.envs.gridworld import ACTIONS
-from bench.methods.base import make_learner
+from bench.methods.base import Observation, Trial, make_learner
 from bench.methods.in_context import random_episodes
 from bench.work.cells import defaults
 
@@ -30,6 +31,31 @@ def tiny_learner(task, method, small, **changes):
             parameter.add_(0.2 * torch.randn_like(parameter))
     learner.model.eval()
     return learner
+
+
+def trial(count=ROOMS, seed=0, **how):
+    """A trial of so many environments, what it draws being seeded by `seed`."""
+    return Trial(count, torch.Generator().manual_seed(seed), **how)
+
+
+def observation(states, wanted=0.0, alive=True):
+    """What a policy is shown; one return, or one flag, for all environments is that of each."""
+    count = len(states)
+    return Observation(
+        states, np.broadcast_to(np.float32(wanted), count).copy(), np.broadcast_to(alive, count).copy()
+    )
+
+
+def begun(policy, states):
+    """The policy at the beginning of its first episode in environments whose states are like `states`."""
+    policy.begin(Episodes.none(states))
+    return policy
+
+
+def next_batch(learner, generator):
+    """The batch of the next update, which is begun; the learner has made all those before."""
+    learner.begin_update(learner.update, generator)
+    return learner.draw(generator)
 
 
 def some_episodes(learner, count, rooms=ROOMS):
@@ -58,23 +84,24 @@ def decode(module, monkeypatch, learner, past, current, rooms=ROOMS):
     """Logits (rooms, horizon, actions) of the policy while it is made to take the actions of `current`."""
     seen = []
 
-    def forced(logits, space, temperature, generator):
+    def forced(logits, space, trial):
         seen.append(logits)
         return current.actions[:, 0, len(seen) - 1]
 
     monkeypatch.setattr(module, "choose_actions", forced)
-    policy, noise = learner.policy(rooms), torch.Generator().manual_seed(0)
+    policy = learner.policy(trial(rooms))
     with torch.no_grad():
         policy.begin(past)
         for t in range(learner.options["horizon"]):
-            policy.act(current.states[:, 0, t], 1.0, noise)
+            policy.act(observation(current.states[:, 0, t]))
             policy.observe(current.rewards[:, 0, t])
     return torch.stack(seen, dim=1)
 
 
-def update(learner, dataset, optimiser, generator, clip=float("inf")):
-    """One gradient update on a batch, the gradient's norm at most `clip`; its loss."""
-    loss = learner.loss(learner.batch(dataset, generator))
+def update(learner, done, optimiser, generator, clip=float("inf")):
+    """The gradient update after `done` others, the gradient's norm at most `clip`; its loss."""
+    learner.begin_update(done, generator)
+    loss = learner.loss(learner.draw(generator))
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(learner.model.parameters(), clip)

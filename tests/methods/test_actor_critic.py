@@ -8,10 +8,10 @@ import torch
 from feed_forward_cases import Said, make, some_trajectories
 from hypothesis import given
 from hypothesis import strategies as st
-from method_cases import update
+from method_cases import next_batch, update
 from torch import nn
 
-from bench.methods.actor_critic import successors
+from bench.methods.transitions import next_observations
 
 NEAR = {"rtol": 1e-5, "atol": 1e-6}
 
@@ -27,18 +27,20 @@ def same(first, second):
 # TD3's critics
 
 
-def test_successors_are_the_next_rows_and_final_observations_at_the_ends():
+def test_next_observations_are_the_next_rows_and_final_observations_at_the_ends():
     data = some_trajectories()
     for index, trajectory in enumerate(data):
         rows = slice(data.starts[index], data.starts[index + 1])
         wanted = [*trajectory.observations[1:], trajectory.final_observation]
-        np.testing.assert_array_equal(successors(data)[rows], wanted)
+        np.testing.assert_array_equal(next_observations(data)[rows], wanted)
 
 
-def test_batches_pair_each_transition_with_its_own_successor_and_end():
+def test_batches_pair_each_transition_with_its_own_next_state_and_end():
     learner = make("td3", normalise_states=False, batch_size=200)
-    batch = learner.batch(some_trajectories(), np.random.default_rng(0))
-    torch.testing.assert_close(batch["following"] - batch["states"], torch.tensor([1.0, -1.0]).expand(200, 2))
+    batch = next_batch(learner, np.random.default_rng(0))
+    torch.testing.assert_close(
+        batch["next_states"] - batch["states"], torch.tensor([1.0, -1.0]).expand(200, 2)
+    )
     ends = {
         state
         for state, over in zip(batch["states"][:, 0].tolist(), batch["terminations"], strict=True)
@@ -52,13 +54,13 @@ def test_batches_pair_each_transition_with_its_own_successor_and_end():
 
 def test_targets_of_a_hand_made_batch():
     learner = make("td3", value_discount=0.5)
-    # The slow actor says 0.9, 0.9, 0.9 and -0.5; critics see (state, state, action).
-    learner.model.slow_actor = Said(lambda states: states[:, :1])
-    learner.model.slow_critics = nn.ModuleList(
+    # The target actor says 0.9, 0.9, 0.9 and -0.5; critics see (state, state, action).
+    learner.model.target_actor = Said(lambda states: states[:, :1])
+    learner.model.target_critics = nn.ModuleList(
         [Said(lambda pairs: 10 * pairs[:, 2:]), Said(lambda pairs: pairs[:, 1:2])]
     )
     batch = {
-        "following": torch.tensor([[0.9, 100.0], [0.9, 4.0], [0.9, 100.0], [-0.5, 100.0]]),
+        "next_states": torch.tensor([[0.9, 100.0], [0.9, 4.0], [0.9, 100.0], [-0.5, 100.0]]),
         "noise": torch.tensor([[0.5], [0.0], [0.0], [0.25]]),
         "rewards": torch.tensor([1.0, 2.0, 3.0, 4.0]),
         "terminations": torch.tensor([0.0, 0.0, 1.0, 0.0]),
@@ -82,11 +84,11 @@ def test_targets_of_a_hand_made_batch():
 @pytest.mark.parametrize("method", ["td3", "td3-bc"])
 def test_noise_has_its_deviation_and_is_cut(method):
     learner = make(method, policy_noise=0.2, noise_clip=0.5, batch_size=20_000)
-    noise = learner.batch(some_trajectories(), np.random.default_rng(0))["noise"]
+    noise = next_batch(learner, np.random.default_rng(0))["noise"]
     assert noise.abs().max().item() == pytest.approx(0.5)
     assert noise.std().item() == pytest.approx(0.2, rel=0.03)
     assert 0.003 < (noise.abs() > 0.4999).float().mean().item() < 0.03, "2.5 deviations are rarely passed"
-    silent = make(method, policy_noise=0.0).batch(some_trajectories(), np.random.default_rng(0))
+    silent = next_batch(make(method, policy_noise=0.0), np.random.default_rng(0))
     assert not silent["noise"].any()
 
 
@@ -96,7 +98,7 @@ def test_noise_has_its_deviation_and_is_cut(method):
 @pytest.mark.parametrize("method", ["td3", "td3-bc"])
 def test_each_loss_reaches_its_own_networks_alone(method):
     learner = make(method)
-    batch = learner.batch(some_trajectories(), np.random.default_rng(0))
+    batch = next_batch(learner, np.random.default_rng(0))
     model = learner.model
 
     def reached():
@@ -115,7 +117,7 @@ def test_each_loss_reaches_its_own_networks_alone(method):
 @pytest.mark.parametrize("method", ["td3", "td3-bc"])
 def test_the_joint_gradient_is_that_of_both_losses(method):
     learner = make(method, policy_delay=1)
-    batch = learner.batch(some_trajectories(), np.random.default_rng(0))
+    batch = next_batch(learner, np.random.default_rng(0))
     learner.loss(batch).backward()
     joint = {name: p.grad.clone() for name, p in learner.model.named_parameters() if p.grad is not None}
     for network, loss in (("actor", learner.actor_loss), ("critics", learner.critic_loss)):
@@ -127,40 +129,40 @@ def test_the_joint_gradient_is_that_of_both_losses(method):
 
 
 @pytest.mark.parametrize("method", ["td3", "td3-bc"])
-def test_actor_and_slow_copies_move_at_every_third_update(method):
+def test_actor_and_target_networks_move_at_every_third_update(method):
     learner = make(method, policy_delay=3, target_update=0.25)
     model, generator = learner.model, np.random.default_rng(0)
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0.1)
     moved = []
-    for _ in range(7):
+    for done in range(7):
         actor, critics = copy_of(model.actor), copy_of(model.critics)
-        slow = copy_of(model.slow_actor), copy_of(model.slow_critics)
-        update(learner, some_trajectories(), optimiser, generator)
+        targets = copy_of(model.target_actor), copy_of(model.target_critics)
+        update(learner, done, optimiser, generator)
         assert not same(critics, copy_of(model.critics))
         moved.append((
             not same(actor, copy_of(model.actor)),
-            not same(slow[0], copy_of(model.slow_actor)),
-            not same(slow[1], copy_of(model.slow_critics)),
+            not same(targets[0], copy_of(model.target_actor)),
+            not same(targets[1], copy_of(model.target_critics)),
         ))  # fmt: skip
-    # The slow copies follow the third update before the fourth draws, and the sixth before the seventh.
+    # The target networks follow the third update as the fourth begins, and the sixth as the seventh does.
     assert [actor for actor, _, _ in moved] == [False, False, True, False, False, True, False]
-    for slow in (1, 2):
-        assert [which[slow] for which in moved] == [False, False, False, True, False, False, True]
+    for target in (1, 2):
+        assert [which[target] for which in moved] == [False, False, False, True, False, False, True]
 
 
 @given(st.floats(0.0, 1.0))
-def test_slow_copies_move_by_their_share_of_the_way(share):
+def test_target_networks_move_by_their_share_of_the_way(share):
     model = make("td3").model
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter))
-    fast = copy_of(model.actor) + copy_of(model.critics)
-    slow = copy_of(model.slow_actor) + copy_of(model.slow_critics)
-    model.follow(share)
-    after = copy_of(model.slow_actor) + copy_of(model.slow_critics)
-    for new, old, ahead in zip(after, slow, fast, strict=True):
+    online = copy_of(model.actor) + copy_of(model.critics)
+    targets = copy_of(model.target_actor) + copy_of(model.target_critics)
+    model.move_targets(share)
+    after = copy_of(model.target_actor) + copy_of(model.target_critics)
+    for new, old, ahead in zip(after, targets, online, strict=True):
         torch.testing.assert_close(new, (1 - share) * old + share * ahead, **NEAR)
-    assert same(fast, copy_of(model.actor) + copy_of(model.critics))
+    assert same(online, copy_of(model.actor) + copy_of(model.critics))
 
 
 # The actors
@@ -196,8 +198,8 @@ def test_no_gradient_passes_through_the_weight_of_the_value():
     torch.testing.assert_close(acted.grad, wanted)
 
 
-def test_dropout_thins_no_slow_copy():
+def test_dropout_thins_no_target_network():
     model = make("td3", dropout=0.5).model.train()
     pairs = torch.randn(64, 3)
-    for critics, alike in ((model.critics, False), (model.slow_critics, True)):
+    for critics, alike in ((model.critics, False), (model.target_critics, True)):
         assert torch.equal(critics[0](pairs), critics[0](pairs)) == alike

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 from feed_forward_cases import Said
+from method_cases import begun, observation, trial
+from q_guided_learners import METHODS, NEAR, POLICIES, make
 from torch import nn
-from value_guided_learners import METHODS, NEAR, POLICIES, make
 
-EVERYONE = np.ones(2, bool)
+from bench.methods.windows import random_windows
 
 
 @pytest.mark.parametrize(("method", "changes"), POLICIES)
@@ -17,7 +18,7 @@ EVERYONE = np.ones(2, bool)
 def test_candidates_are_what_reading_each_window_anew_predicts(method, changes, length):
     policy = make(method, **changes).model.eval().policy
     learner = make(method, **changes)
-    window = learner.random_windows(3, length, np.random.default_rng(1))
+    window = random_windows(learner.options, 3, length, np.random.default_rng(1))
     window["timesteps"] += 2
     candidates = torch.randn(3, 5)
     with torch.no_grad():
@@ -31,8 +32,9 @@ def test_candidates_are_what_reading_each_window_anew_predicts(method, changes, 
 
 @pytest.mark.parametrize(("method", "changes"), POLICIES)
 def test_a_guided_model_reads_a_window_and_steps_as_its_policy_does(method, changes):
-    model = make(method, **changes).model.eval()
-    window = make(method, **changes).random_windows(3, 2, np.random.default_rng(1))
+    learner = make(method, **changes)
+    model = learner.model.eval()
+    window = random_windows(learner.options, 3, 2, np.random.default_rng(1))
     with torch.no_grad():
         wanted = model.policy(**window)
         torch.testing.assert_close(model(**window, rewards=torch.zeros(3, 2)), wanted, rtol=0, atol=0)
@@ -44,18 +46,19 @@ def test_a_guided_model_reads_a_window_and_steps_as_its_policy_does(method, chan
             before = window["actions"][:, step]
 
 
-def played(learner, steps=7, alive=None, generator=None, critics=None):
+def played(learner, steps=7, alive=None, seed=0, critics=None):
     """States, returns asked for and actions (2, steps, .) of two episodes, the critics being given."""
     learner.model.eval()
     if critics is not None:
-        learner.model.slow_critics = nn.ModuleList([Said(critic) for critic in critics])
+        learner.model.target_critics = nn.ModuleList([Said(critic) for critic in critics])
     drawn = np.random.default_rng(3)
     states = drawn.normal(size=(steps, 2, 2)).astype(np.float32)
     returns = drawn.uniform(1000, 3000, size=(steps, 2)).astype(np.float32)
-    policy = learner.policy(2, generator=generator)
+    policy = begun(learner.policy(trial(2, seed)), states[0])
     with torch.no_grad():
         actions = [
-            policy.act(states[t], returns[t], EVERYONE if alive is None else alive[t]) for t in range(steps)
+            policy.act(observation(states[t], returns[t], True if alive is None else alive[t]))
+            for t in range(steps)
         ]
     return states, returns, np.stack(actions)
 
@@ -69,7 +72,7 @@ def windows_tried(learner, states, returns, actions, step):
         with torch.no_grad():
             predicted = learner.model.policy(
                 returns=torch.from_numpy(left).transpose(0, 1)[..., None],
-                states=torch.from_numpy(learner.normalise(states[span])).transpose(0, 1),
+                states=torch.from_numpy(learner.model.normaliser.of(states[span])).transpose(0, 1),
                 actions=torch.from_numpy(actions[span]).transpose(0, 1),
                 timesteps=torch.arange(first, step + 1).expand(2, -1),
                 mask=torch.ones(2, step + 1 - first, dtype=torch.bool),
@@ -104,7 +107,7 @@ def test_critics_see_normalised_states_and_each_candidates_own_action(method):
     states, returns, actions = played(learner, steps=3, critics=[critic, lambda p: p[..., 2:]])
     for step in range(3):
         assert seen[step].shape == (2, 25, 3)
-        wanted = torch.from_numpy(learner.normalise(states[step]))[:, None].expand(2, 25, 2)
+        wanted = torch.from_numpy(learner.model.normaliser.of(states[step]))[:, None].expand(2, 25, 2)
         torch.testing.assert_close(seen[step][..., :2], wanted)
         assert seen[step][..., 2].std(dim=1).min() > 1e-5, "returns differ, and so do actions"
         np.testing.assert_array_equal(actions[step, :, 0], seen[step][..., 2].amax(dim=1))
@@ -131,14 +134,11 @@ def test_the_same_draws_are_made_whichever_episodes_are_over(temperature):
     assert not first[2:, 1].any(), "an episode that is over takes no action"
 
 
-def test_what_is_drawn_comes_from_the_generator_that_is_passed_or_from_a_stream():
+def test_what_is_drawn_comes_from_the_generator_of_the_trial():
     def actions(seed):
-        learner = make("qt", candidate_deviation=1.0)
-        given = None if seed is None else torch.Generator().manual_seed(seed)
-        return played(learner, generator=given)[2]
+        return played(make("qt", candidate_deviation=1.0), seed=seed)[2]
 
     np.testing.assert_array_equal(actions(1), actions(1))
-    np.testing.assert_array_equal(actions(None), actions(None))
     assert (actions(1) != actions(2)).any()
 
 
@@ -148,8 +148,9 @@ def test_with_a_temperature_candidates_are_drawn_by_the_softmax_of_their_values(
     learner.model.policy.predict_candidates = lambda window, last: torch.tensor([[0.0], [1.0]]).repeat(
         len(last) // 2, 1
     )[..., None]
-    learner.model.slow_critics = nn.ModuleList([Said(lambda pairs: 0.6 * pairs[..., 2:])] * 2)
-    policy = learner.policy(4000)
+    learner.model.target_critics = nn.ModuleList([Said(lambda pairs: 0.6 * pairs[..., 2:])] * 2)
+    states = np.zeros((4000, 2), np.float32)
+    policy = begun(learner.policy(trial(4000)), states)
     with torch.no_grad():
-        acted = policy.act(np.zeros((4000, 2), np.float32), np.ones(4000, np.float32), np.ones(4000, bool))
+        acted = policy.act(observation(states, 1.0))
     assert acted.mean() == pytest.approx(1 / (1 + np.exp(-0.6 / 0.5)), abs=0.025)

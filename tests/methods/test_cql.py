@@ -7,9 +7,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from feed_forward_cases import Said, make, some_trajectories
+from feed_forward_cases import Said, make
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from method_cases import begun, next_batch, observation, trial
 from torch import nn
 from torch.distributions import Normal, TanhTransform, TransformedDistribution
 
@@ -62,8 +63,8 @@ def test_the_policy_takes_the_mean_through_tanh():
     learner = make("cql")
     states = np.float32([[0.5, 1.0], [3.0, -1.0]])
     with torch.no_grad():
-        acted = learner.policy(2).act(states, np.zeros(2, np.float32), np.ones(2, bool))
-        mean = learner.model.actor.network(torch.from_numpy(learner.normalise(states)))[:, :1]
+        acted = begun(learner.policy(trial(2)), states).act(observation(states))
+        mean = learner.model.actor.network(torch.from_numpy(learner.model.normaliser.of(states)))[:, :1]
     np.testing.assert_array_equal(acted, torch.tanh(mean).numpy())
 
 
@@ -89,8 +90,8 @@ def test_the_conservative_term_of_a_hand_made_batch():
     )
     noise, even = torch.tensor([[[0.5]], [[-1.0]]]), torch.tensor([[[0.2]], [[-0.7]]])
     batch = {
-        "states": torch.zeros(1, 2), "actions": torch.tensor([[0.4]]), "following": torch.zeros(1, 2),
-        "rewards": torch.tensor([2.0]), "terminations": torch.ones(1), "noise_ahead": torch.zeros(1, 1),
+        "states": torch.zeros(1, 2), "actions": torch.tensor([[0.4]]), "next_states": torch.zeros(1, 2),
+        "rewards": torch.tensor([2.0]), "terminations": torch.ones(1), "next_noise": torch.zeros(1, 1),
         "candidates": even, "candidate_noise": noise,
     }  # fmt: skip
     latent = [0.3 + math.exp(-1) * 0.5, 0.3 - math.exp(-1) * 1.0]
@@ -113,7 +114,7 @@ def test_the_conservative_term_of_a_hand_made_batch():
 def test_the_candidates_estimate_the_integral_over_all_actions():
     learner = make("cql", sampled_actions=20_000, batch_size=1)
     learner.model.actor = actor(0.5, -0.5)
-    batch = learner.batch(some_trajectories(), np.random.default_rng(0))
+    batch = next_batch(learner, np.random.default_rng(0))
     actions, densities = learner.candidates(batch)
     assert actions.shape == (40_000, 1, 1)
     estimate = torch.logsumexp(2 * actions[:, 0, 0] - densities[:, 0], dim=0) - math.log(40_000)
@@ -124,12 +125,12 @@ def test_the_candidates_estimate_the_integral_over_all_actions():
 def test_targets_take_the_smaller_critic_at_the_actors_action_and_no_entropy():
     learner = make("cql", value_discount=0.5)
     learner.model.actor = actor(0.2, -1.0)
-    learner.model.slow_critics = nn.ModuleList(
+    learner.model.target_critics = nn.ModuleList(
         [Said(lambda pairs: 10 * pairs[:, 2:]), Said(lambda pairs: pairs[:, :1])]
     )
     batch = {
-        "following": torch.tensor([[100.0, 0.0], [0.5, 0.0], [0.5, 0.0]]),
-        "noise_ahead": torch.tensor([[1.0], [0.0], [0.0]]),
+        "next_states": torch.tensor([[100.0, 0.0], [0.5, 0.0], [0.5, 0.0]]),
+        "next_noise": torch.tensor([[1.0], [0.0], [0.0]]),
         "rewards": torch.tensor([1.0, 2.0, 3.0]),
         "terminations": torch.tensor([0.0, 0.0, 1.0]),
     }
@@ -148,10 +149,10 @@ def actors_batch(learner):
     return {"states": torch.zeros(1, 2), "actions": torch.tensor([[0.6]]), "noise": torch.tensor([[0.5]])}
 
 
-@pytest.mark.parametrize(("drawn", "cloning"), [(3, True), (4, False)])
-def test_the_actor_begins_by_cloning_and_then_climbs_the_smaller_value(drawn, cloning):
+@pytest.mark.parametrize(("number", "cloning"), [(3, True), (4, False)])
+def test_the_actor_begins_by_cloning_and_then_climbs_the_smaller_value(number, cloning):
     learner = make("cql", cloning_updates=3, entropy_weight=0.25, tune_entropy=False)
-    learner.drawn = drawn
+    learner.begin_update(number - 1, np.random.default_rng(0))
     batch = actors_batch(learner)
 
     def density(latent):
@@ -185,7 +186,7 @@ def test_each_loss_reaches_its_own_networks_alone_and_the_joint_loss_is_their_su
     cloning_updates, tune_entropy
 ):
     learner = make("cql", cloning_updates=cloning_updates, tune_entropy=tune_entropy, sampled_actions=3)
-    batch, model = learner.batch(some_trajectories(), np.random.default_rng(0)), learner.model
+    batch, model = next_batch(learner, np.random.default_rng(0)), learner.model
 
     def gradients(loss):
         model.zero_grad(set_to_none=True)
@@ -204,7 +205,7 @@ def test_each_loss_reaches_its_own_networks_alone_and_the_joint_loss_is_their_su
 
 def test_candidates_fill_the_range_of_actions_evenly():
     learner = make("cql", sampled_actions=500)
-    even = learner.batch(some_trajectories(), np.random.default_rng(0))["candidates"]
+    even = next_batch(learner, np.random.default_rng(0))["candidates"]
     assert even.shape == (500, 16, 1)
     assert (even.abs() <= 1).all()
     assert even.mean().abs().item() < 0.03

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from method_cases import begun, observation, trial
 from suites import CATALOGUE
 
 from bench.measure.counting import macs, macs_by_torch, parameters, parameters_by_fvcore
 from bench.methods.base import make_learner
 from bench.methods.decoding import StepPolicy, WindowPolicy
+from bench.methods.windows import random_windows
 from bench.work.cells import defaults
 
 NEAR = {"rtol": 1e-4, "atol": 2e-5}
@@ -30,7 +32,7 @@ def make(**changes):
 def test_a_prediction_depends_on_its_receptive_field_and_on_nothing_later():
     learner = make(convolution_window=3)
     assert learner.receptive_field == 5
-    batch = learner.random_windows(1, 6, np.random.default_rng(0))
+    batch = random_windows(learner.options, 1, 6, np.random.default_rng(0))
     with torch.no_grad():
         before = learner.model(**batch)
         # The state of step 4 is token 13; five tokens up to it are tokens 9 to 13.
@@ -61,7 +63,7 @@ def test_parameters_are_those_of_the_formula(width, layers, window, position_emb
 def test_both_counters_agree_with_the_formula_of_the_work(window):
     learner = make(convolution_window=window, layers=3)
     rows, steps, width = 2, 5, 16
-    batch = learner.random_windows(rows, steps, np.random.default_rng(0))
+    batch = random_windows(learner.options, rows, steps, np.random.default_rng(0))
     tokens = 3 * rows * steps
     embeddings, head = (1 + 11 + 3) * width * rows * steps, 3 * width * rows * steps
     blocks = 3 * tokens * (window * width + 8 * width**2)
@@ -72,7 +74,7 @@ def test_what_is_traced_while_counting_is_what_runs():
     from bench.measure.counting import _counted_mixers
 
     learner = make()
-    batch = learner.random_windows(2, 5, np.random.default_rng(0))
+    batch = random_windows(learner.options, 2, 5, np.random.default_rng(0))
     with torch.no_grad():
         wanted = learner.model(**batch)
         with _counted_mixers():
@@ -82,23 +84,20 @@ def test_what_is_traced_while_counting_is_what_runs():
 
 def played(policy, steps=12):
     generator = np.random.default_rng(3)
-    alive = np.ones(2, bool)
+    seen = [
+        observation(generator.normal(size=(2, 11)).astype(np.float32), generator.uniform(1000, 3000, 2))
+        for _ in range(steps)
+    ]
+    begun(policy, seen[0].states)
     with torch.no_grad():
-        return np.stack([
-            policy.act(
-                generator.normal(size=(2, 11)).astype(np.float32),
-                generator.uniform(1000, 3000, 2).astype(np.float32),
-                alive,
-            )
-            for _ in range(steps)
-        ])  # fmt: skip
+        return np.stack([policy.act(each) for each in seen])
 
 
 @pytest.mark.parametrize("position_embedding", [False, True])
 def test_reading_each_token_once_is_reading_the_window_that_holds_the_receptive_field(position_embedding):
     learner = make(position_embedding=position_embedding)
     assert learner.receptive_field == 11
-    once, anew = learner.policy(2), learner.policy(2, cached=False)
+    once, anew = learner.policy(trial(2)), learner.policy(trial(2, cached=False))
     assert isinstance(once, StepPolicy)
     assert isinstance(anew, WindowPolicy)
     actions = played(once)
@@ -108,8 +107,8 @@ def test_reading_each_token_once_is_reading_the_window_that_holds_the_receptive_
 
 def test_a_window_that_is_shorter_than_the_receptive_field_is_read_anew():
     # Three steps are eight tokens up to the last state.
-    assert isinstance(make(context_length=3).policy(2), WindowPolicy)
-    assert isinstance(make(context_length=4).policy(2), StepPolicy)
+    assert isinstance(make(context_length=3).policy(trial(2)), WindowPolicy)
+    assert isinstance(make(context_length=4).policy(trial(2)), StepPolicy)
 
 
 def test_updates_move_every_filter_and_the_same_seed_gives_the_same_bytes():
@@ -118,7 +117,7 @@ def test_updates_move_every_filter_and_the_same_seed_gives_the_same_bytes():
         learner = make(dropout=0.1)
         learner.model.train()
         optimiser = torch.optim.AdamW(learner.model.parameters(), lr=1e-3)
-        batch = learner.random_windows(4, 5, np.random.default_rng(0))
+        batch = random_windows(learner.options, 4, 5, np.random.default_rng(0))
         learner.loss(batch).backward()
         for block in learner.model.backbone.blocks:
             # The last layer's filters of returns and actions lead to no prediction.

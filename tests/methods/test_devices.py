@@ -8,7 +8,7 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 import torch
-from method_cases import some_histories, tiny_learner
+from method_cases import next_batch, some_histories, tiny_learner
 from other_device import OtherDevice, Remote, move
 from suites import CATALOGUE
 
@@ -89,7 +89,7 @@ def test_an_update_is_the_same_on_another_device(tmp_path, task, method, changes
         dataset = dataset_of(task, learner.options, tmp_path)
         with moved(learner, place) if there else nullcontext():
             learner.prepare(dataset)
-            loss = learner.loss(learner.on_device(learner.batch(dataset, np.random.default_rng(0))))
+            loss = learner.loss(learner.on_device(next_batch(learner, np.random.default_rng(0))))
             assert loss.device == learner.device
             loss.backward()
             gradients = {
@@ -123,10 +123,11 @@ def test_a_test_scores_the_same_on_another_device(task, method, changes, place):
 def test_what_is_timed_runs_on_another_device(task, method, changes, place):
     learner = tiny_learner(task, method, SMALL, **changes)
     with moved(learner, place), torch.no_grad():
-        learner.decision(np.random.default_rng(0))()
+        timed = learner.timed(np.random.default_rng(0))
+        timed.decision()
         for fill, cached in ((0, True), (8, True), (8, False)):
-            work = learner.online_work(fill, cached, np.random.default_rng(0))
-            if work is not None:
+            if timed.online is not None:
+                work = timed.online(fill, cached, np.random.default_rng(0))
                 work.begin()
                 work.decide()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from method_cases import NEAR, tiny_learner, update
+from method_cases import NEAR, begun, next_batch, observation, tiny_learner, trial, update
 from suites import CATALOGUE
 
 from bench.datasets.tmaze import load, make
@@ -13,6 +13,7 @@ from bench.envs.tmaze import TMaze
 from bench.evaluators.tmaze import evaluate
 from bench.methods import decoding
 from bench.methods.base import make_learner
+from bench.methods.heads import drawn_actions
 from bench.work.cells import defaults
 
 TASK = "tmaze-passive-10"
@@ -32,11 +33,11 @@ def episodes(folder, task=TASK, **changes):
 
 @pytest.mark.parametrize("method", ["dt", "dm", "lstm"])
 def test_every_batch_holds_both_optimal_episodes_whole(tmp_path, method):
-    dataset, learner = episodes(tmp_path), learner_of(method)
-    learner.prepare(dataset)
+    learner = learner_of(method)
+    learner.prepare(episodes(tmp_path))
     generator, orders = np.random.default_rng(0), set()
     for _ in range(20):
-        batch = learner.batch(dataset, generator)
+        batch = next_batch(learner, generator)
         assert batch["mask"].all()
         assert batch["actions"].shape == (2, 11, 4)
         assert batch["timesteps"].tolist() == [list(range(11))] * 2
@@ -51,26 +52,24 @@ def test_windows_from_the_beginning_are_the_first_steps_and_repeat_only_where_th
     for size, distinct in ((6, 6), (4, 4), (40, 6)):
         learner = learner_of("dt", batch_size=size, context_length=5)
         learner.prepare(dataset)
-        batch = learner.batch(dataset, np.random.default_rng(1))
+        batch = next_batch(learner, np.random.default_rng(1))
         assert batch["timesteps"].tolist() == [list(range(5))] * size
         assert len(set(batch["states"][:, 0, 0].tolist())) == distinct
 
 
 def test_whole_trajectories_of_dema_hold_both_episodes_when_asked_to(tmp_path):
-    dataset = episodes(tmp_path)
     learner = learner_of("dema", mode="recurrent", window_start="beginning")
-    learner.prepare(dataset)
+    learner.prepare(episodes(tmp_path))
     generator = np.random.default_rng(0)
     for _ in range(10):
-        assert sorted(learner.batch(dataset, generator)["states"][:, 0, 1].tolist()) == [-1, 1]
+        assert sorted(next_batch(learner, generator)["states"][:, 0, 1].tolist()) == [-1, 1]
 
 
 @pytest.mark.parametrize(("method", "changes"), METHODS)
 def test_the_loss_is_the_cross_entropy_of_real_steps(tmp_path, method, changes):
-    dataset = episodes(tmp_path)
     learner = learner_of(method, window_start="anywhere", batch_size=30, **changes)
-    learner.prepare(dataset)
-    batch = learner.batch(dataset, np.random.default_rng(0))
+    learner.prepare(episodes(tmp_path))
+    batch = next_batch(learner, np.random.default_rng(0))
     assert batch["mask"].all() == (changes == {"mode": "recurrent"})
     with torch.no_grad():
         learner.model.predict_action[0].weight.mul_(10)
@@ -87,25 +86,26 @@ def test_the_loss_is_the_cross_entropy_of_real_steps(tmp_path, method, changes):
 @pytest.mark.parametrize("method", ["dt", "dm", "lstm"])
 def test_leaving_out_a_mask_that_masks_nothing_changes_nothing(method):
     bare, masked = learner_of(method), learner_of(method, window_start="anywhere")
-    batch = bare.synthetic_batch(3, np.random.default_rng(0))
+    batch = bare.sampler.synthetic(3, np.random.default_rng(0))
     assert (batch["actions"].sum(dim=-1) == 1).all(), "synthetic actions are one-hot too"
     with torch.no_grad():
         torch.testing.assert_close(bare.model(**batch), masked.model(**batch), **NEAR)
 
 
-def forced(monkeypatch, learner, policy, actions):
+def forced(monkeypatch, policy, actions):
     """Logits (2, steps, 4) of a policy that is made to take `actions` (2, steps)."""
     seen = []
 
-    def choose(predicted, options, generator):
+    def choose(predicted, trial, discrete):
         seen.append(predicted)
         return torch.eye(4)[actions[:, len(seen) - 1]]
 
     monkeypatch.setattr(decoding, "choose_actions", choose)
     states = np.random.default_rng(3).normal(size=(11, 2, 2)).astype(np.float32)
+    begun(policy, states[0])
     with torch.no_grad():
         for t in range(11):
-            policy.act(states[t], np.full(2, 1 - t / 10, np.float32), np.ones(2, bool))
+            policy.act(observation(states[t], 1 - t / 10))
     return torch.stack(seen, dim=1)
 
 
@@ -113,27 +113,25 @@ def forced(monkeypatch, learner, policy, actions):
 def test_steps_and_windows_give_the_same_logits(monkeypatch, method, changes):
     learner = learner_of(method, **changes)
     actions = torch.from_numpy(np.random.default_rng(1).integers(4, size=(2, 11)))
-    stepped = forced(monkeypatch, learner, learner.policy(2), actions)
-    window = forced(monkeypatch, learner, decoding.WindowPolicy(learner, 2), actions)
+    window = decoding.WindowPolicy(learner.model, learner.model.normaliser, learner.options, trial(2))
+    stepped = forced(monkeypatch, learner.policy(trial(2)), actions)
+    window = forced(monkeypatch, window, actions)
     torch.testing.assert_close(stepped, window, **NEAR)
     assert stepped.std(dim=(0, 1)).min() > 0.01, "logits that are all alike would be equal by chance"
 
 
 def test_temperature_zero_takes_the_likeliest_action_and_others_draw():
     logits = torch.log(torch.tensor([[0.1, 0.6, 0.2, 0.1]])).expand(20_000, -1)
-    options = {"discrete_actions": True, "temperature": 0.0}
-    assert decoding.choose_actions(logits, options)[0].tolist() == [0, 1, 0, 0]
+    assert decoding.choose_actions(logits, trial(20_000), discrete=True)[0].tolist() == [0, 1, 0, 0]
     drawn = {
-        temperature: decoding.choose_actions(
-            logits, options | {"temperature": temperature}, torch.Generator().manual_seed(0)
-        ).mean(dim=0)
+        temperature: decoding.choose_actions(logits, trial(20_000, temperature=temperature), True).mean(dim=0)
         for temperature in (1.0, 0.5)
     }
     squares = torch.tensor([0.01, 0.36, 0.04, 0.01])
     torch.testing.assert_close(drawn[1.0], torch.tensor([0.1, 0.6, 0.2, 0.1]), rtol=0, atol=0.02)
     torch.testing.assert_close(drawn[0.5], squares / squares.sum(), rtol=0, atol=0.02)
     with pytest.raises(ValueError, match=r"^temperature is 1.0, so actions are drawn: pass a generator$"):
-        decoding.choose_actions(logits, options | {"temperature": 1.0})
+        drawn_actions(logits, 1.0, None)
 
 
 class Scripted:
@@ -142,16 +140,24 @@ class Scripted:
     def __init__(self, listens: bool) -> None:
         self.listens, self.wanted = listens, []
 
-    def policy(self, episodes, generator):
-        self.told = np.zeros(episodes)
+    def policy(self, trial):
+        self.count = trial.count
         return self
 
-    def act(self, seen, wanted, alive):
-        assert alive.all()
-        self.wanted.append(wanted.copy())
-        self.told = np.where(seen[:, 0] == 0, self.told + seen[:, 1], self.told)
+    def begin(self, past):
+        assert past.lengths.shape == (self.count, 0)
+        self.told = np.zeros(self.count)
+
+    def act(self, seen):
+        assert seen.alive.all()
+        self.wanted.append(seen.wanted.copy())
+        first, second = seen.states.T
+        self.told = np.where(first == 0, self.told + second, self.told)
         side = np.where(self.told == -1, 3, 1) if self.listens else 1
-        return np.eye(4, dtype=np.float32)[np.where(seen[:, 0] == 1, side, 0)]
+        return np.eye(4, dtype=np.float32)[np.where(first == 1, side, 0)]
+
+    def observe(self, rewards):
+        assert rewards.shape == (self.count,)
 
 
 @pytest.mark.parametrize(("listens", "share"), [(True, 1.0), (False, 0.5)])
@@ -179,18 +185,17 @@ def _paying(maze, reward):
 
 
 def test_a_decision_transformer_learns_to_remember_ten_steps(tmp_path):
-    dataset = episodes(tmp_path)
     torch.manual_seed(0)
     options = defaults(CATALOGUE, TASK, "dt") | {"embedding_dim": 64, "layers": 2, "dropout": 0.0}
     learner = make_learner("dt", options)
-    learner.prepare(dataset)
+    learner.prepare(episodes(tmp_path))
     learner.model.eval()
     before = {metric: value for metric, _, value in evaluate(learner, options, TASK, 0, {})}
     optimiser = torch.optim.AdamW(learner.model.parameters(), lr=1e-3)
     generator = np.random.default_rng(0)
     learner.model.train()
-    for _ in range(300):
-        update(learner, dataset, optimiser, generator, clip=0.25)
+    for done in range(300):
+        update(learner, done, optimiser, generator, clip=0.25)
     learner.model.eval()
     after = {metric: value for metric, _, value in evaluate(learner, options, TASK, 0, {})}
     assert before["solved"] < 1.0

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from in_context_cases import history, make, of_lengths, steps_of
+from in_context_cases import batch_of, history, make, of_lengths, steps_of
 from method_cases import ROOMS
 
 from bench.methods.dmh_blocks import Blocks, valuable_states
@@ -48,10 +48,10 @@ def test_valuable_subgoals_add_a_branch_through_a_frozen_map():
     learner = make("dmh", dropout=0.0)
     plain = make("dmh", dropout=0.0, valuable_subgoals=False)
     episodes = history(learner.options, 3)
-    batch = learner.batch_of(episodes, np.random.default_rng(0))
+    batch = batch_of(learner, episodes)
     with torch.no_grad():
         both = learner.model(**batch)
-        alone = plain.model(**plain.batch_of(episodes, np.random.default_rng(0)))
+        alone = plain.model(**batch_of(plain, episodes))
     assert len(both) == 2 * len(alone)
     torch.testing.assert_close(both[: len(alone)], alone)
     batch["valuable_states"] = 4 - batch["valuable_states"]
@@ -68,8 +68,8 @@ def test_a_share_of_the_blocks_is_trained_and_stays_what_it_is():
     whole = make("dmh", valuable_subgoals=False)
     half = make("dmh", valuable_subgoals=False, trained_blocks=0.5)
     episodes = history(whole.options, 3)
-    all_blocks = whole.batch_of(episodes, np.random.default_rng(0))
-    some = half.batch_of(episodes, np.random.default_rng(0))
+    all_blocks = batch_of(whole, episodes)
+    some = batch_of(half, episodes)
     places = torch.searchsorted(all_blocks["trained"], some["trained"])
     assert len(some["trained"]) == round(0.5 * ROOMS * 3 * 3)
     with torch.no_grad():

@@ -32,14 +32,13 @@ def test_dmh_learns_to_turn_to_the_side_it_was_told_ten_steps_before(tmp_path):
     torch.manual_seed(0)
     options = defaults(CATALOGUE, "tmaze-passive-10", "dmh") | SMALL
     tmaze.make(options, "tmaze-passive-10", tmp_path)
-    dataset, generator = tmaze.load(tmp_path), np.random.default_rng(0)
-    learner = make_learner("dmh", options)
-    learner.prepare(dataset)
+    learner, generator = make_learner("dmh", options), np.random.default_rng(0)
+    learner.prepare(tmaze.load(tmp_path))
     rows = {name: value for name, _, value in evaluate(learner, options, "tmaze-passive-10", 0, {})}
     assert rows["solved"] < 1.0
     optimiser = torch.optim.AdamW(learner.model.parameters(), lr=2e-3)
     learner.model.train()
-    for _ in range(250):
-        update(learner, dataset, optimiser, generator)
+    for done in range(250):
+        update(learner, done, optimiser, generator)
     rows = {name: value for name, _, value in evaluate(learner, options, "tmaze-passive-10", 0, {})}
     assert (rows["return"], rows["solved"]) == (1.0, 1.0)

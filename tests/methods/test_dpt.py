@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from method_cases import NEAR, ROOMS, part, some_episodes, tiny_learner
+from method_cases import NEAR, ROOMS, next_batch, observation, part, some_episodes, tiny_learner, trial
 
+from bench.datasets.episodes import Episodes
 from bench.datasets.histories import Histories
 from bench.envs.gridworld import ACTIONS
 from bench.envs.gridworld_oracle import action_labels, optimal_actions
 from bench.methods import dpt
 from bench.methods.dpt import transition_tensors
-from bench.methods.in_context import Episodes
 
 TINY = {
     "room_side": 5,
@@ -29,6 +29,13 @@ MEMORY = {"world": "dark-key-to-door", "reward_memory": True}
 def make(**changes):
     """A tiny learner in a dark room."""
     return tiny_learner("darkroom", "dpt", TINY, **changes)
+
+
+def drawn_from(histories, **changes):
+    """A first batch of the histories."""
+    learner = make(**changes)
+    learner.prepare(histories)
+    return next_batch(learner, np.random.default_rng(0))
 
 
 def batch_of(learner, episodes, query, rewarded=None):
@@ -53,12 +60,12 @@ def test_it_acts_by_the_answer_after_the_whole_context_for_the_state_it_is_in(mo
     earlier, current = part(episodes, past), part(episodes, [4])
     asked = []
     monkeypatch.setattr(dpt, "choose_actions", lambda logits, *_: asked.append(logits))
-    policy, before = learner.policy(ROOMS), torch.zeros(ROOMS, dtype=torch.bool)
+    policy, before = learner.policy(trial()), torch.zeros(ROOMS, dtype=torch.bool)
     with torch.no_grad():
         policy.begin(earlier)
         for t in range(learner.options["horizon"]):
             cell = current.states[:, 0, t]
-            policy.act(cell, 1.0, torch.Generator())
+            policy.act(observation(cell))
             expected = answers(learner, batch_of(learner, part(earlier, range(len(past))[-3:]), cell, before))
             torch.testing.assert_close(asked[-1], expected[:, -1], **NEAR)
             policy.observe(current.rewards[:, 0, t])
@@ -81,11 +88,11 @@ def test_many_rooms_are_answered_in_parts_and_each_state_once_an_episode(monkeyp
     monkeypatch.setattr(learner.model, "hidden", counted)
     for at_once in (10**9, 3 * learner.model.max_tokens):
         monkeypatch.setattr(dpt, "TOKENS_AT_ONCE", at_once)
-        policy = learner.policy(10)
+        policy = learner.policy(trial(10))
         with torch.no_grad():
             policy.begin(episodes)
             for _ in range(3):
-                policy.act(cells, 1.0, torch.Generator())
+                policy.act(observation(cells))
     assert sizes == [10, 3, 3, 2, 2]
     for each in asked[1:]:
         torch.testing.assert_close(each, asked[0], **NEAR)
@@ -96,7 +103,7 @@ def test_an_answer_depends_on_the_transitions_before_it_and_on_all_of_them():
     batch = batch_of(learner, some_episodes(learner, 3), np.array([[0, 1], [2, 2], [4, 3]]))
     logits = answers(learner, batch)
     assert logits.shape == (ROOMS, 3 * 7 + 1, ACTIONS)
-    for name in ("positions", "actions", "following", "rewards"):
+    for name in ("positions", "actions", "next_positions", "rewards"):
         changed = batch | {name: batch[name].clone()}
         changed[name][:, 9] = (batch[name][:, 9] + 1) % 5
         other = answers(learner, changed)
@@ -110,7 +117,7 @@ def test_an_answer_depends_on_the_transitions_before_it_and_on_all_of_them():
 
 
 def reordered(batch, order):
-    names = ("positions", "actions", "following", "rewards", "rewarded")
+    names = ("positions", "actions", "next_positions", "rewards", "rewarded")
     return batch | {name: batch[name][:, order] for name in names}
 
 
@@ -144,8 +151,7 @@ def walked_histories(world="darkroom", tasks=6, episodes=20):
 @pytest.mark.parametrize("rule", ["x-first", "even"])
 def test_a_context_is_of_one_task_and_the_label_is_what_its_oracle_does(order, states, rule):
     histories = walked_histories(tasks=5)
-    learner = make(context_order=order, query_states=states, optimal_action=rule)
-    batch = learner.batch(histories, np.random.default_rng(0))
+    batch = drawn_from(histories, context_order=order, query_states=states, optimal_action=rule)
     task = batch["actions"][:, 0]
     assert (batch["actions"] == task[:, None]).all()
     assert set(task.tolist()) == set(range(5))
@@ -173,12 +179,13 @@ def test_transitions_are_those_of_the_history_shuffled_or_in_time(wanted):
     histories.positions[..., 1] = np.minimum(np.arange(8), 4)
     for order in ("shuffled", "time"):
         learner = make(context_order=order, context_selection="contiguous", context_transitions=wanted)
-        batch = learner.batch(histories, np.random.default_rng(0))
+        learner.prepare(histories)
+        batch = next_batch(learner, np.random.default_rng(0))
         assert batch["actions"].shape == (40, wanted or 21)
         assert answers(learner, batch).shape == (40, (wanted or 21) + 1, ACTIONS)
         for row in range(40):
             known = transitions_of(histories, int(batch["actions"][row, 0]))
-            seen = zip(batch["positions"][row].tolist(), batch["following"][row].tolist(),
+            seen = zip(batch["positions"][row].tolist(), batch["next_positions"][row].tolist(),
                        batch["rewards"][row].tolist(), strict=True)  # fmt: skip
             assert {(*before, *after, reward) for before, after, reward in seen} <= known
         # A step to a smaller y begins an episode: thrice in time, more often in disorder.
@@ -189,8 +196,8 @@ def test_transitions_are_those_of_the_history_shuffled_or_in_time(wanted):
 def test_contexts_come_from_the_beginning_of_the_history_if_so_asked():
     histories = walked_histories(tasks=5)
     histories.rewards[:, 5:] = 0.5
-    early = make(history_share=0.25).batch(histories, np.random.default_rng(0))
-    late = make(history_share=1.0).batch(histories, np.random.default_rng(0))
+    early = drawn_from(histories, history_share=0.25)
+    late = drawn_from(histories, history_share=1.0)
     assert not (early["rewards"] == 0.5).any()
     assert (late["rewards"] == 0.5).any()
 
@@ -216,8 +223,7 @@ def test_a_state_remembers_a_reward_of_its_episode_only_where_it_was_asked_to():
 def test_queries_of_the_key_room_are_labelled_with_the_key_and_without():
     histories = walked_histories("dark-key-to-door", tasks=5)
     for memory in (False, True):
-        learner = make(**(MEMORY | {"reward_memory": memory}))
-        batch = learner.batch(histories, np.random.default_rng(0))
+        batch = drawn_from(histories, **(MEMORY | {"reward_memory": memory}))
         task, held = batch["actions"][:, 0].numpy(), batch["query_rewarded"].numpy()
         assert 5 < held.sum() < 35
         optimal = optimal_actions(
@@ -228,7 +234,8 @@ def test_queries_of_the_key_room_are_labelled_with_the_key_and_without():
 
 def test_the_loss_is_the_cross_entropy_of_every_prefix():
     learner = make()
-    batch = learner.batch(walked_histories(tasks=5), np.random.default_rng(0))
+    learner.prepare(walked_histories(tasks=5))
+    batch = next_batch(learner, np.random.default_rng(0))
     logs = torch.log_softmax(answers(learner, batch), dim=-1)
     by_hand = [-(batch["label"] * logs[:, prefix]).sum(dim=-1).mean() for prefix in range(22)]
     torch.testing.assert_close(learner.loss(batch), torch.stack(by_hand).mean())

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from in_context_cases import history, make, of_lengths, steps_of
-from method_cases import NEAR, ROOMS, decode, part
+from in_context_cases import batch_of, history, make, of_lengths, steps_of
+from method_cases import NEAR, ROOMS, decode, part, trial
 
+from bench.datasets.episodes import Episodes
 from bench.datasets.histories import Histories
 from bench.envs.gridworld import ACTIONS
 from bench.methods import ad, dmh
-from bench.methods.in_context import Episodes, choose_actions, draw_contexts
+from bench.methods.in_context import choose_actions, draw_contexts
 from bench.methods.spaces import space_of
 
 
@@ -19,10 +20,7 @@ def trained_logits(learner, episodes):
     """Logits (ROOMS, horizon, ACTIONS) of the training pass for the actions of the last episode."""
     options = learner.options
     with torch.no_grad():
-        if isinstance(learner, ad.ADLearner):
-            logits = learner.model(**learner.batch_of(episodes, np.random.default_rng(0)))
-        else:
-            logits = learner.model(**learner.batch_of(episodes, np.random.default_rng(0)))
+        logits = learner.model(**batch_of(learner, episodes))
     first_branch = logits[: ROOMS * episodes.actions.shape[1] * options["horizon"]]
     return first_branch.reshape(ROOMS, -1, ACTIONS)[:, -options["horizon"] :]
 
@@ -78,7 +76,7 @@ def test_a_context_of_one_episode_holds_the_current_one_alone(monkeypatch, modul
 @pytest.mark.parametrize("step_tokens", ["merged", "separate"])
 def test_ad_never_sees_the_action_it_predicts(method, step_tokens):
     learner = make(method, step_tokens=step_tokens)
-    batch = learner.batch_of(history(learner.options, 3), np.random.default_rng(0))
+    batch = batch_of(learner, history(learner.options, 3))
     changed = {name: values.clone() for name, values in batch.items()}
     step = learner.options["horizon"] + 4
     changed["actions"][:, step] = (batch["actions"][:, step] + 1) % ACTIONS
@@ -92,7 +90,7 @@ def test_ad_never_sees_the_action_it_predicts(method, step_tokens):
 def test_dmh_never_sees_the_action_it_predicts(local_tokens):
     learner = make("dmh", local_tokens=local_tokens, long_token="rich", valuable_subgoals=False)
     episodes = history(learner.options, 3)
-    batch = learner.batch_of(episodes, np.random.default_rng(0))
+    batch = batch_of(learner, episodes)
     changed = batch | {"actions": batch["actions"].clone()}
     changed["actions"][:, 1] = (batch["actions"][:, 1] + 1) % ACTIONS
     whole = batch["inside"].all(dim=1)
@@ -114,10 +112,10 @@ def test_padding_behind_an_episode_changes_nothing(method):
     )
     behind = ~episodes.inside
     other.states[:, :, 1:][behind], other.actions[behind], other.rewards[behind] = 4, 3, 9.0
-    losses = [learner.loss(learner.batch_of(e, np.random.default_rng(0))) for e in (episodes, other)]
+    losses = [learner.loss(batch_of(learner, e)) for e in (episodes, other)]
     torch.testing.assert_close(losses[0], losses[1], rtol=0, atol=0)
     other.actions[0, 0, 1] = (episodes.actions[0, 0, 1] + 1) % ACTIONS
-    assert learner.loss(learner.batch_of(other, np.random.default_rng(0))) != losses[0]
+    assert learner.loss(batch_of(learner, other)) != losses[0]
 
 
 @pytest.mark.parametrize("changes", [{"step_tokens": "merged"}, {"step_tokens": "separate"}, {}])
@@ -187,10 +185,10 @@ def test_contexts_can_be_drawn_from_the_beginning_of_a_history(share, last):
 def test_actions_are_sampled_by_their_probability_or_the_likeliest_is_taken():
     logits = torch.tensor([[0.0, 2.0, 1.0, -1.0, 0.5]]).repeat(20_000, 1)
     space = space_of({"room_side": 5, "horizon": 7})
-    drawn = choose_actions(logits, space, 2.0, torch.Generator().manual_seed(0))
+    drawn = choose_actions(logits, space, trial(20_000, temperature=2.0))
     frequencies = np.bincount(drawn, minlength=ACTIONS) / len(drawn)
     np.testing.assert_allclose(frequencies, torch.softmax(logits[0] / 2.0, dim=0).numpy(), atol=0.015)
-    assert (choose_actions(logits, space, 0.0, torch.Generator()) == 1).all()
+    assert (choose_actions(logits, space, trial(20_000)) == 1).all()
 
 
 def test_episodes_in_time_order_are_left_alone():

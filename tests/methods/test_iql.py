@@ -8,6 +8,7 @@ import torch
 from feed_forward_cases import Said, make, some_trajectories
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from method_cases import next_batch
 from torch import nn
 
 from bench.datasets.trajectories import Trajectories
@@ -15,10 +16,10 @@ from bench.errors import DatasetError
 
 
 def said(advantages):
-    """A learner whose slow critics say 5 and 3 and whose values of the states leave `advantages`."""
+    """A learner whose target critics say 5 and 3 and whose values of the states leave `advantages`."""
     learner = make("iql")
     model = learner.model
-    model.slow_critics = nn.ModuleList(
+    model.target_critics = nn.ModuleList(
         [Said(lambda pairs: 0 * pairs[:, :1] + 5), Said(lambda pairs: 0 * pairs[:, :1] + 3)]
     )
     values = 3 - torch.tensor(advantages)
@@ -28,7 +29,7 @@ def said(advantages):
     return learner, {"states": states, "actions": torch.zeros(count, 1)}
 
 
-def test_an_advantage_is_the_smaller_slow_value_less_that_of_the_state():
+def test_an_advantage_is_the_smaller_target_critics_value_less_that_of_the_state():
     learner, batch = said([2.0, -1.0, 0.5])
     torch.testing.assert_close(learner.advantages(batch), torch.tensor([2.0, -1.0, 0.5]))
 
@@ -36,7 +37,7 @@ def test_an_advantage_is_the_smaller_slow_value_less_that_of_the_state():
 def test_the_value_loss_weighs_the_sides_of_the_expectile():
     learner, batch = said([2.0, -1.0])
     wanted = (0.7 * 2.0**2 + 0.3 * 1.0**2) / 2
-    assert learner.value_loss(batch).item() == pytest.approx(wanted, rel=1e-5)
+    assert learner.further_loss(batch).item() == pytest.approx(wanted, rel=1e-5)
 
 
 @given(st.lists(st.floats(-2, 2), min_size=1, max_size=8), st.floats(0.5, 1.0))
@@ -47,7 +48,7 @@ def test_the_value_rests_where_the_weighted_distances_to_both_sides_are_equal(ad
     shift = torch.zeros(1, requires_grad=True)
     known = learner.model.value
     learner.model.value = Said(lambda states: known(states) + shift)
-    learner.value_loss(batch).backward()
+    learner.further_loss(batch).backward()
     above = sum(max(advantage, 0) for advantage in advantages)
     below = sum(max(-advantage, 0) for advantage in advantages)
     wanted = -2 * (expectile * above - (1 - expectile) * below) / len(advantages)
@@ -72,7 +73,7 @@ def test_targets_hold_the_value_of_the_state_that_follows_and_nothing_after_a_te
     learner = make("iql", value_discount=0.5)
     learner.model.value = Said(lambda states: 10 * states[:, :1])
     batch = {
-        "following": torch.tensor([[1.0, 0.0], [2.0, 0.0]]),
+        "next_states": torch.tensor([[1.0, 0.0], [2.0, 0.0]]),
         "rewards": torch.tensor([1.0, 2.0]),
         "terminations": torch.tensor([0.0, 1.0]),
     }
@@ -81,7 +82,7 @@ def test_targets_hold_the_value_of_the_state_that_follows_and_nothing_after_a_te
 
 def test_each_loss_reaches_its_own_networks_alone_and_the_joint_loss_is_their_sum():
     learner = make("iql")
-    batch, model = learner.batch(some_trajectories(), np.random.default_rng(0)), learner.model
+    batch, model = next_batch(learner, np.random.default_rng(0)), learner.model
 
     def gradients(loss):
         model.zero_grad(set_to_none=True)
@@ -90,7 +91,7 @@ def test_each_loss_reaches_its_own_networks_alone_and_the_joint_loss_is_their_su
 
     parts = [
         (learner.critic_loss(batch), {"critics"}),
-        (learner.value_loss(batch), {"value"}),
+        (learner.further_loss(batch), {"value"}),
         (learner.actor_loss(batch), {"actor", "log_deviation"}),
     ]
     alone = {}
@@ -107,9 +108,11 @@ def test_each_loss_reaches_its_own_networks_alone_and_the_joint_loss_is_their_su
 def test_rewards_are_scaled_by_the_range_of_returns():
     # Returns are 6, 20, 5 and 12: a range of 15 becomes 1,000.
     data = some_trajectories()
-    scaled = make("iql").columns["rewards"]
+    scaled = make("iql").sampler.columns["rewards"]
     np.testing.assert_allclose(scaled, data.rewards * 1000 / 15, rtol=1e-6)
-    np.testing.assert_array_equal(make("iql", normalise_rewards=False).columns["rewards"], data.rewards)
+    np.testing.assert_array_equal(
+        make("iql", normalise_rewards=False).sampler.columns["rewards"], data.rewards
+    )
 
 
 def test_returns_that_are_all_alike_cannot_scale_rewards():

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from method_cases import NEAR, tiny_learner
+from method_cases import NEAR, begun, next_batch, observation, tiny_learner, trial
 
 from bench.datasets.trajectories import Trajectories, Trajectory
 from bench.methods.decoding import StepPolicy, WindowPolicy
+from bench.methods.windows import random_windows
 
 LENGTHS = (1, 9, 4, 13, 2)
 TINY = {"embedding_dim": 16, "d_model": 16, "layers": 2, "context_length": 5, "dropout": 0.0}
@@ -52,7 +53,7 @@ def drawn_batch(**changes):
     dataset = labelled_dataset()
     learner = make("dema", normalise_states=False, batch_size=400, **changes)
     learner.prepare(dataset)
-    return dataset, {k: v.numpy() for k, v in learner.batch(dataset, np.random.default_rng(1)).items()}
+    return dataset, {k: v.numpy() for k, v in next_batch(learner, np.random.default_rng(1)).items()}
 
 
 @pytest.mark.parametrize("mode", ["window", "recurrent"])
@@ -90,15 +91,16 @@ def test_windows_start_at_every_step_alike():
 def test_states_are_standardised_by_the_dataset_and_a_checkpoint_keeps_it():
     dataset, learner, other = labelled_dataset(), make("dt"), make("dt")
     learner.prepare(dataset)
-    normalised = learner.normalise(dataset.observations)
+    normalised = learner.model.normaliser.of(dataset.observations)
     np.testing.assert_allclose(normalised.mean(axis=0), 0.0, atol=1e-5)
     np.testing.assert_allclose(normalised.std(axis=0), 1.0, atol=1e-4)
+    other.model.load_state_dict(learner.model.state_dict())
     other.restore(learner.state())
-    np.testing.assert_array_equal(other.normalise(dataset.observations), normalised)
+    np.testing.assert_array_equal(other.model.normaliser.of(dataset.observations), normalised)
 
 
 def random_window(learner, length, rows=2):
-    batch = learner.random_windows(rows, length, np.random.default_rng(2))
+    batch = random_windows(learner.options, rows, length, np.random.default_rng(2))
     return batch | {"timesteps": batch["timesteps"] + 3}
 
 
@@ -128,7 +130,7 @@ def test_a_prediction_sees_its_state_and_the_past_and_never_its_own_action(metho
 def test_the_loss_is_the_mean_squared_error_over_real_steps():
     dataset, learner = labelled_dataset(), make("dt", batch_size=50)
     learner.prepare(dataset)
-    batch = learner.batch(dataset, np.random.default_rng(0))
+    batch = next_batch(learner, np.random.default_rng(0))
     assert not batch["mask"].all()
     with torch.no_grad():
         squares = (learner.model(**batch) - batch["actions"]) ** 2
@@ -139,23 +141,26 @@ def test_the_loss_is_the_mean_squared_error_over_real_steps():
 def decoded(learner, policy, steps, alive):
     """Raw states (episodes, steps, S), returns (episodes, steps) and the policy's actions to them."""
     generator = np.random.default_rng(3)
-    learner.mean = generator.normal(size=11).astype(np.float32)
-    learner.std = generator.uniform(0.5, 2.0, size=11).astype(np.float32)
+    normaliser = learner.model.normaliser
+    normaliser.mean.copy_(torch.from_numpy(generator.normal(size=11)))
+    normaliser.std.copy_(torch.from_numpy(generator.uniform(0.5, 2.0, size=11)))
     states = generator.normal(size=(2, steps, 11)).astype(np.float32)
     returns = generator.uniform(1000, 3000, size=(2, steps)).astype(np.float32)
+    begun(policy, states[:, 0])
     with torch.no_grad():
-        actions = [policy.act(states[:, t], returns[:, t], alive[t]) for t in range(steps)]
+        actions = [policy.act(observation(states[:, t], returns[:, t], alive[t])) for t in range(steps)]
     return states, returns, np.stack(actions, axis=1)
 
 
 def at_once(learner, states, returns, actions, first, last, rows):
     """What the training pass predicts for step `last` from the window that starts at `first`."""
     window = slice(first, last + 1)
+    mean, std = learner.model.normaliser.mean.numpy(), learner.model.normaliser.std.numpy()
     steps = torch.arange(first, last + 1).clamp(max=learner.options["max_timestep"] - 1)
     with torch.no_grad():
         predicted = learner.model(
             returns=torch.from_numpy(returns[rows, window])[..., None] / learner.options["return_scale"],
-            states=torch.from_numpy((states[rows, window] - learner.mean) / learner.std),
+            states=torch.from_numpy((states[rows, window] - mean) / std),
             actions=torch.from_numpy(actions[rows, window]),
             timesteps=steps.expand(len(rows), -1),
             mask=torch.ones(len(rows), last + 1 - first, dtype=torch.bool),
@@ -167,7 +172,7 @@ def at_once(learner, states, returns, actions, first, last, rows):
 def test_the_window_policy_predicts_from_the_last_steps(method, changes):
     learner = make(method, max_timestep=7, **changes)
     alive = np.array([[True, t < 6] for t in range(10)])
-    policy = learner.policy(2)
+    policy = learner.policy(trial(2))
     assert isinstance(policy, WindowPolicy)
     states, returns, actions = decoded(learner, policy, 10, alive)
     for t in range(10):
@@ -180,7 +185,7 @@ def test_the_window_policy_predicts_from_the_last_steps(method, changes):
 @pytest.mark.parametrize(("method", "changes"), MODELS)
 def test_reading_each_token_once_predicts_what_reading_the_window_anew_does(method, changes):
     learner = make(method, context_length=10, max_episode_steps=10, max_timestep=7, **changes)
-    cached, uncached = learner.policy(2), learner.policy(2, cached=False)
+    cached, uncached = learner.policy(trial(2)), learner.policy(trial(2, cached=False))
     assert isinstance(cached, StepPolicy)
     assert isinstance(uncached, WindowPolicy)
     played = [decoded(learner, policy, 10, np.ones((10, 2), bool))[2] for policy in (cached, uncached)]
@@ -190,13 +195,13 @@ def test_reading_each_token_once_predicts_what_reading_the_window_anew_does(meth
 
 def test_an_episode_longer_than_the_context_is_read_by_windows():
     learner = make("dt", context_length=9, max_episode_steps=10)
-    assert isinstance(learner.policy(2), WindowPolicy)
+    assert isinstance(learner.policy(trial(2)), WindowPolicy)
 
 
 @pytest.mark.parametrize("changes", [changes for method, changes in MODELS if method == "dema"])
 def test_the_recurrent_policy_predicts_from_the_whole_trajectory(changes):
     learner = make("dema", mode="recurrent", max_timestep=7, **changes)
-    policy = learner.policy(2)
+    policy = learner.policy(trial(2))
     assert isinstance(policy, StepPolicy)
     states, returns, actions = decoded(learner, policy, 10, np.ones((10, 2), bool))
     for t in range(10):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from feed_forward_cases import Said, episode, make, some_trajectories
+from feed_forward_cases import Said, episode, make
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
+from method_cases import begun, next_batch, observation, trial, update
 
 from bench.datasets.trajectories import Trajectories, Trajectory
 from bench.methods.rvs import mean_rewards_to_go
@@ -29,9 +29,9 @@ def test_an_even_reward_up_to_the_horizon_is_its_own_mean(episodes):
 
 def test_batches_pair_each_transition_with_what_followed_it():
     learner = make("rvs", normalise_states=False, batch_size=100, max_episode_steps=10)
-    batch = learner.batch(some_trajectories(), np.random.default_rng(0))
-    assert batch["outcomes"].shape == (100, 1)
-    label = dict(zip(batch["states"][:, 0].tolist(), batch["outcomes"][:, 0].tolist(), strict=True))
+    batch = next_batch(learner, np.random.default_rng(0))
+    assert batch["mean_rewards_to_go"].shape == (100, 1)
+    label = dict(zip(batch["states"][:, 0].tolist(), batch["mean_rewards_to_go"][:, 0].tolist(), strict=True))
     # The second episode starts at 10 and earns 5 in each of its four steps.
     assert [label[state] for state in (10, 11, 12, 13)] == pytest.approx([20 / 10, 15 / 9, 10 / 8, 5 / 7])
 
@@ -43,18 +43,17 @@ def test_batches_pair_each_transition_with_what_followed_it():
 def test_the_policy_is_told_the_mean_asked_for_or_what_is_left_of_it(asked_for, wanted):
     learner = make("rvs", asked_for=asked_for, max_episode_steps=10)
     learner.model.actor = Said(lambda pairs: pairs[:, 2:])
-    learner.model.actor.register_parameter("place", nn.Parameter(torch.zeros(())))  # where the model is
-    policy = learner.policy(2)
-    told = []
+    states, told = np.zeros((2, 2), np.float32), []
     with torch.no_grad():
+        policy = begun(learner.policy(trial(2)), states)
         for returns in ([30.0, 10.0], [28.0, 4.5], [20.0, -8.0]):
-            returns = np.float32(returns)
-            told.append(policy.act(np.zeros((2, 2), np.float32), returns, np.ones(2, bool))[:, 0])
-            returns[:] = np.nan  # the evaluator goes on writing into its own array
+            seen = observation(states, returns)
+            told.append(policy.act(seen)[:, 0])
+            seen.wanted[:] = np.nan  # the evaluator goes on writing into its own array
     np.testing.assert_allclose(told, wanted, rtol=1e-6)
 
 
-def test_a_policy_that_was_told_of_outcomes_acts_by_them():
+def test_a_policy_that_was_told_of_rewards_to_go_acts_by_them():
     generator = np.random.default_rng(0)
     episodes = []
     for number in range(200):
@@ -65,11 +64,9 @@ def test_a_policy_that_was_told_of_outcomes_acts_by_them():
     learner = make("rvs", hidden_dim=32, batch_size=64, max_episode_steps=10)
     learner.prepare(data)
     optimiser = torch.optim.AdamW(learner.model.parameters(), lr=3e-3)
-    for _ in range(200):
-        loss = learner.loss(learner.batch(data, generator))
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
+    for done in range(200):
+        update(learner, done, optimiser, generator)
     with torch.no_grad():
-        acted = learner.policy(2).act(data.observations[:2], np.float32([10, -10]), np.ones(2, bool))
+        policy = begun(learner.policy(trial(2)), data.observations[:2])
+        acted = policy.act(observation(data.observations[:2], [10, -10]))
     np.testing.assert_allclose(acted[:, 0], [0.7, -0.7], atol=0.1)

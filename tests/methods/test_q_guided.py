@@ -8,14 +8,16 @@ import torch
 from feed_forward_cases import Said
 from hypothesis import given
 from hypothesis import strategies as st
+from method_cases import next_batch, update
+from q_guided_learners import METHODS, TINY, Acting, make, some_trajectories
 from suites import CATALOGUE
 from torch import nn
-from value_guided_learners import METHODS, TINY, Acting, make, some_trajectories
 
 from bench.errors import SpecError
 from bench.measure.counting import macs, macs_by_torch, parameters
 from bench.methods.base import make_learner
-from bench.methods.value_guided import backed_up
+from bench.methods.q_guided import backed_up
+from bench.methods.windows import random_windows
 from bench.work.cells import defaults, parse_slug
 
 
@@ -59,11 +61,11 @@ def test_targets_are_the_discounted_sums_they_stand_for(length, seed, discount, 
     assert got[-1].item() == rewards[-1]
 
 
-def test_critics_learn_from_the_slow_policys_actions_and_the_smaller_slow_critic():
+def test_critics_learn_from_the_target_policys_actions_and_the_smaller_target_critic():
     learner = make(value_discount=0.5)
-    learner.model.slow_policy = Acting(lambda returns, states: returns)
-    # Critics see (state, state, action); the slow policy does the return it is asked for.
-    learner.model.slow_critics = nn.ModuleList(
+    learner.model.target_policy = Acting(lambda returns, states: returns)
+    # Critics see (state, state, action); the target policy does the return it is asked for.
+    learner.model.target_critics = nn.ModuleList(
         [Said(lambda pairs: 10 * pairs[..., 2:]), Said(lambda pairs: pairs[..., 1:2])]
     )
     batch = {
@@ -90,7 +92,7 @@ def test_critics_learn_from_the_slow_policys_actions_and_the_smaller_slow_critic
 
 def test_windows_without_any_target_teach_the_critics_nothing():
     learner = make()
-    batch = learner.batch(some_trajectories(), np.random.default_rng(0))
+    batch = next_batch(learner, np.random.default_rng(0))
     batch["mask"][:, :-1] = False
     batch["terminations"][:] = 0.0
     assert learner.critic_loss(batch).item() == 0.0
@@ -100,7 +102,7 @@ def test_windows_without_any_target_teach_the_critics_nothing():
 def test_windows_hold_their_steps_rewards_and_whether_they_end_in_a_termination(method):
     learner = make(method, normalise_states=False, batch_size=300, reward_scale=10.0)
     data = some_trajectories()
-    batch = learner.batch(data, np.random.default_rng(0))
+    batch = next_batch(learner, np.random.default_rng(0))
     rewards = dict(zip(data.observations[:, 0].tolist(), data.rewards.tolist(), strict=True))
     over = {6.0, 10.0, 22.0}  # the episode that was cut at 34 did not terminate
     met = set()
@@ -144,7 +146,7 @@ def test_no_gradient_passes_through_the_scale_of_the_values():
     learner.model.critics = nn.ModuleList(
         [Said(lambda pairs: 3 * pairs[..., 2:]), Said(lambda pairs: pairs[..., 2:] - 4)]
     )
-    batch = learner.synthetic_batch(1, np.random.default_rng(0))
+    batch = learner.sampler.synthetic(1, np.random.default_rng(0))
     batch = {name: values[:, :2] if values.dim() > 1 else values for name, values in batch.items()}
     batch |= {"actions": torch.tensor([[[0.0], [1.0]]]), "judge": torch.tensor(1)}
     learner.policy_loss(batch).backward()
@@ -154,14 +156,14 @@ def test_no_gradient_passes_through_the_scale_of_the_values():
 
 def test_either_critic_is_climbed_about_half_of_the_time():
     learner, generator = make(batch_size=1), np.random.default_rng(0)
-    drawn = [int(learner.batch(some_trajectories(), generator)["judge"]) for _ in range(400)]
+    drawn = [int(learner.draw(generator)["judge"]) for _ in range(400)]
     assert np.mean(drawn) == pytest.approx(0.5, abs=0.08)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_each_loss_reaches_its_own_networks_alone_and_the_joint_gradient_is_both(method):
     learner = make(method, gradient_clip=1e6)
-    batch = learner.batch(some_trajectories(), np.random.default_rng(0))
+    batch = next_batch(learner, np.random.default_rng(0))
     model, found = learner.model, {}
     for name, loss in (("policy", learner.policy_loss), ("critics", learner.critic_loss)):
         model.zero_grad(set_to_none=True)
@@ -180,7 +182,7 @@ def test_each_loss_reaches_its_own_networks_alone_and_the_joint_gradient_is_both
 @pytest.mark.parametrize("clip", [0.5, 1e6])
 def test_critics_far_off_are_clipped_before_they_shorten_the_policys_gradient(clip):
     learner = make(gradient_clip=clip, reward_scale=0.001)
-    batch = learner.batch(some_trajectories(), np.random.default_rng(0))
+    batch = next_batch(learner, np.random.default_rng(0))
     model, lengths = learner.model, {}
 
     def length(module):
@@ -201,73 +203,76 @@ def test_critics_far_off_are_clipped_before_they_shorten_the_policys_gradient(cl
     )
 
 
-# Slow copies
+# Target networks
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_slow_critics_move_after_every_update_and_the_slow_policy_after_some(method):
+def test_target_critics_move_after_every_update_and_the_target_policy_after_some(method):
     learner = make(method, slow_policy_every=2, slow_policy_from=3, target_update=0.25)
     model, generator = learner.model, np.random.default_rng(0)
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0.1)
     moved = []
-    for _ in range(8):
-        before = [copy_of(part) for part in (model.slow_critics, model.slow_policy)]
-        fast = copy_of(model.critics)
-        batch = learner.batch(some_trajectories(), generator)
-        after = [copy_of(part) for part in (model.slow_critics, model.slow_policy)]
+    for done in range(8):
+        before = [copy_of(part) for part in (model.target_critics, model.target_policy)]
+        online = copy_of(model.critics)
+        learner.begin_update(done, generator)
+        after = [copy_of(part) for part in (model.target_critics, model.target_policy)]
         moved.append(tuple(not same(*pair) for pair in zip(before, after, strict=True)))
-        for new, old, ahead in zip(after[0], before[0], fast, strict=True):
+        for new, old, ahead in zip(after[0], before[0], online, strict=True):
             wanted = old + (0.25 * (ahead - old) if moved[-1][0] else 0.0)
             torch.testing.assert_close(new, wanted, rtol=1e-5, atol=1e-6)
         optimiser.zero_grad(set_to_none=True)
-        learner.loss(batch).backward()
+        learner.loss(learner.draw(generator)).backward()
         optimiser.step()
-        assert same(after[0], copy_of(model.slow_critics)), "the optimiser leaves slow copies alone"
-    # What the batch drawn as number n + 1 shows was moved after update n.
+        assert same(after[0], copy_of(model.target_critics)), "the optimiser leaves target networks alone"
+    # What has moved where update n + 1 begins was moved by update n.
     assert [critics for critics, _ in moved] == [False] + [True] * 7
     assert [policy for _, policy in moved] == [False] * 4 + [True, False, True, False]
 
 
-def test_slow_copies_begin_as_the_originals_and_no_dropout_thins_them_or_the_critics():
+def test_target_networks_begin_as_the_originals_and_no_dropout_thins_them_or_the_critics():
     torch.manual_seed(0)
     learner = make_learner("qt", defaults(CATALOGUE, "hopper-medium", "qt") | TINY | {"dropout": 0.5})
     model = learner.model.train()
-    assert same(copy_of(model.policy), copy_of(model.slow_policy))
-    assert same(copy_of(model.critics), copy_of(model.slow_critics))
-    window = learner.random_windows(3, 4, np.random.default_rng(0))
+    assert same(copy_of(model.policy), copy_of(model.target_policy))
+    assert same(copy_of(model.critics), copy_of(model.target_critics))
+    window = random_windows(learner.options, 3, 4, np.random.default_rng(0))
     assert not torch.equal(model.policy(**window), model.policy(**window))
-    assert torch.equal(model.slow_policy(**window), model.slow_policy(**window))
+    assert torch.equal(model.target_policy(**window), model.target_policy(**window))
     pairs = torch.randn(5, 3)
     assert torch.equal(model.critics[0](pairs), model.critics[0](pairs))
 
 
-def test_a_learner_taken_up_again_moves_its_copies_when_the_first_would_have():
-    learner, other = (
-        make(slow_policy_from=0, slow_policy_every=3),
-        make(slow_policy_from=0, slow_policy_every=3),
-    )
-    for _ in range(3):
-        learner.batch(some_trajectories(), np.random.default_rng(0))
+def test_a_learner_taken_up_again_moves_its_target_networks_when_the_first_would_have():
+    learner, other = (make(slow_policy_from=0, slow_policy_every=3) for _ in range(2))
+    generator = np.random.default_rng(0)
+    optimiser = torch.optim.SGD(learner.model.parameters(), lr=1e-2)
+    for done in range(3):
+        update(learner, done, optimiser, generator, clip=1.0)
+    other.model.load_state_dict(learner.model.state_dict())
     other.restore(learner.state())
-    with torch.no_grad():
-        for parameter in other.model.policy.parameters():
-            parameter.add_(1.0)
-    before = copy_of(other.model.slow_policy)
-    other.batch(some_trajectories(), np.random.default_rng(0))
-    assert not same(before, copy_of(other.model.slow_policy))
+    before = copy_of(other.model.target_policy)
+    for each in (learner, other):
+        each.begin_update(3, generator)
+    assert not same(before, copy_of(other.model.target_policy))
+    assert same(copy_of(learner.model), copy_of(other.model))
 
 
 # What is counted
 
 
+def counted(learner):
+    return learner.timed(np.random.default_rng(0)).counted
+
+
 @pytest.mark.parametrize("method", METHODS)
-def test_critics_are_counted_where_asked_for_and_slow_copies_never(method):
+def test_critics_are_counted_where_asked_for_and_target_networks_never(method):
     learner = make(method)
     policy = sum(p.numel() for p in learner.model.policy.parameters())
     critics = 2 * (3 * 8 + 8 + 2 * (8 * 8 + 8) + 8 + 1)
-    assert parameters(learner.counted()) == policy + critics
-    assert parameters(make(method, count_critics=False).counted()) == policy
-    batch = learner.synthetic_batch(3, np.random.default_rng(0))
+    assert parameters(counted(learner)) == policy + critics
+    assert parameters(counted(make(method, count_critics=False))) == policy
+    batch = learner.sampler.synthetic(3, np.random.default_rng(0))
     assert learner.loss(batch).isfinite()
     names = ("returns", "states", "actions", "timesteps", "mask")
     alone = macs(learner.model.policy, {name: batch[name] for name in names})
@@ -276,7 +281,7 @@ def test_critics_are_counted_where_asked_for_and_slow_copies_never(method):
 
 def test_q_dema_has_less_than_a_seventh_of_qts_parameters_on_the_medium_datasets():
     for task in ("hopper-medium", "halfcheetah-medium", "walker2d-medium-replay"):
-        counts = {m: parameters(make_learner(m, defaults(CATALOGUE, task, m)).counted()) for m in METHODS}
+        counts = {m: parameters(counted(make_learner(m, defaults(CATALOGUE, task, m)))) for m in METHODS}
         assert 1 / 9 < counts["q-dema"] / counts["qt"] < 1 / 7, task
 
 
