@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # From what everything may use to what nothing uses: a room knows of those before it.
 ROOMS = (
     "ground", "catalogue", "work", "nn", "envs", "datasets", "methods", "evaluators", "measure", "stages",
-    "analysis", "commands", "entrance",
+    "conformance", "analysis", "commands", "entrance",
 )  # fmt: skip
 GROUND = ("bench.errors", "bench.files", "bench.seeds")
 

@@ -20,7 +20,7 @@ from bench.datasets.trajectories import Trajectories
 from bench.methods.base import Learner, Observation, Policy, Trial, make_learner
 from bench.methods.in_context import random_episodes
 from bench.methods.spaces import Space, space_of
-from bench.work.availability import collector_module, why_not_built
+from bench.work.availability import collector_module, evaluator_module, why_not_built
 from bench.work.cells import Cell, defaults
 
 # Of these the options that a cell has are set, so that it is small and every part of it takes part.
@@ -30,7 +30,8 @@ SMALL: dict[str, bool | int | float | str] = {
     "embedding_dim": 16, "d_model": 16, "d_state": 4, "hidden_dim": 16, "head_dim": 8, "layers": 2,
     "mamba_layers": 1, "transformer_layers": 1, "heads": 2, "dropout": 0.0, "batch_size": 4, "updates": 20,
     "collect_rooms": 4, "replay_size": 8, "candidates_per_target": 3, "sampled_actions": 2,
-    "slow_policy_from": 2, "slow_policy_every": 2, "warmup_updates": 0,
+    "slow_policy_from": 2, "slow_policy_every": 2, "warmup_updates": 0, "evaluation_environments": 4,
+    "episodes": 2, "evaluation_episodes": 2, "second_target_return": 0.0,
 }  # fmt: skip
 COUNT, STEPS = 2, 4  # environments side by side, and steps that they are acted in
 EPISODE = 20  # the most steps of an episode
@@ -38,13 +39,23 @@ EPISODE = 20  # the most steps of an episode
 
 @dataclass(frozen=True)
 class Case:
-    """A method on a task: its options, and the folder of its dataset with what it says of itself."""
+    """A method on a task: its options, the modules of its data and its test, and the folder of a dataset."""
 
     method: str
     task: str
     options: Options
-    collector: Any
+    collector: str
+    evaluator: str
     folder: Path
+
+    def make_dataset(self, folder: Path) -> dict[str, Any]:
+        """Make the task's dataset in a folder; what it says of itself."""
+        facts: dict[str, Any] = importlib.import_module(self.collector).make(self.options, self.task, folder)
+        return facts
+
+    def dataset(self) -> object:
+        """The dataset as it is loaded."""
+        return importlib.import_module(self.collector).load(self.folder)
 
     @property
     def space(self) -> Space:
@@ -52,13 +63,13 @@ class Case:
         return space_of(self.options)
 
     def learner(self) -> Learner:
-        """The learner, always with the same weights, and far enough from its start for every input to matter."""
+        """The learner, always with the same weights, far enough from its start for every input to matter."""
         torch.manual_seed(0)
         learner = make_learner(self.method, self.options)
         with torch.no_grad():
             for parameter in learner.model.parameters():
                 parameter.add_(0.2 * torch.randn_like(parameter))
-        learner.prepare(shortened(self.collector.load(self.folder)))
+        learner.prepare(shortened(self.dataset()))
         learner.model.train()
         return learner
 
@@ -75,7 +86,7 @@ class Case:
 
 
 def shortened(dataset: object) -> object:
-    """A dataset whose trajectories are cut to at most EPISODE steps; learning histories are short as they are."""
+    """A dataset whose trajectories are cut to EPISODE steps; learning histories are short as they are."""
     if not isinstance(dataset, Trajectories):
         return dataset
     return Trajectories.from_episodes([trajectory.cut(EPISODE) for trajectory in dataset])
@@ -112,15 +123,6 @@ def _scratch() -> TemporaryDirectory[str]:
     return TemporaryDirectory(prefix="conformance-")
 
 
-@cache
-def small_dataset(collector: str, task: str, data: tuple[tuple[str, Any], ...]) -> Path:
-    """A folder with a small dataset of a task; it is gone when the process ends."""
-    folder = Path(_scratch().name) / task
-    folder.mkdir()
-    importlib.import_module(collector).make(dict(data), task, folder)
-    return folder
-
-
 def small_options(catalogue: Catalogue, task: str, method: str) -> Options:
     """The options of a method on a task, in small."""
     options = defaults(catalogue, task, method)
@@ -131,11 +133,13 @@ def small_options(catalogue: Catalogue, task: str, method: str) -> Options:
 
 
 def make_case(catalogue: Catalogue, task: str, method: str) -> Case:
-    """The case of a method on a task, its dataset made."""
+    """The case of a method on a task. Its dataset is made once for all methods, and gone with the process."""
+    cell, folder = Cell(task, method, ()), Path(_scratch().name) / task
     options = small_options(catalogue, task, method)
-    collector = collector_module(catalogue, task)
-    about = catalogue.tasks[task]
-    names = sorted({*about.environment_options, *about.data_options})
-    data = tuple((name, cast(dict[str, Any], options)[name]) for name in names)
-    folder = small_dataset(collector, task, data)
-    return Case(method, task, options, importlib.import_module(collector), folder)
+    case = Case(
+        method, task, options, collector_module(catalogue, task), evaluator_module(catalogue, cell), folder
+    )
+    if not folder.exists():
+        folder.mkdir()
+        case.make_dataset(folder)
+    return case

@@ -38,7 +38,7 @@ def rng(seed: int = 0) -> np.random.Generator:
 
 
 def snapshot(learner: Learner) -> dict[str, Any]:
-    """Everything that a draw must not change: weights, buffers, the learner's own state, global generators."""
+    """What a draw must not change: weights, buffers, the learner's own state, global generators."""
     return copy.deepcopy({
         "weights": learner.model.state_dict(), "state": learner.state(), "torch": torch.get_rng_state(),
         "numpy": np.random.get_state(legacy=False), "python": random.getstate(),  # noqa: NPY002 - nobody may
@@ -64,6 +64,7 @@ def update(learner: Learner, done: int, generator: np.random.Generator, rate: fl
     """One update by plain gradient descent; its loss."""
     learner.begin_update(done, generator)
     loss = learner.loss(learner.draw(generator))
+    require(loss.dim() == 0, f"the loss has shape {tuple(loss.shape)}, and should be one number")
     learner.model.zero_grad(set_to_none=True)
     loss.backward()
     with torch.no_grad():
@@ -87,7 +88,9 @@ def draws_are_pure(case: Case) -> None:
     learner.begin_update(UPDATES, rng())
     before = snapshot(learner)
     first = learner.draw(rng(1))
-    require(same(before, snapshot(learner)), "draw() changes the learner, or a generator that it was not given")
+    require(
+        same(before, snapshot(learner)), "draw() changes the learner, or a generator that it was not given"
+    )
     learner.draw(rng(2))
     require(same(first, learner.draw(rng(1))), "draw() gives another batch from an equal generator")
 
@@ -100,7 +103,9 @@ def synthetic_batches_look_like_real_ones(case: Case) -> None:
     require(real.keys() == made.keys(), f"names differ: {sorted(real.keys() ^ made.keys())}")
     for name in real:
         require(real[name].dtype == made[name].dtype, f"{name}: {real[name].dtype} and {made[name].dtype}")
-        require(real[name].dim() == made[name].dim(), f"{name}: {real[name].dim()} axes and {made[name].dim()}")
+        require(
+            real[name].dim() == made[name].dim(), f"{name}: {real[name].dim()} axes and {made[name].dim()}"
+        )
 
 
 def losses_train(case: Case) -> None:
@@ -109,7 +114,6 @@ def losses_train(case: Case) -> None:
     before = copy.deepcopy(list(learner.model.parameters()))
     for done in range(UPDATES):
         loss = update(learner, done, generator)
-        require(loss.dim() == 0, f"the loss has shape {tuple(loss.shape)}, and should be one number")
         require(bool(torch.isfinite(loss)), f"the loss is {float(loss)} at update {done + 1}")
     moved = (not torch.equal(a, b) for a, b in zip(before, learner.model.parameters(), strict=True))
     require(any(moved), "no weight moved")
@@ -124,7 +128,9 @@ def checkpoints_go_round(case: Case) -> None:
     second.restore(state)
     losses = [update(learner, UPDATES, rng(5)) for learner in (first, second)]
     require(same(*losses), f"after a checkpoint the loss is {float(losses[1])} and not {float(losses[0])}")
-    require(same(first.model.state_dict(), second.model.state_dict()), "after a checkpoint other weights follow")
+    require(
+        same(first.model.state_dict(), second.model.state_dict()), "after a checkpoint other weights follow"
+    )
 
 
 def updates_repeat(case: Case) -> None:
@@ -141,7 +147,9 @@ def actions_fit_the_space(case: Case) -> None:
     require(bool(np.isfinite(actions).all()), "actions are not finite")
     if actions.ndim == 2:
         require(space.discrete, f"actions {actions.shape[1:]} without numbers in a continuous space")
-        require(bool(((actions >= 0) & (actions < space.action_dim)).all()), f"actions beyond {space.action_dim}")
+        require(
+            bool(((actions >= 0) & (actions < space.action_dim)).all()), f"actions beyond {space.action_dim}"
+        )
     else:
         wanted = STEPS, COUNT, space.action_dim
         require(actions.shape == wanted, f"actions have shape {actions.shape[1:]}, not {wanted[1:]}")
@@ -164,7 +172,9 @@ def episodes_begin_afresh(case: Case) -> None:
     policy, past, states = learner.policy(asked), case.past(rng(1)), case.states(rng(2))
     act(policy, case.states(rng(3)), past)
     asked.generator.manual_seed(0)
-    require(same(act(policy, states, past), _acted(learner, case)), "begin() leaves something of the last episode")
+    require(
+        same(act(policy, states, past), _acted(learner, case)), "begin() leaves something of the last episode"
+    )
 
 
 def environments_do_not_mix(case: Case) -> None:

@@ -1,10 +1,12 @@
-"""A device that is none: tensors that claim to be elsewhere, and an error where both places are mixed.
+"""A device that does not exist: tensors that claim to be elsewhere, and an error where both places are mixed.
 
 What they hold is computed on the CPU, so that code which runs here runs on a GPU too, as far as
 the places of its tensors go. The claim is torch's `meta` device, which every torch knows.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,26 +24,29 @@ class Remote(Tensor):
     held: Tensor
 
     @staticmethod
-    def __new__(cls, held):
-        made = Tensor._make_wrapper_subclass(
+    def __new__(cls, held: Tensor) -> Remote:
+        """A tensor like the one it holds, but elsewhere."""
+        made: Remote = Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
             cls, held.shape, strides=held.stride(), dtype=held.dtype, device=ELSEWHERE
         )
         made.held = held.detach()
         return made
 
     @classmethod
-    def __torch_dispatch__(cls, operator, types, arguments=(), options=None):
+    def __torch_dispatch__(  # type: ignore[override]
+        cls, operator: Any, types: Any, arguments: Any = (), options: Any = None
+    ) -> Any:
         return apply(operator, arguments, options or {})
 
 
 class OtherDevice(TorchDispatchMode):
     """While it is active, what is made elsewhere or moved there is a `Remote`."""
 
-    def __torch_dispatch__(self, operator, types, arguments=(), options=None):
+    def __torch_dispatch__(self, operator: Any, types: Any, arguments: Any = (), options: Any = None) -> Any:
         return apply(operator, arguments, options or {})
 
 
-def apply(operator, arguments, options):
+def apply(operator: Any, arguments: Any, options: dict[str, Any]) -> Any:
     """Run an operator on what its tensors hold; where one of them is elsewhere, so is what it gives."""
     tensors = [leaf for leaf in tree_leaves((arguments, options)) if isinstance(leaf, Tensor)]
     remote = [tensor for tensor in tensors if isinstance(tensor, Remote)]
