@@ -52,9 +52,10 @@ def online() -> list[Measurement]:
         for method in METHODS:
             agent = learner(task, method)
             agent.model.eval()
+            timed = agent.timed(np.random.default_rng(0)).online
+            assert timed is not None
             for cached in (False, True) if method == "ad-transformer" else (True,):
-                work = agent.online_work(steps - 1, cached, np.random.default_rng(0))
-                assert work is not None
+                work = timed(steps - 1, cached, np.random.default_rng(0))
                 name = f"{method}{', cached' if cached and method == 'ad-transformer' else ''}"
                 contestants[name], decisions[name] = work.decide, work.decisions
         taken = take_turns("in_context_online", f"{steps} steps", contestants)

@@ -34,7 +34,7 @@ def trajectories(count: int = 200) -> Trajectories:
 
 
 def ours(dataset: Trajectories) -> Callable[[], Any]:
-    """Batches as `bench.methods.return_conditioned` draws them."""
+    """Batches as `bench.methods.windows` draws them."""
     options = defaults(load_catalogue(), "hopper-medium", "dt") | {
         "batch_size": BATCH,
         "context_length": LENGTH,
@@ -42,7 +42,7 @@ def ours(dataset: Trajectories) -> Callable[[], Any]:
     learner: Learner = make_learner("dt", options)
     learner.prepare(dataset)
     generator = np.random.default_rng(0)
-    return lambda: learner.batch(dataset, generator)
+    return lambda: learner.draw(generator)
 
 
 def one_by_one(dataset: Trajectories) -> Callable[[], Any]:

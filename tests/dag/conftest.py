@@ -112,26 +112,25 @@ class Suite:
         file.write_text(text.replace(old, new, 1))
 
 
-def copy_suite(target: Path) -> Suite:
-    """Copy what a run needs, with the tiny tier added."""
+def copy_suite(target: Path, kept: dict[str, set[str]] = KEPT) -> Suite:
+    """Copy what a run needs, with the tiny tier added; of the papers in `kept` these artifacts alone."""
     for name in ("bench", "workflow", "profiles"):
         shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "results" / "reported", target / "results" / "reported")
     for name in ("Snakefile", "environment.yml"):
         shutil.copy(ROOT / name, target / name)
-    for paper, kept in KEPT.items():
+    for paper, artifacts in kept.items():
         for path in (target / "workflow" / "papers" / paper).glob("*.yaml"):
             if path.stem == "paper":
                 # It would ask for every artifact that the paper prints.
                 path.write_text(re.sub(r"^prints:.*\n", "", path.read_text(), flags=re.M))
-            elif path.stem not in kept:
+            elif path.stem not in artifacts:
                 path.unlink()
         for path in (target / "workflow" / "claims").glob(f"{paper}_*.yaml"):
             path.unlink()
-        reported = target / "results" / "reported" / f"{paper}.csv"
-        header, *rows = reported.read_text().splitlines(keepends=True)
-        named = tuple(f"{paper},{paper}_{artifact}," for artifact in kept)
-        reported.write_text(header + "".join(row for row in rows if row.startswith(named)))
+        gone = re.compile(rf"^[^,]*,{paper}_(?!({'|'.join(artifacts)}),).*\n", re.M)
+        for path in (target / "results" / "reported").glob("*.csv"):
+            path.write_text(gone.sub("", path.read_text()))
     (target / "workflow" / "tiers" / "tiny.yaml").write_text(TINY_TIER)
     with (target / "workflow" / "regress.yaml").open("a") as named:
         named.write(TINY_REGRESSION)

@@ -12,7 +12,7 @@ RETURNS = {3600.0: [100.0, 300.0], 1800.0: [500.0, 900.0]}
 
 @pytest.mark.parametrize(("selection", "target"), [("first", 3600.0), ("best", 1800.0)])
 def test_the_score_is_read_at_the_selected_target(monkeypatch, selection, target):
-    def roll_out(learner, options, asked, seed):
+    def roll_out(agent, options, asked, seed):
         return np.array(RETURNS[asked]), np.array([10.0, 20.0])
 
     monkeypatch.setattr(return_conditioned, "roll_out", roll_out)
@@ -33,7 +33,7 @@ def test_the_score_is_read_at_the_selected_target(monkeypatch, selection, target
 def test_a_second_target_of_zero_is_not_played(monkeypatch):
     asked = []
 
-    def roll_out(learner, options, target, seed):
+    def roll_out(agent, options, target, seed):
         asked.append(target)
         return np.array([1.0]), np.array([1.0])
 

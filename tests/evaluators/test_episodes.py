@@ -11,7 +11,7 @@ from bench.envs.mujoco import MujocoBatch
 from bench.evaluators.episodes import play
 from bench.evaluators.in_context import evaluate, spread_goals
 from bench.evaluators.in_context_control import Robots
-from bench.methods.base import make_learner
+from bench.methods.base import Trial, make_learner
 from bench.work.cells import defaults
 
 
@@ -38,12 +38,13 @@ class Recorder:
     """A policy that remembers what it is told."""
 
     def __init__(self, count):
-        self.count, self.pasts, self.rewards = count, [], []
+        self.count, self.pasts, self.alive, self.rewards = count, [], [], []
 
     def begin(self, past):
         self.pasts.append(past)
 
-    def act(self, states, temperature, generator):
+    def act(self, seen):
+        self.alive.append(seen.alive)
         return np.zeros(self.count, np.int64)
 
     def observe(self, rewards):
@@ -52,7 +53,7 @@ class Recorder:
 
 def test_a_policy_is_told_all_earlier_episodes_at_their_own_lengths():
     policy = Recorder(3)
-    returns = play(Countdown(3), policy, 3, 1.0, 0)
+    returns = play(Countdown(3), policy, 3)
     assert returns.tolist() == [[1, 1, 1], [2, 2, 2], [3, 3, 3]]
     assert [past.lengths.shape[1] for past in policy.pasts] == [0, 1, 2]
     last = policy.pasts[-1]
@@ -60,6 +61,8 @@ def test_a_policy_is_told_all_earlier_episodes_at_their_own_lengths():
     assert last.returns.tolist() == [[1, 1], [2, 2], [3, 3]]
     assert last.states[1, 0, :3].tolist() == [[1, 0], [1, 1], [1, 2]]
     assert len(policy.rewards) == 9, "every step of the longest episode is observed"
+    on = [[True, True, True], [False, True, True], [False, False, True]]
+    assert [alive.tolist() for alive in policy.alive] == 3 * on, "which episodes are on"
 
 
 def test_goals_are_spread_evenly():
@@ -70,12 +73,12 @@ def test_goals_are_spread_evenly():
 @pytest.mark.parametrize(("tested", "expected"), [("unseen", 4.0), ("training", 0.0)])
 def test_settings_can_be_chosen_on_the_goals_that_were_trained_on(tested, expected):
     class Stay(Recorder):
-        def act(self, states, temperature, generator):
+        def act(self, seen):
             return np.full(self.count, 4)
 
     class Learner:
-        def policy(self, rooms):
-            return Stay(rooms)
+        def policy(self, trial):
+            return Stay(trial.count)
 
     options = defaults(CATALOGUE, "darkroom", "ad-mamba") | {
         "room_side": 3, "horizon": 4, "evaluation_environments": 6, "episodes": 2, "tested_tasks": tested,
@@ -100,7 +103,7 @@ def test_robots_are_driven_through_episodes_of_unequal_length(method):
     for _ in range(2):
         batch = MujocoBatch("Hopper-v5", 3)
         robots = Robots(batch, np.random.default_rng(0))
-        returns.append(play(robots, learner.policy(3), 3, 0.0, 0))
+        returns.append(play(robots, learner.policy(Trial(3, torch.Generator().manual_seed(0))), 3))
         batch.close()
     np.testing.assert_array_equal(returns[0], returns[1])
     assert returns[0].shape == (3, 3)

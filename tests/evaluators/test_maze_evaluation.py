@@ -9,6 +9,7 @@ from suites import CATALOGUE
 from bench.datasets.waypoints import WaypointController
 from bench.envs.maze import make_batch
 from bench.evaluators.maze import evaluate
+from bench.seeds import stream_seed
 from bench.work.cells import defaults
 
 OPTIONS = defaults(CATALOGUE, "maze2d-umaze", "dt") | {"evaluation_episodes": 12}
@@ -18,15 +19,22 @@ class Driven:
     """A learner whose policy is the waypoint controller; it remembers what it is told."""
 
     def __init__(self):
-        self.told, self.starts = [], []
+        self.told, self.starts, self.streams = [], [], []
 
-    def policy(self, episodes):
-        self.controller = None
+    def policy(self, trial):
+        self.streams.append(trial.generator.initial_seed())
         self.told.append([])
         return self
 
-    def act(self, states, returns, alive):
-        self.told[-1].append(returns.copy())
+    def begin(self, past):
+        self.controller = None
+
+    def observe(self, rewards):
+        assert rewards.dtype == np.float32
+
+    def act(self, seen):
+        states = seen.states
+        self.told[-1].append(seen.wanted.copy())
         if self.controller is None:
             self.starts.append(states.copy())
             maze = make_batch(OPTIONS, 1)
@@ -41,9 +49,9 @@ class Driven:
 class Still(Driven):
     """One that never pushes."""
 
-    def act(self, states, returns, alive):
-        self.starts.append(states.copy())
-        return np.zeros((len(states), 2))
+    def act(self, seen):
+        self.starts.append(seen.states.copy())
+        return np.zeros((len(seen.states), 2))
 
 
 def test_the_return_still_wanted_falls_by_each_reward_and_targets_share_their_starts():
@@ -78,3 +86,10 @@ def test_starts_depend_on_the_seed_and_not_on_the_method():
     evaluate(later, OPTIONS | {"second_target_return": 0.0}, "maze2d-umaze", 1, {})
     np.testing.assert_array_equal(first.starts[0], other.starts[0])
     assert (first.starts[0] != later.starts[0]).any()
+
+
+def test_what_a_policy_draws_comes_from_one_stream_whatever_is_asked_for():
+    first, later = Still(), Still()
+    evaluate(first, OPTIONS, "maze2d-umaze", 0, {})
+    evaluate(later, OPTIONS, "maze2d-umaze", 1, {})
+    assert first.streams == later.streams == [stream_seed("eval", "candidates")] * 2

@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from suites import CATALOGUE
 
+from bench.datasets.episodes import Episodes
 from bench.measure.hidden_attention import Recorder, attention_maps, fit_exponential, windows
-from bench.methods.base import make_learner
+from bench.methods.base import Observation, Trial, make_learner
 from bench.nn.hidden_attention import hidden_attention, hidden_attention_row
+from bench.nn.intervene import mixers
 from bench.nn.mixer import MambaMixer
 from bench.work.cells import defaults
 
@@ -45,7 +47,7 @@ def make(method="dema", **changes):
         for parameter in learner.model.parameters():
             parameter.add_(0.2 * torch.randn_like(parameter))
     learner.model.eval()
-    learner.mean = np.full(11, 0.3, np.float32)
+    learner.model.normaliser.mean.fill_(0.3)
     return learner
 
 
@@ -54,11 +56,12 @@ def played(learner, steps=12, episodes=3):
     """A record of episodes with random states; the second one lasts longest."""
     generator = np.random.default_rng(0)
     recorder = Recorder(learner)
-    policy = recorder.policy(episodes)
+    policy = recorder.policy(Trial(episodes, torch.Generator().manual_seed(0)))
+    policy.begin(Episodes.none(np.zeros((episodes, 11), np.float32)))
     for step in range(steps):
         states = generator.normal(size=(episodes, 11)).astype(np.float32)
         wanted = np.full(episodes, 3000.0 - 10 * step, np.float32)
-        policy.act(states, wanted, np.array([step < 4, True, step < 7]))
+        policy.act(Observation(states, wanted, np.array([step < 4, True, step < 7])))
     return recorder.longest()
 
 
@@ -180,6 +183,25 @@ def test_a_recurrent_models_attention_is_that_of_the_whole_episode(tokens):
     assert shown == (14 if tokens == "b3ld" else 5)
     assert_alike(cut.weights, whole.weights[:, :, :shown], rtol=2e-4)
     assert_alike(cut.matrices, whole.matrices[:, -shown:, -shown:], rtol=2e-4)
+
+
+@torch.no_grad()
+def test_q_demas_attention_is_that_of_the_policy_that_acts_and_not_of_its_target_network():
+    learner, plain = make("q-dema"), make()
+    acting, target = mixers(learner.model.policy), learner.model.target_policy
+    assert mixers(learner.model) == acting
+    assert len(acting) == 2
+    assert mixers(target) == []
+    episode, steps = played(learner), np.arange(8, 12)
+    maps = attention_maps(learner, episode, steps, "mean", 1)
+    normaliser = {f"normaliser.{key}": kept for key, kept in learner.model.normaliser.state_dict().items()}
+    plain.model.load_state_dict(learner.model.policy.state_dict() | normaliser)
+    wanted = attention_maps(plain, episode, steps, "mean", 1)
+    for found, alike in zip(maps[:3], wanted[:3], strict=True):
+        np.testing.assert_array_equal(found, alike)
+    plain.model.load_state_dict(target.state_dict() | normaliser)
+    other = attention_maps(plain, episode, steps, "mean", 1)
+    assert np.abs(other.weights - maps.weights).max() > 1e-3, "weights that are all alike would be equal"
 
 
 def test_a_model_without_mamba_and_a_channel_that_is_none_are_named():

@@ -41,7 +41,7 @@ def dema_macs(K, L, W, M, S, A, sequences, temporal=True, post=False, expand=2, 
 @pytest.mark.parametrize(("K", "L", "D", "sequences"), [(20, 3, 128, 1), (5, 2, 32, 3), (7, 1, 16, 2)])
 def test_macs_of_dt(K, L, D, sequences):
     learner = make("hopper-medium", "dt", context_length=K, layers=L, embedding_dim=D)
-    batch = learner.synthetic_batch(sequences, np.random.default_rng(0))
+    batch = learner.sampler.synthetic(sequences, np.random.default_rng(0))
     assert macs(learner.model, batch) == dt_macs(K, L, D, 11, 3, sequences)
     assert macs_by_torch(learner.model, batch) == dt_macs(K, L, D, 11, 3, sequences)
 
@@ -54,7 +54,7 @@ def test_macs_of_dt(K, L, D, sequences):
 def test_macs_of_dema(K, L, W, M, sequences, post, temporal):
     changes = {"tokens": "b3ld" if temporal else "bl3d", "block": "post" if post else "pre"}
     learner = make("hopper-medium", "dema", context_length=K, layers=L, embedding_dim=W, d_model=M, **changes)
-    batch = learner.synthetic_batch(sequences, np.random.default_rng(0))
+    batch = learner.sampler.synthetic(sequences, np.random.default_rng(0))
     wanted = dema_macs(K, L, W, M, 11, 3, sequences, temporal, post)
     assert macs(learner.model, batch) == wanted
     assert macs_by_torch(learner.model, batch) == wanted
@@ -65,7 +65,7 @@ def test_macs_of_an_lstm(layers):
     """Four gates, each of two maps of D to D, in every layer and token."""
     K, D, S, A = 11, 16, 2, 4
     learner = make("tmaze-passive-10", "lstm", layers=layers, embedding_dim=D)
-    batch = learner.synthetic_batch(2, np.random.default_rng(0))
+    batch = learner.sampler.synthetic(2, np.random.default_rng(0))
     wanted = 2 * (K * (1 + S + A) * D + 3 * K * layers * 8 * D * D + K * D * A)
     assert macs(learner.model, batch) == macs_by_torch(learner.model, batch) == wanted
 
@@ -84,7 +84,7 @@ def test_both_counters_agree_on_the_in_context_methods(method, changes):
     learner = make(
         "darkroom", method, room_side=5, horizon=7, context_episodes=2, embedding_dim=16, **changes
     )
-    batch = learner.synthetic_batch(2, np.random.default_rng(0))
+    batch = learner.sampler.synthetic(2, np.random.default_rng(0))
     assert macs(learner.model, batch) == macs_by_torch(learner.model, batch) > 0
     assert parameters(learner.model) == parameters_by_fvcore(learner.model) > 0
 
@@ -105,7 +105,7 @@ def test_frozen_parameters_are_not_counted():
 
 def test_counting_leaves_the_mixer_as_it_was():
     learner = make("hopper-medium", "dema", context_length=3, embedding_dim=16, d_model=16, layers=1)
-    batch = learner.synthetic_batch(1, np.random.default_rng(0))
+    batch = learner.sampler.synthetic(1, np.random.default_rng(0))
     learner.model.eval()
     with torch.no_grad():
         before = learner.model(**batch)

@@ -13,11 +13,9 @@ from bench.methods.base import OnlineWork, make_learner
 from bench.work.cells import defaults
 
 
-class Linear:
-    """A learner whose decisions cost 2 + fill seconds and whose episodes begin with fill seconds of work."""
-
-    def online_work(self, fill, cached, generator):
-        return OnlineWork(lambda: float(fill), lambda: 4.0 * (2 + fill), 4)
+def linear(fill, cached, generator):
+    """Work whose decisions cost 2 + fill seconds and whose episodes begin with fill seconds of work."""
+    return OnlineWork(lambda: float(fill), lambda: 4.0 * (2 + fill), 4)
 
 
 @pytest.mark.parametrize(("horizon", "context", "episodes"), [(20, 10, 20), (1000, 4, 10), (11, 1, 3)])
@@ -29,7 +27,7 @@ def test_a_test_is_the_sum_of_its_decisions_and_of_the_beginnings_of_its_episode
     for episode in range(episodes):
         held = min(episode, context - 1) * horizon
         expected += held + sum(2 + held + step for step in range(horizon))
-    assert online_seconds(Linear(), horizon, context, episodes, True, 3) == pytest.approx(expected)
+    assert online_seconds(linear, horizon, context, episodes, True, 3) == pytest.approx(expected)
 
 
 def test_the_empty_and_the_full_context_are_timed():
@@ -63,8 +61,8 @@ def test_a_cached_decision_is_the_one_made_by_reading_the_context_anew(method, c
     with torch.no_grad():
         for parameter in learner.model.parameters():
             parameter.add_(0.2 * torch.randn_like(parameter))
-        anew = learner.online_work(fill, False, np.random.default_rng(0))
-        cached = learner.online_work(fill, True, np.random.default_rng(0))
+        timed = learner.timed(np.random.default_rng(0)).online
+        anew, cached = (timed(fill, how, np.random.default_rng(0)) for how in (False, True))
         for _ in range(2):
             assert cached.decide().shape == (1, 5)
         if fill < 20 or changes["step_tokens"] == "merged":
@@ -77,18 +75,15 @@ def test_every_method_of_the_t_maze_can_be_timed_at_both_ends_of_an_episode(meth
     options = defaults(CATALOGUE, "tmaze-passive-10", method) | {"embedding_dim": 16}
     learner = make_learner(method, options)
     with torch.no_grad():
+        timed = learner.timed(np.random.default_rng(0)).online
         for fill in (0, 10):
             for cached in (False, True):
-                work = learner.online_work(fill, cached, np.random.default_rng(0))
+                work = timed(fill, cached, np.random.default_rng(0))
                 work.begin()
                 work.decide()
                 work.decide()
 
 
 def test_a_method_whose_window_is_shorter_than_an_episode_is_not_timed_online():
-    assert (
-        make_learner("dt", defaults(CATALOGUE, "hopper-medium", "dt")).online_work(
-            0, True, np.random.default_rng(0)
-        )
-        is None
-    )
+    learner = make_learner("dt", defaults(CATALOGUE, "hopper-medium", "dt"))
+    assert learner.timed(np.random.default_rng(0)).online is None

@@ -146,10 +146,10 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(place, monkeypatch, c
     place("killed")
     update = Run.update
 
-    def killed_in_the_fifth(self, dataset):
+    def killed_in_the_fifth(self):
         if self.step == 4:
             raise KeyboardInterrupt
-        update(self, dataset)
+        update(self)
 
     with monkeypatch.context() as patch:
         patch.setattr(Run, "update", killed_in_the_fifth)
