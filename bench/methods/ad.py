@@ -32,7 +32,6 @@ from bench.methods.in_context import (
     pack,
 )
 from bench.methods.spaces import space_of
-from bench.nn.attention import AttentionState
 from bench.nn.backbone import Backbone
 
 
@@ -188,6 +187,7 @@ class _Online:
         packed = pack(learner.synthetic_past(count * space.horizon, generator)).to(learner.device)
         self.steps = Packed(*(values[:, : fill + 1] for values in packed))
         self.past = Packed(*(values[:, :fill] for values in packed))
+        self.tokens = fill * learner.model.per_step
 
     def begin(self) -> None:
         """Read the context."""
@@ -200,13 +200,10 @@ class _Online:
 
     def decide(self) -> Tensor:
         """A decision by one step; what it writes is forgotten, so that the fill stays what it is."""
-        place, states, before = self.policy.place, self.policy.states, self.policy.before
-        caches = [state for state in states if isinstance(state, AttentionState)]
-        written = [cache.position for cache in caches]
+        place, before = self.policy.place, self.policy.before
         predicted = self.policy.predict(self.steps.states[:, -1])
         self.policy.place, self.policy.before = place, before
-        for cache, position in zip(caches, written, strict=True):
-            cache.position = position
+        self.policy.states = self.policy.states.at(self.tokens)
         return predicted
 
     def read_anew(self) -> Tensor:

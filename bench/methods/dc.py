@@ -11,6 +11,7 @@ import torch
 from bench.methods.decoding import ReturnConditionedPolicy, StepPolicy
 from bench.methods.three_token import ThreeTokenLearner
 from bench.nn.backbone import Backbone
+from bench.nn.convolution import ConvolutionMixer
 
 
 class Learner(ThreeTokenLearner):
@@ -25,12 +26,14 @@ class Learner(ThreeTokenLearner):
 
     def make_backbone(self) -> Backbone:
         """Blocks of a transformer with convolutions: each followed by a network of four times the width."""
-        options = self.options
+        options, width = self.options, self.options["embedding_dim"]
         return Backbone(
-            options["layers"], options["embedding_dim"], mixer="convolution", arrangement="post",
-            dropout=options["dropout"], activation=options["activation"],
-            convolution_window=options["convolution_window"],
-        )  # fmt: skip
+            options["layers"],
+            width,
+            mixer=lambda _: ConvolutionMixer(width, options["convolution_window"]),
+            feed_forward=options["activation"],
+            dropout=options["dropout"],
+        )
 
     def policy(
         self, episodes: int, cached: bool = True, generator: torch.Generator | None = None

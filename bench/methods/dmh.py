@@ -25,6 +25,7 @@ from bench.methods import base
 from bench.methods.dmh_blocks import Blocks, valuable_states
 from bench.methods.dmh_model import DMHModel
 from bench.methods.in_context import Episodes, InContextLearner, choose_actions, tensor
+from bench.nn.state import Memory
 
 
 class Learner(InContextLearner):
@@ -102,7 +103,7 @@ class DMHPolicy:
     """Acts in many environments: a sub-goal each c steps from Mamba's state, actions from the transformer."""
 
     before: tuple[Tensor, Tensor] | None  # the action and reward of the step before, none at a block's start
-    cache: tuple[list[Any], int]
+    cache: tuple[Memory, int]
 
     def __init__(self, learner: Learner, rooms: int) -> None:
         self.learner, self.model, self.rooms = learner, learner.model.eval(), rooms

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from bench.methods.backbones import PositionedModel, mamba, transformer
 from bench.methods.in_context import Modality, StepEmbedding
 from bench.methods.spaces import space_of
+from bench.nn.state import Memory
 
 LOG_STD_RANGE = (-5.0, 2.0)
 
@@ -111,7 +112,7 @@ class LocalModule(PositionedModel):
         hidden: Tensor = self.backbone(self.placed_from_first(tokens))
         return hidden
 
-    def begin(self, sequences: int) -> tuple[list[Any], int]:
+    def begin(self, sequences: int) -> tuple[Memory, int]:
         """The state before a block: an empty cache and the position 0."""
         return self.backbone.allocate_state(sequences, self.steps * self.per_step), 0
 
@@ -120,8 +121,8 @@ class LocalModule(PositionedModel):
         goals: Tensor,
         states: Tensor,
         before: tuple[Tensor, Tensor] | None,
-        cache: tuple[list[Any], int],
-    ) -> tuple[Tensor, tuple[list[Any], int]]:
+        cache: tuple[Memory, int],
+    ) -> tuple[Tensor, tuple[Memory, int]]:
         """Logits or actions (rooms, A); `before`: the last action and reward, if they are of this block."""
         goal, state, space = self.goal_norm(goals), self.embed.state(states), self.embed.space
         code = (

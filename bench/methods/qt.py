@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
+from bench.methods.backbones import transformer
 from bench.methods.candidates import CandidateModel
 from bench.methods.return_conditioned import interleave
 from bench.methods.three_token import ThreeTokenModel
@@ -42,10 +43,4 @@ class Learner(ValueGuidedLearner):
 
     def make_policy(self, options: dict[str, Any]) -> TransformerPolicy:
         """A Decision Transformer, freshly initialised."""
-        return TransformerPolicy(
-            options,
-            lambda: Backbone(
-                options["layers"], options["embedding_dim"], mixer="attention", arrangement="post",
-                heads=options["heads"], dropout=options["dropout"], activation=options["activation"],
-            ),
-        )  # fmt: skip
+        return TransformerPolicy(options, lambda: transformer(options, options["layers"]))

@@ -24,6 +24,7 @@ from bench.methods.base import Batch
 from bench.methods.decoding import ReturnConditionedPolicy, StepPolicy, WindowPolicy
 from bench.methods.heads import prediction_head, prediction_loss
 from bench.methods.normalised import NormalisedLearner
+from bench.nn.state import Memory
 
 
 def interleave(tokens: list[Tensor]) -> Tensor:
@@ -81,12 +82,12 @@ class ReturnConditionedModel(nn.Module, ABC):
 
     @abstractmethod
     def step(
-        self, returns: Tensor, states: Tensor, before: Tensor, timestep: int, memory: list[Any]
-    ) -> tuple[Tensor, list[Any]]:
+        self, returns: Tensor, states: Tensor, before: Tensor, timestep: int, memory: Memory
+    ) -> tuple[Tensor, Memory]:
         """Prediction (B, A) from returns (B, 1), states (B, S), the last action (B, A), and memory."""
 
     @abstractmethod
-    def allocate_state(self, episodes: int, steps: int) -> list[Any]:
+    def allocate_state(self, episodes: int, steps: int) -> Memory:
         """The memory before the first of at most `steps` steps."""
 
 

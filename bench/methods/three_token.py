@@ -23,7 +23,7 @@ from bench.methods.return_conditioned import (
     action_head,
     interleave,
 )
-from bench.nn.attention import AttentionState
+from bench.nn.state import Memory
 
 
 class SequenceModel(Protocol):
@@ -32,11 +32,11 @@ class SequenceModel(Protocol):
     def __call__(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """(batch, length, D) of (batch, length, D); mask (batch, length), bool, is False at padding."""
 
-    def step(self, x: Tensor, states: list[Any]) -> tuple[Tensor, list[Any]]:
-        """Output (batch, D) for one more token (batch, D), and the states after it."""
+    def step(self, x: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+        """Output (batch, D) for one more token (batch, D), and the memory after it."""
 
-    def allocate_state(self, batch: int, length: int) -> list[Any]:
-        """The states before the first of at most `length` tokens."""
+    def allocate_state(self, batch: int, length: int) -> Memory:
+        """The memory before the first of at most `length` tokens."""
 
 
 class ThreeTokenModel(ReturnConditionedModel):
@@ -63,14 +63,14 @@ class ThreeTokenModel(ReturnConditionedModel):
         return self._leave(hidden[:, 1::3])
 
     def step(
-        self, returns: Tensor, states: Tensor, before: Tensor, timestep: int, memory: list[Any]
-    ) -> tuple[Tensor, list[Any]]:
+        self, returns: Tensor, states: Tensor, before: Tensor, timestep: int, memory: Memory
+    ) -> tuple[Tensor, Memory]:
         """Predicted action (B, A) from returns (B, 1), states (B, S), the last action (B, A), and memory."""
         for token in self.embed.decision(returns, states, before, timestep):
             hidden, memory = self.backbone.step(self._enter(token), memory)
         return self._leave(hidden), memory
 
-    def allocate_state(self, episodes: int, steps: int) -> list[Any]:
+    def allocate_state(self, episodes: int, steps: int) -> Memory:
         """The memory before the first of at most `steps` steps."""
         return self.backbone.allocate_state(episodes, 3 * steps)
 
@@ -107,9 +107,7 @@ class ThreeTokenLearner(ReturnConditionedLearner):
 
         def decide() -> None:
             policy.time = fill
-            for memory in policy.memory:
-                if isinstance(memory, AttentionState):
-                    memory.position = max(3 * fill - 1, 0)
+            policy.memory = policy.memory.at(max(3 * fill - 1, 0))
             policy.act(states, np.ones(1, np.float32), np.ones(1, bool))
 
         return OnlineWork(lambda: None, decide, 1)

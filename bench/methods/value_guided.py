@@ -38,6 +38,7 @@ from bench.methods.actor_critic import CRITICS, make_critics, values_of
 from bench.methods.base import Batch
 from bench.methods.candidates import CandidateModel, CandidatePolicy
 from bench.methods.return_conditioned import ReturnConditionedLearner, ReturnConditionedModel
+from bench.nn.state import Memory
 
 
 def backed_up(
@@ -88,12 +89,12 @@ class ValueGuidedModel(ReturnConditionedModel):
         return predicted
 
     def step(
-        self, returns: Tensor, states: Tensor, before: Tensor, timestep: int, memory: list[Any]
-    ) -> tuple[Tensor, list[Any]]:
+        self, returns: Tensor, states: Tensor, before: Tensor, timestep: int, memory: Memory
+    ) -> tuple[Tensor, Memory]:
         """Predicted action (B, A) from returns (B, 1), states (B, S), the last action (B, A), and memory."""
         return self.policy.step(returns, states, before, timestep, memory)
 
-    def allocate_state(self, episodes: int, steps: int) -> list[Any]:
+    def allocate_state(self, episodes: int, steps: int) -> Memory:
         """The policy's memory before the first of at most `steps` steps."""
         return self.policy.allocate_state(episodes, steps)
 

@@ -12,7 +12,7 @@ from suites import CATALOGUE
 from bench.measure.hidden_attention import Recorder, attention_maps, fit_exponential, windows
 from bench.methods.base import make_learner
 from bench.nn.hidden_attention import hidden_attention, hidden_attention_row
-from bench.nn.mixer import MambaMixer
+from bench.nn.mamba import MambaMixer
 from bench.work.cells import defaults
 
 LENGTH = 5
