@@ -2,7 +2,7 @@
 
 An agent with a context of E episodes of up to T steps has min(e, E - 1) T + t steps in it at step t of
 episode e. A decision and the start of an episode are timed at a few such sizes and interpolated between
-them, since a transformer that reads 4,000 steps anew for each of 10,000 decisions takes hours.
+them, since a transformer that reads 4,000 steps again for each of 10,000 decisions takes hours.
 """
 
 from __future__ import annotations
@@ -49,15 +49,15 @@ def online_seconds(
     generator = stream("probe", "online")
 
     def work(fill: int) -> OnlineWork:
-        given = learner.online_work(fill, cached, generator)
-        assert given is not None
-        return given
+        timed = learner.online_work(fill, cached, generator)
+        assert timed is not None
+        return timed
 
     decided, begun = context_sizes(horizon, context_episodes)
     deciding = []
     for fill in decided:
-        given = work(fill)
-        deciding.append(median_seconds(given.decide, repeats) / given.decisions)
+        timed = work(fill)
+        deciding.append(median_seconds(timed.decide, repeats) / timed.decisions)
     beginning = [median_seconds(work(fill).begin, repeats) for fill in begun]
     held = np.minimum(np.arange(episodes), context_episodes - 1) * horizon
     steps = (held[:, None] + np.arange(horizon)).ravel()
