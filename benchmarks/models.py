@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from transformers.models.mamba.configuration_mamba import MambaConfig as TransformersConfig
 from transformers.models.mamba.modeling_mamba import MambaMixer as TransformersMixer
 
+from bench.nn.attention import CausalSelfAttention
 from bench.nn.backbone import Backbone
+from bench.nn.mamba import MambaMixer
 
 # DeMa and DT in the MuJoCo tasks: K = 20 steps of three tokens, three layers of width 128.
 BATCH, TOKENS, LAYERS, WIDTH = 64, 60, 3, 128
@@ -24,7 +26,7 @@ class Foreign(nn.Module):
         super().__init__()
         self.mixer = mixer
 
-    def forward(self, x: Tensor, resets: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None, resets: Tensor | None = None) -> Tensor:
         """Mix (batch, length, width)."""
         mixed: Tensor = self.mixer(x)
         return mixed
@@ -46,22 +48,20 @@ def transformers_mixer() -> nn.Module:
 def dema(mixer: Callable[[], nn.Module] | None = None) -> Backbone:
     """DeMa's backbone, with another mixer where one is given."""
     torch.manual_seed(0)
-    net = Backbone(LAYERS, WIDTH, "mamba", "pre", dropout=0.1)
+    net = Backbone(LAYERS, WIDTH, lambda _: MambaMixer(WIDTH), dropout=0.1)
     if mixer is not None:
         for block in net.blocks:
             assert isinstance(block, nn.Module)
             foreign = Foreign(mixer())
             foreign.mixer.load_state_dict(block.mixer.state_dict())  # type: ignore[operator, union-attr]
-            # Block asks what its mixer is; a foreign one is called as ours is.
-            block.mixer.forward = foreign.forward  # type: ignore[union-attr, method-assign]
-            block.foreign = foreign
+            block.mixer = foreign
     return net
 
 
 def decision_transformer() -> Backbone:
     """DT's backbone: attention with one head and an MLP."""
     torch.manual_seed(0)
-    return Backbone(LAYERS, WIDTH, "attention", "post", heads=1, dropout=0.1)
+    return Backbone(LAYERS, WIDTH, lambda _: CausalSelfAttention(WIDTH, 1, 0.1), "relu", dropout=0.1)
 
 
 def training_step(net: nn.Module) -> Callable[[], Any]:
@@ -94,13 +94,13 @@ def window_step(net: Backbone, environments: int) -> Callable[[], Any]:
 def recurrent_step(net: Backbone, environments: int) -> Callable[[], Any]:
     """What a recurrent policy computes a step: its three tokens, from the stored state."""
     net.eval()
-    x, states = torch.randn(3, environments, WIDTH), net.allocate_state(environments, TOKENS)
+    x, memory = torch.randn(3, environments, WIDTH), net.allocate_state(environments, TOKENS)
 
     def run() -> None:
-        nonlocal states
+        nonlocal memory
         with torch.no_grad():
             for token in x:
-                _, states = net.step(token, states)
+                _, memory = net.step(token, memory)
 
     return run
 
@@ -108,13 +108,13 @@ def recurrent_step(net: Backbone, environments: int) -> Callable[[], Any]:
 def cached_step(net: Backbone, environments: int) -> Callable[[], Any]:
     """What a transformer with cached keys and values computes a step, its window nearly full."""
     net.eval()
-    x, states = torch.randn(3, environments, WIDTH), net.allocate_state(environments, TOKENS)
+    x, memory = torch.randn(3, environments, WIDTH), net.allocate_state(environments, TOKENS)
 
     def run() -> None:
-        for state in states:
-            state.position = TOKENS - 3  # type: ignore[union-attr]
+        nonlocal memory
+        memory = memory.at(TOKENS - 3)
         with torch.no_grad():
             for token in x:
-                net.step(token, states)
+                _, memory = net.step(token, memory)
 
     return run

@@ -1,7 +1,8 @@
 """Hidden attention along an episode that was played, and how it falls with the distance in tokens.
 
-Shapes: N steps that are looked at, K steps that a decision is shown with, T tokens in them up to the one its
-action is read off: 3 K - 1 of three tokens a step (the action follows the state it is read off), K of one.
+Shapes: N steps that are examined, K steps of context that are kept for a decision, T tokens in them up to the
+one its action is read off: 3 K - 1 with three tokens a step (the action follows the state it is read off), K
+with one.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from bench.datasets.episodes import Actions, Episodes
 from bench.methods.base import Batch, Floats, Learner, Observation, Trial
 from bench.methods.decoding import StepPolicy
 from bench.methods.normaliser import Normaliser
-from bench.nn.block import starts
 from bench.nn.hidden_attention import hidden_attention, hidden_attention_row
-from bench.nn.intervene import mixers
+from bench.nn.intervene import mamba_mixers
+from bench.nn.mamba import MambaMixer, sequence_starts
 
 
 class Episode(NamedTuple):
-    """What a policy was given and did: states (steps, S), returns wanted (steps,), actions (steps, A)."""
+    """What a policy read and did: states (steps, S), returns wanted (steps,), actions (steps, A)."""
 
     states: Floats
     returns: Floats
@@ -38,7 +39,7 @@ class Recorder:
         self.learner = learner
 
     def policy(self, trial: Trial) -> Recorder:
-        """Itself, in front of the learner's policy; the record begins anew."""
+        """Itself, in front of the learner's policy; the record starts again."""
         self.decoder = self.learner.policy(trial)
         self.steps: list[tuple[Observation, Actions]] = []
         return self
@@ -79,7 +80,7 @@ class Maps(NamedTuple):
 
 
 class Decay(NamedTuple):
-    """An exponential through weights: half-life in tokens (NaN where they do not fall), and its R squared."""
+    """An exponential through weights: half-life in tokens (NaN if they do not fall), and its R squared."""
 
     half_life: float
     fit: float
@@ -109,46 +110,66 @@ def attention_maps(
 ) -> Maps:
     """The hidden attention of a learner's Mamba layers at some ascending steps (N,) of an episode.
 
-    A learner that reads the last K steps anew at each decision is looked at in those windows, one that keeps
-    a state in the episode as a whole, of which the last K steps are shown. `channel` counts from 1.
+    A learner that reads the last K steps again at each decision is examined in those windows. One that keeps
+    a state is examined over the whole episode, of which the last K steps are kept. `channel` counts from 1.
     Raises ValueError for a model without Mamba layers, or without that channel.
     """
-    layers = mixers(learner.model)
+    layers = mamba_mixers(learner.model)
     if not layers:
         raise ValueError("the model has no Mamba layers, and so no hidden attention")
     fewest = min(layer.channels for layer in layers)
     if not 1 <= channel <= fewest:
         raise ValueError(f"channel: expected 1 to {fewest}, the channels of a layer, got {channel}")
-    last = int(steps[-1])
-    length = min(learner.options["context_length"], last + 1)
-    if not isinstance(learner.policy(Trial(1, torch.Generator())), StepPolicy):
-        batch = windows(learner, episode, steps, length)
-        entered = mixer_inputs(learner.model, batch)
-        per_step = entered[0].shape[1] // length
-        mask = batch["mask"].repeat_interleave(per_step, dim=1)
-        shown = _up_to_action(length, per_step)
-        entered, mask = [inputs[:, :shown] for inputs in entered], mask[:, :shown]
-    else:
-        whole = mixer_inputs(learner.model, windows(learner, episode, steps[-1:], last + 1))
-        per_step = whole[0].shape[1] // (last + 1)
-        shown = _up_to_action(length, per_step)
-        # The convolution reads a few tokens before the first that is shown.
-        tokens = shown + max(layer.d_conv for layer in layers) - 1
-        ends = torch.from_numpy(steps) * per_step + _up_to_action(1, per_step)
-        index = ends[:, None] - tokens + torch.arange(tokens)
-        mask = index >= 0
-        entered = [inputs[0, index.clamp(min=0)] for inputs in whole]
-    resets = starts(mask, None)
-    seen = mask[:, -shown:].flip(1).numpy()
+    length = min(learner.options["context_length"], int(steps[-1]) + 1)
+    whole = isinstance(learner.policy(Trial(1, torch.Generator())), StepPolicy)
+    read = _whole_episode if whole else _read_windows
+    inputs, mask, per_step = read(learner, layers, episode, steps, length)
+    kept = _up_to_action(length, per_step)
+    resets = sequence_starts(mask, None)
+    real = mask[:, -kept:].flip(1).numpy()
     weights, matrices, channels = [], [], []
-    for layer, inputs in zip(layers, entered, strict=True):
-        row = _fused(hidden_attention_row(layer, inputs, -1, resets), fusion)[:, -shown:]
-        weights.append(np.where(seen, row.flip(1).numpy(), np.nan))
-        matrix = hidden_attention(layer, inputs[-1:], None if resets is None else resets[-1:])
-        matrix = matrix[:, :, -shown:, -shown:]
+    for layer, tokens in zip(layers, inputs, strict=True):
+        row = _fused(hidden_attention_row(layer, tokens, -1, resets), fusion)[:, -kept:]
+        weights.append(np.where(real, row.flip(1).numpy(), np.nan))
+        matrix = hidden_attention(layer, tokens[-1:], None if resets is None else resets[-1:])
+        matrix = matrix[:, :, -kept:, -kept:]
         matrices.append(_fused(matrix, fusion)[0].numpy())
         channels.append(matrix[0, channel - 1].abs().numpy())
     return Maps(_with_fused(weights, fusion), _with_fused(matrices, fusion), np.stack(channels), per_step)
+
+
+class _Read(NamedTuple):
+    """What each Mamba layer reads, up to the token that the action of each of N steps is read off."""
+
+    inputs: list[Tensor]  # one for each layer, (N, tokens, width)
+    mask: Tensor  # (N, tokens), bool: False before the episode
+    per_step: int  # tokens a step
+
+
+def _read_windows(
+    learner: Learner, layers: list[MambaMixer], episode: Episode, steps: NDArray[np.int64], length: int
+) -> _Read:
+    """What the layers read of the `length` steps up to each of `steps`, read as a window."""
+    batch = windows(learner, episode, steps, length)
+    inputs = mixer_inputs(learner.model, batch)
+    per_step = inputs[0].shape[1] // length
+    mask = batch["mask"].repeat_interleave(per_step, dim=1)
+    tokens = _up_to_action(length, per_step)
+    return _Read([values[:, :tokens] for values in inputs], mask[:, :tokens], per_step)
+
+
+def _whole_episode(
+    learner: Learner, layers: list[MambaMixer], episode: Episode, steps: NDArray[np.int64], length: int
+) -> _Read:
+    """What the layers read of the `length` steps up to each of `steps`, the episode being read once."""
+    last = int(steps[-1])
+    inputs = mixer_inputs(learner.model, windows(learner, episode, steps[-1:], last + 1))
+    per_step = inputs[0].shape[1] // (last + 1)
+    # The convolution reads a few tokens before the first that is kept.
+    tokens = _up_to_action(length, per_step) + max(layer.d_conv for layer in layers) - 1
+    ends = torch.from_numpy(steps) * per_step + _up_to_action(1, per_step)
+    index = ends[:, None] - tokens + torch.arange(tokens)
+    return _Read([values[0, index.clamp(min=0)] for values in inputs], index >= 0, per_step)
 
 
 def windows(learner: Learner, episode: Episode, steps: NDArray[np.int64], length: int) -> Batch:
@@ -174,17 +195,18 @@ def windows(learner: Learner, episode: Episode, steps: NDArray[np.int64], length
 
 
 def mixer_inputs(model: nn.Module, batch: Batch) -> list[Tensor]:
-    """What each Mamba mixer of a model is given, (N, tokens, d_model), when the model reads a batch."""
-    entered: list[Tensor] = []
+    """The input of each Mamba mixer of a model, (N, tokens, width), when the model reads a batch."""
+    inputs: list[Tensor] = []
     hooks = [
-        layer.register_forward_pre_hook(lambda _, given: entered.append(given[0])) for layer in mixers(model)
+        layer.register_forward_pre_hook(lambda _, arguments: inputs.append(arguments[0]))
+        for layer in mamba_mixers(model)
     ]
     try:
         model(**batch)
     finally:
         for hook in hooks:
             hook.remove()
-    return entered
+    return inputs
 
 
 def _up_to_action(steps: int, per_step: int) -> int:

@@ -31,7 +31,7 @@ def _return_freed_memory() -> None:
 
 
 def _forget_high_water() -> None:
-    """Let the kernel start its high-water mark anew, where it can."""
+    """Let the kernel reset its high-water mark, if it can."""
     # Where it cannot, the mark still holds what came before, and the result can only be too large.
     with contextlib.suppress(OSError):
         CLEAR.write_text("5")

@@ -2,7 +2,7 @@
 
 An agent with a context of E episodes of up to T steps has min(e, E - 1) T + t steps in it at step t of
 episode e. A decision and the start of an episode are timed at a few such sizes and interpolated between
-them, since a transformer that reads 4,000 steps anew for each of 10,000 decisions takes hours.
+them, since a transformer that reads 4,000 steps again for each of 10,000 decisions takes hours.
 """
 
 from __future__ import annotations

@@ -31,7 +31,6 @@ from bench.methods.in_context import (
     read_past,
 )
 from bench.methods.spaces import space_of
-from bench.nn.attention import AttentionState
 from bench.nn.backbone import Backbone
 
 
@@ -202,6 +201,7 @@ class _Online:
         packed = pack(random_past(model.options, count * horizon, generator)).to(device)
         self.steps = Packed(*(values[:, : fill + 1] for values in packed))
         self.past = Packed(*(values[:, :fill] for values in packed))
+        self.tokens = fill * model.per_step
 
     def begin(self) -> None:
         """Read the context."""
@@ -214,13 +214,10 @@ class _Online:
 
     def decide(self) -> Tensor:
         """A decision by one step; what it writes is forgotten, so that the fill stays what it is."""
-        place, states, last = self.policy.place, self.policy.states, self.policy.last
-        caches = [state for state in states if isinstance(state, AttentionState)]
-        written = [cache.position for cache in caches]
+        place, last = self.policy.place, self.policy.last
         predicted = self.policy.predict(self.steps.states[:, -1])
         self.policy.place, self.policy.last = place, last
-        for cache, position in zip(caches, written, strict=True):
-            cache.position = position
+        self.policy.states = self.policy.states.at(self.tokens)
         return predicted
 
     def read_again(self) -> Tensor:

@@ -6,27 +6,35 @@ import torch
 from torch import Tensor, nn
 
 from bench.catalogue.option_types import Options
+from bench.nn.attention import CausalSelfAttention
 from bench.nn.backbone import Backbone
-from bench.nn.mixer import STEP_MIN
+from bench.nn.mamba import STEP_MIN, MambaMixer
 
 POSITION_STD = 0.02  # GPT-2's
 
 
 def transformer(options: Options, layers: int) -> Backbone:
     """GPT-2 blocks: causal attention, then a network of four times the width `embedding_dim`."""
+    width, dropout = options["embedding_dim"], options["dropout"]
     return Backbone(
-        layers, options["embedding_dim"], mixer="attention", arrangement="post", heads=options["heads"],
-        dropout=options["dropout"], activation=options["activation"],
-    )  # fmt: skip
+        layers,
+        width,
+        mixer=lambda _: CausalSelfAttention(width, options["heads"], dropout),
+        feed_forward=options["activation"],
+        dropout=dropout,
+    )
 
 
 def mamba(options: Options, layers: int, step_size_minimum: float = STEP_MIN) -> Backbone:
     """Mamba mixers of width `embedding_dim` alone, without feed-forward layers."""
+    width = options["embedding_dim"]
+    sizes = {name: options[name] for name in ("d_state", "d_conv", "expand")}
     return Backbone(
-        layers, options["embedding_dim"], mixer="mamba", arrangement="pre", d_state=options["d_state"],
-        d_conv=options["d_conv"], expand=options["expand"], dropout=options["dropout"],
-        step_size_minimum=step_size_minimum,
-    )  # fmt: skip
+        layers,
+        width,
+        mixer=lambda _: MambaMixer(width, **sizes, step_size_minimum=step_size_minimum),
+        dropout=options["dropout"],
+    )
 
 
 class PositionedModel(nn.Module):

@@ -13,7 +13,7 @@ Walker2d's second target is 3,750, not 4,000.
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -24,9 +24,7 @@ from bench.methods.base import Floats, Observation, Trial
 from bench.methods.decoding import Inputs, Window
 from bench.methods.normaliser import Normaliser
 from bench.methods.return_conditioned import ReturnConditionedModel
-from bench.nn.attention import AttentionState
 from bench.nn.backbone import Backbone
-from bench.nn.mixer import MixerState
 
 LOWEST_SHARE = 0.5  # of the target asked for: 1,800 of Hopper's 3,600
 
@@ -65,24 +63,12 @@ class CandidateModel(ReturnConditionedModel):
         )
         length = shared.shape[1] + len(own)
         if actions.shape[1]:
-            memory = forked(self.backbone.prefill(shared, length=length)[1], count)
+            memory = self.backbone.prefill(shared, length=length)[1].forked(count)
         else:
             memory = self.backbone.allocate_state(rows * count, length)
         for token in own:
             hidden, memory = self.backbone.step(token, memory)
         return self.head(hidden).unflatten(0, (rows, count))
-
-
-def forked(memory: list[Any], count: int) -> list[Any]:
-    """Each block's state after a prefill of B rows, as that of B * `count` rows, the copies side by side."""
-    return [_forked(state, count) for state in memory]
-
-
-def _forked(state: AttentionState | MixerState, count: int) -> AttentionState | MixerState:
-    if isinstance(state, AttentionState):
-        keys, values = (kept.repeat_interleave(count, dim=0) for kept in (state.keys, state.values))
-        return AttentionState(keys, values, state.position)
-    return MixerState(*(kept.repeat_interleave(count, dim=0) for kept in state))
 
 
 class Judged(Protocol):

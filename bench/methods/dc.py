@@ -1,8 +1,7 @@
 """Decision ConvFormer (Kim et al. 2024): DT with a short convolution in the attention's place.
 
 The filters differ by kind of token (return-to-go, state, action) and see `convolution_window` tokens, six in
-the authors' code: two steps. Each convolution is followed by a network of four times the width. See
-`bench.nn.convolution` and, for all else, `bench.methods.three_token`.
+the authors' code: two steps. See `bench.nn.convolution` and, for all else, `bench.methods.three_token`.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from bench.catalogue.option_types import Options
 from bench.methods.sequence import SequenceLearner
 from bench.methods.three_token import ThreeTokenModel
 from bench.nn.backbone import Backbone
+from bench.nn.convolution import ConvolutionMixer
 
 
 def receptive_field(options: Options) -> int:
@@ -18,16 +18,21 @@ def receptive_field(options: Options) -> int:
     return 1 + options["layers"] * (options["convolution_window"] - 1)
 
 
+def convolutions(options: Options) -> Backbone:
+    """Convolutions, each followed by a network of four times the width."""
+    width = options["embedding_dim"]
+    return Backbone(
+        options["layers"],
+        width,
+        mixer=lambda _: ConvolutionMixer(width, options["convolution_window"]),
+        feed_forward=options["activation"],
+        dropout=options["dropout"],
+    )
+
+
 class Learner(SequenceLearner):
     """Decision ConvFormer on windows of K steps."""
 
     def __init__(self, options: Options) -> None:
-        model = ThreeTokenModel(
-            options,
-            lambda: Backbone(
-                options["layers"], options["embedding_dim"], mixer="convolution", arrangement="post",
-                dropout=options["dropout"], activation=options["activation"],
-                convolution_window=options["convolution_window"],
-            ),
-        )  # fmt: skip
+        model = ThreeTokenModel(options, lambda: convolutions(options))
         super().__init__(options, model, online="state", receptive_field=receptive_field(options))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -14,7 +12,7 @@ from bench.methods.base import Floats, Observation, Trial
 from bench.methods.heads import drawn_actions
 from bench.methods.normaliser import Normaliser
 from bench.methods.return_conditioned import ReturnConditionedModel
-from bench.nn.attention import AttentionState
+from bench.nn.state import Memory
 
 
 def choose_actions(predicted: Tensor, trial: Trial, discrete: bool) -> Tensor:
@@ -109,7 +107,7 @@ class StepPolicy:
     attention's grows with the keys it holds, of which there is room for `max_episode_steps` steps.
     """
 
-    memory: list[Any]
+    memory: Memory
 
     def __init__(
         self, model: ReturnConditionedModel, normaliser: Normaliser, options: Options, trial: Trial
@@ -143,6 +141,4 @@ class StepPolicy:
     def rewind(self, steps: int) -> None:
         """Act next as after `steps` steps of an episode, whatever they were; for timing."""
         self.time = steps
-        for memory in self.memory:
-            if isinstance(memory, AttentionState):
-                memory.position = max(3 * steps - 1, 0)
+        self.memory = self.memory.at(max(3 * steps - 1, 0))

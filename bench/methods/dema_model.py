@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
@@ -18,6 +16,8 @@ from bench.methods.return_conditioned import (
     interleave,
 )
 from bench.nn.backbone import Backbone
+from bench.nn.mamba import MambaMixer
+from bench.nn.state import Memory
 
 
 class DeMaModel(ReturnConditionedModel):
@@ -30,11 +30,14 @@ class DeMaModel(ReturnConditionedModel):
         self.embed = StepEmbeddings(options)
         self.project_in = nn.Linear(width if self.temporal else 3 * width, inner)
         self.dropout = nn.Dropout(options["dropout"])
+        sizes = {name: options[name] for name in ("d_state", "d_conv", "expand")}
         self.backbone = Backbone(
-            options["layers"], inner, mixer="mamba", arrangement=options["block"], d_state=options["d_state"],
-            d_conv=options["d_conv"], expand=options["expand"], dropout=options["dropout"],
-            activation=options["activation"],
-        )  # fmt: skip
+            options["layers"],
+            inner,
+            mixer=lambda _: MambaMixer(inner, **sizes),
+            feed_forward=options["activation"] if options["block"] == "post" else None,
+            dropout=options["dropout"],
+        )
         self.project_out = nn.Linear(inner, width)
         self.predict_action = action_head(options)
 
@@ -55,8 +58,8 @@ class DeMaModel(ReturnConditionedModel):
         return torch.cat(self.embed(returns, states, previous, timesteps), dim=-1)
 
     def step(
-        self, returns: Tensor, states: Tensor, last_action: Tensor, timestep: int, memory: list[Any]
-    ) -> tuple[Tensor, list[Any]]:
+        self, returns: Tensor, states: Tensor, last_action: Tensor, timestep: int, memory: Memory
+    ) -> tuple[Tensor, Memory]:
         """Predicted action (B, A) from returns (B, 1), states (B, S), the last action (B, A), and memory."""
         if self.temporal:
             tokens = self.embed.decision(returns, states, last_action, timestep)
@@ -66,7 +69,7 @@ class DeMaModel(ReturnConditionedModel):
             hidden, memory = self.backbone.step(self._enter(token), memory)
         return self._leave(hidden), memory
 
-    def allocate_state(self, count: int, steps: int) -> list[Any]:
+    def allocate_state(self, count: int, steps: int) -> Memory:
         """The memory before any step; it has one size whatever the number of steps."""
         return self.backbone.allocate_state(count, steps)
 

@@ -15,7 +15,6 @@ Tricks, in the order in which they matter here:
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -29,6 +28,7 @@ from bench.methods.base import Batch, Floats, Observation, OnlineWork, Timed, Tr
 from bench.methods.dmh_blocks import Blocks, valuable_states
 from bench.methods.dmh_model import DMHModel
 from bench.methods.in_context import Contexts, choose_actions, random_past, read_past
+from bench.nn.state import Memory
 
 
 def blocks_batch(options: Options, episodes: Episodes, generator: np.random.Generator) -> Batch:
@@ -112,7 +112,7 @@ class DMHPolicy:
     """Acts in many environments: a sub-goal each c steps from Mamba's state, actions from the transformer."""
 
     last: tuple[Tensor, Tensor] | None  # the action and reward of the last step, none at a block's start
-    cache: tuple[list[Any], int]
+    cache: tuple[Memory, int]
 
     def __init__(self, model: DMHModel, trial: Trial) -> None:
         self.model, self.trial = model.eval(), trial

@@ -7,7 +7,6 @@ D `embedding_dim`. Equations are the paper's (arXiv 2406.00079), Section 4.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +15,7 @@ from bench.catalogue.option_types import Options
 from bench.methods.backbones import PositionedModel, mamba, transformer
 from bench.methods.in_context import NormedLinear, StepEmbedding, normaliser_of
 from bench.methods.spaces import space_of
+from bench.nn.state import Memory
 
 LOG_STD_RANGE = (-5.0, 2.0)
 
@@ -112,7 +112,7 @@ class LocalModule(PositionedModel):
         hidden: Tensor = self.backbone(self.placed_from_first(tokens))
         return hidden
 
-    def begin(self, sequences: int) -> tuple[list[Any], int]:
+    def begin(self, sequences: int) -> tuple[Memory, int]:
         """The state before a block: an empty cache and the position 0."""
         return self.backbone.allocate_state(sequences, self.steps * self.per_step), 0
 
@@ -121,8 +121,8 @@ class LocalModule(PositionedModel):
         goals: Tensor,
         states: Tensor,
         last: tuple[Tensor, Tensor] | None,
-        cache: tuple[list[Any], int],
-    ) -> tuple[Tensor, tuple[list[Any], int]]:
+        cache: tuple[Memory, int],
+    ) -> tuple[Tensor, tuple[Memory, int]]:
         """Logits or actions (count, A); `last`: the last action and reward, if they are of this block."""
         goal, state, space = self.goal_norm(goals), self.embed.state(states), self.embed.space
         code = (

@@ -25,7 +25,6 @@ Target networks are never counted.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
@@ -47,6 +46,7 @@ from bench.methods.critics import (
 from bench.methods.normaliser import Normaliser, make_normaliser
 from bench.methods.return_conditioned import ReturnConditionedModel
 from bench.methods.windows import Steps, draw_windows, random_windows
+from bench.nn.state import Memory
 
 
 def backed_up(
@@ -90,12 +90,12 @@ class QGuidedModel(ReturnConditionedModel):
         return predicted
 
     def step(
-        self, returns: Tensor, states: Tensor, last_action: Tensor, timestep: int, memory: list[Any]
-    ) -> tuple[Tensor, list[Any]]:
+        self, returns: Tensor, states: Tensor, last_action: Tensor, timestep: int, memory: Memory
+    ) -> tuple[Tensor, Memory]:
         """Predicted action (B, A) from returns (B, 1), states (B, S), the last action (B, A), and memory."""
         return self.policy.step(returns, states, last_action, timestep, memory)
 
-    def allocate_state(self, count: int, steps: int) -> list[Any]:
+    def allocate_state(self, count: int, steps: int) -> Memory:
         """The policy's memory of `count` episodes before the first of at most `steps` steps."""
         return self.policy.allocate_state(count, steps)
 

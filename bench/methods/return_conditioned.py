@@ -7,7 +7,6 @@ with `discrete_actions`). Batches are those of `bench.methods.windows`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from bench.catalogue.option_types import Options
 from bench.methods.heads import prediction_head
 from bench.methods.normaliser import Normaliser
+from bench.nn.state import Memory
 
 
 def interleave(tokens: list[Tensor]) -> Tensor:
@@ -75,10 +75,10 @@ class ReturnConditionedModel(nn.Module, ABC):
 
     @abstractmethod
     def step(
-        self, returns: Tensor, states: Tensor, last_action: Tensor, timestep: int, memory: list[Any]
-    ) -> tuple[Tensor, list[Any]]:
+        self, returns: Tensor, states: Tensor, last_action: Tensor, timestep: int, memory: Memory
+    ) -> tuple[Tensor, Memory]:
         """Prediction (B, A) from returns (B, 1), states (B, S), the last action (B, A), and memory."""
 
     @abstractmethod
-    def allocate_state(self, count: int, steps: int) -> list[Any]:
+    def allocate_state(self, count: int, steps: int) -> Memory:
         """The memory of `count` episodes before the first of at most `steps` steps."""

@@ -8,12 +8,13 @@ action is read off the state's token, through tanh (or as logits, with `discrete
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from torch import Tensor, nn
 
 from bench.catalogue.option_types import Options
 from bench.methods.return_conditioned import ReturnConditionedModel, StepEmbeddings, action_head, interleave
+from bench.nn.state import Memory
 
 
 class SequenceModel(Protocol):
@@ -22,11 +23,11 @@ class SequenceModel(Protocol):
     def __call__(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """(batch, length, D) of (batch, length, D); mask (batch, length), bool, is False at padding."""
 
-    def step(self, x: Tensor, states: list[Any]) -> tuple[Tensor, list[Any]]:
-        """Output (batch, D) for one more token (batch, D), and the states after it."""
+    def step(self, x: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+        """Output (batch, D) for one more token (batch, D), and the memory after it."""
 
-    def allocate_state(self, batch: int, length: int) -> list[Any]:
-        """The states before the first of at most `length` tokens."""
+    def allocate_state(self, batch: int, length: int) -> Memory:
+        """The memory before the first of at most `length` tokens."""
 
 
 class ThreeTokenModel(ReturnConditionedModel):
@@ -53,14 +54,14 @@ class ThreeTokenModel(ReturnConditionedModel):
         return self._leave(hidden[:, 1::3])
 
     def step(
-        self, returns: Tensor, states: Tensor, last_action: Tensor, timestep: int, memory: list[Any]
-    ) -> tuple[Tensor, list[Any]]:
+        self, returns: Tensor, states: Tensor, last_action: Tensor, timestep: int, memory: Memory
+    ) -> tuple[Tensor, Memory]:
         """Predicted action (B, A) from returns (B, 1), states (B, S), the last action (B, A), and memory."""
         for token in self.embed.decision(returns, states, last_action, timestep):
             hidden, memory = self.backbone.step(self._enter(token), memory)
         return self._leave(hidden), memory
 
-    def allocate_state(self, count: int, steps: int) -> list[Any]:
+    def allocate_state(self, count: int, steps: int) -> Memory:
         """The memory of `count` episodes before the first of at most `steps` steps."""
         return self.backbone.allocate_state(count, 3 * steps)
 

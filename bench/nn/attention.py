@@ -2,65 +2,86 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
+
+from bench.nn.checks import check_flags, check_width
+from bench.nn.linear import GPT2Linear
+from bench.nn.mixer import Mixer
 
 
-@dataclass
+@dataclass(frozen=True)
 class AttentionState:
-    """Keys and values of the tokens seen so far, in buffers allocated once; `step` writes them in place."""
+    """Keys and values of the tokens read so far, in buffers allocated once, which `step` writes in place.
 
-    keys: Tensor  # (batch, heads, length, d_model / heads)
+    States that follow each other share the buffers and differ by their position.
+    """
+
+    keys: Tensor  # (batch, heads, length, width / heads)
     values: Tensor  # same shape
     position: int = 0  # tokens written so far
     real: Tensor | None = None  # (batch, length), bool: False at padding, which is never attended to
 
+    def forked(self, count: int) -> AttentionState:
+        """The state of batch * `count` rows, in buffers of its own; the copies of a row side by side."""
+        keys, values = (kept.repeat_interleave(count, dim=0) for kept in (self.keys, self.values))
+        real = None if self.real is None else self.real.repeat_interleave(count, dim=0)
+        return AttentionState(keys, values, self.position, real)
 
-class CausalSelfAttention(nn.Module):
-    """Scaled dot-product attention over past tokens (DeMa equation 4); (batch, length, d_model) to the same.
+    def at(self, position: int) -> AttentionState:
+        """The same buffers with `position` tokens in use: later ones are forgotten."""
+        return replace(self, position=position)
 
-    4 d_model^2 + 4 d_model parameters, as GPT-2's. Raises ValueError where `heads` does not divide `d_model`.
+
+class CausalSelfAttention(Mixer[AttentionState]):
+    """Scaled dot-product attention over past tokens (DeMa equation 4); (batch, length, width) to the same.
+
+    4 width^2 + 4 width parameters, as GPT-2's. Raises ValueError if `heads` does not divide `width`.
     """
 
-    def __init__(self, d_model: int, heads: int, dropout: float = 0.0) -> None:
+    def __init__(self, width: int, heads: int, dropout: float = 0.0) -> None:
         super().__init__()
-        if heads < 1 or d_model % heads:
+        if heads < 1 or width % heads:
             raise ValueError(
-                f"heads: expected a divisor of d_model = {d_model}, got {heads}; "
-                f"a head takes d_model / heads features"
+                f"heads: expected a divisor of width = {width}, got {heads}; "
+                f"a head takes width / heads features"
             )
-        self.d_model, self.heads, self.dropout = d_model, heads, dropout
-        self.qkv = nn.Linear(d_model, 3 * d_model)
-        self.out_proj = nn.Linear(d_model, d_model)
+        self.width, self.heads, self.dropout = width, heads, dropout
+        self.qkv = GPT2Linear(width, 3 * width)
+        self.out_proj = GPT2Linear(width, width)
 
     def forward(self, x: Tensor, mask: Tensor | None = None, resets: Tensor | None = None) -> Tensor:
-        """Attend over (batch, length, d_model); `mask` (batch, length), bool, is False at padding.
+        """Attend over (batch, length, width); mask and resets (batch, length) as for a `Mixer`.
 
-        `resets` (batch, length), bool, marks tokens that begin a trajectory: nothing before them is attended
-        to. Padding is never attended to, except by itself, so that no row of the softmax is empty. Raises
-        ValueError for a wrong shape.
+        Padding is attended to only by itself, so that no row of the softmax is empty.
         """
-        if x.dim() != 3 or x.shape[2] != self.d_model:
-            raise ValueError(f"x: expected shape (batch, length, {self.d_model}), got {tuple(x.shape)}")
+        check_width(x, ("batch", "length"), self.width)
         return self._attend(*self._heads(x), _allowed(x, mask, resets))
 
+    def countable_forward(
+        self, x: Tensor, mask: Tensor | None = None, resets: Tensor | None = None
+    ) -> Tensor:
+        """The same as `forward`: the counters know its operators."""
+        return self.forward(x, mask, resets)
+
     def prefill(self, x: Tensor, mask: Tensor | None, length: int) -> tuple[Tensor, AttentionState]:
-        """What `forward` gives for x (batch, tokens, d_model), and the cache after it, for `length` tokens.
+        """Return what `forward` gives for x (batch, tokens, width), and the cache, which can take `length`.
 
         Raises ValueError for more tokens than that, and as `forward` does.
         """
+        check_width(x, ("batch", "length"), self.width)
         batch, tokens, _ = x.shape
         if tokens > length:
             raise ValueError(f"length: the cache must take the {tokens} tokens of x, got {length}")
         state = self.allocate_state(batch, length)
         queries, keys, values = self._heads(x)
-        state.keys[:, :, :tokens], state.values[:, :, :tokens], state.position = keys, values, tokens
-        if mask is not None:
-            state.real = F.pad(mask, (0, length - tokens), value=True)
-        return self._attend(queries, keys, values, _allowed(x, mask, None)), state
+        state.keys[:, :, :tokens], state.values[:, :, :tokens] = keys, values
+        real = None if mask is None else F.pad(mask, (0, length - tokens), value=True)
+        y = self._attend(queries, keys, values, _allowed(x, mask, None))
+        return y, replace(state, position=tokens, real=real)
 
     def _attend(self, queries: Tensor, keys: Tensor, values: Tensor, allowed: Tensor | None) -> Tensor:
         y = F.scaled_dot_product_attention(
@@ -70,12 +91,12 @@ class CausalSelfAttention(nn.Module):
         return self.out_proj(y.transpose(1, 2).flatten(2))
 
     def step(self, x: Tensor, state: AttentionState) -> tuple[Tensor, AttentionState]:
-        """Advance by one token x (batch, d_model); writes into the cache and returns it.
+        """Advance by one token x (batch, width); returns y (batch, width) and the new state.
 
-        Raises ValueError for a wrong shape and IndexError where the cache is full.
+        The token is written into the cache, which both states share. Raises ValueError for a wrong shape and
+        IndexError if the cache is full.
         """
-        if x.dim() != 2 or x.shape[1] != self.d_model:
-            raise ValueError(f"x: expected shape (batch, {self.d_model}), got {tuple(x.shape)}")
+        check_width(x, ("batch",), self.width)
         position = state.position
         if position >= state.keys.shape[2]:
             raise IndexError(f"state: the cache was allocated for {state.keys.shape[2]} tokens and is full")
@@ -87,12 +108,11 @@ class CausalSelfAttention(nn.Module):
         y = F.scaled_dot_product_attention(
             queries, state.keys[:, :, seen], state.values[:, :, seen], attn_mask=real
         )
-        state.position = position + 1
-        return self.out_proj(y.transpose(1, 2).flatten(1)), state
+        return self.out_proj(y.transpose(1, 2).flatten(1)), replace(state, position=position + 1)
 
     def allocate_state(self, batch: int, length: int) -> AttentionState:
         """Return an empty cache for `length` tokens."""
-        shape = (batch, self.heads, length, self.d_model // self.heads)
+        shape = (batch, self.heads, length, self.width // self.heads)
         weight = self.qkv.weight
         return AttentionState(weight.new_zeros(shape), weight.new_zeros(shape))
 
@@ -105,13 +125,8 @@ class CausalSelfAttention(nn.Module):
 
 def _allowed(x: Tensor, mask: Tensor | None, resets: Tensor | None) -> Tensor | None:
     """Return which key each query sees, (batch, 1, length, length) bool, None for plain causal attention."""
-    batch, length, _ = x.shape
-    for name, flags in (("mask", mask), ("resets", resets)):
-        if flags is not None and (flags.shape != (batch, length) or flags.dtype != torch.bool):
-            raise ValueError(
-                f"{name}: expected a bool tensor of shape (batch, length) = {(batch, length)}, "
-                f"got {flags.dtype} of {tuple(flags.shape)}"
-            )
+    check_flags(x, mask=mask, resets=resets)
+    length = x.shape[1]
     if mask is None and resets is None:
         return None
     allowed = torch.ones(length, length, dtype=torch.bool, device=x.device).tril()

@@ -19,6 +19,23 @@ def check_shape(name: str, tensor: Tensor | None, axes: tuple[str, ...], sizes: 
         )
 
 
+def check_width(x: Tensor, axes: tuple[str, ...], width: int) -> None:
+    """Raise ValueError unless `x` has these axes, and `width` features behind them."""
+    if x.dim() != len(axes) + 1 or x.shape[-1] != width:
+        shape = ", ".join([*axes, f"width = {width}"])
+        raise ValueError(f"x: expected shape ({shape}), got {tuple(x.shape)}")
+
+
+def check_flags(x: Tensor, **flags: Tensor | None) -> None:
+    """Raise ValueError unless each of `flags` is None or a bool for each token of x (batch, length, .)."""
+    for name, values in flags.items():
+        if values is not None and (values.shape != x.shape[:2] or values.dtype != torch.bool):
+            raise ValueError(
+                f"{name}: expected a bool tensor of shape (batch, length) = {tuple(x.shape[:2])}, "
+                f"got {values.dtype} of {tuple(values.shape)}"
+            )
+
+
 def check_dtypes(
     u: Tensor, same: Mapping[str, Tensor | None], parameters: Mapping[str, Tensor | None]
 ) -> None:
@@ -39,10 +56,10 @@ def check_dtypes(
 
 
 def check_finite(output: Tensor, **inputs: Tensor | None) -> None:
-    """Raise FloatingPointError naming the first input with a NaN or infinity, where `output` shows one.
+    """Raise FloatingPointError naming the first input with a NaN or infinity, if `output` shows one.
 
-    Only the output is read in the ordinary case. Finite inputs that overflow pass: that is the caller's
-    divergence. Nothing is checked off the CPU, where a look at the values would wait for the device.
+    Usually only the output is read. Finite inputs that overflow pass: that is the caller's divergence.
+    Nothing is checked off the CPU: reading the values would wait for the device.
     """
     if output.device.type == "cpu" and not bool(torch.isfinite(output.detach().sum())):
         require_finite(**inputs)

@@ -7,70 +7,100 @@ part of the block does that.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.nn.checks import check_width
+from bench.nn.mixer import Mixer
+
 TOKEN_KINDS = 3
 
 
-@dataclass
+@dataclass(frozen=True)
 class ConvolutionState:
-    """The last tokens that a convolution can still see, and the kind of the one to come."""
+    """The last tokens that a convolution can still see, and the kind of the next one."""
 
-    window: Tensor  # (batch, taps - 1, d_model)
+    window: Tensor  # (batch, taps - 1, width)
     kind: int = 0
 
+    def forked(self, count: int) -> ConvolutionState:
+        """The state of batch * `count` rows: each row `count` times, the copies side by side."""
+        return replace(self, window=self.window.repeat_interleave(count, dim=0))
 
-class ConvolutionMixer(nn.Module):
-    """Depthwise causal convolution over `window` tokens by kind; (batch, length, d_model) to the same.
+    def at(self, position: int) -> ConvolutionState:
+        """The same window before a token of the kind that belongs at `position`."""
+        return replace(self, kind=position % TOKEN_KINDS)
 
-    3 d_model (window + 1) parameters. Filters and biases start as those of PyTorch's convolutions, as in the
-    authors' code. Raises ValueError for a window below 1.
+
+class ConvolutionMixer(Mixer[ConvolutionState]):
+    """Depthwise causal convolution over `window` tokens by kind; (batch, length, width) to the same.
+
+    3 width (window + 1) parameters. Filters and biases start as those of PyTorch's convolutions, and no
+    dropout acts on the result, both as in the authors' code. Raises ValueError for a window below 1.
     """
 
-    def __init__(self, d_model: int, window: int) -> None:
+    drops_out = False
+
+    def __init__(self, width: int, window: int) -> None:
         super().__init__()
         if window < 1:
             raise ValueError(f"window: expected at least 1 token, got {window}")
-        self.d_model, self.window = d_model, window
+        self.width, self.window = width, window
         bound = window**-0.5
         # The last tap is that of the token itself.
-        self.weight = nn.Parameter(torch.empty(window, TOKEN_KINDS, d_model).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.empty(TOKEN_KINDS, d_model).uniform_(-bound, bound))
+        self.weight = nn.Parameter(torch.empty(window, TOKEN_KINDS, width).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(TOKEN_KINDS, width).uniform_(-bound, bound))
 
     def forward(self, x: Tensor, mask: Tensor | None = None, resets: Tensor | None = None) -> Tensor:
-        """Mix (batch, length, d_model); the first token of every row is a return-to-go.
+        """Mix (batch, length, width); the first token of every row is a return-to-go.
 
-        mask (batch, length), bool, is False at padding, whole steps of it, which reads as zero. There are no
-        resets: the kinds of a trajectory's tokens that begins inside a row would not be known. Raises
+        mask (batch, length), bool, is False at padding, which reads as zero and comes in whole steps. There
+        are no resets: if a trajectory began inside a row, the kinds of its tokens would be unknown. Raises
         ValueError for them and for a wrong shape.
         """
-        self._check(x, ("batch", "length"))
+        check_width(x, ("batch", "length"), self.width)
         if resets is not None:
             raise ValueError(
                 "resets: a convolution by kind of token reads one trajectory in a row; pass none"
             )
         return self._convolve(self._padded(x, mask), x.shape[1])
 
-    def prefill(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, ConvolutionState]:
-        """What `forward` gives for x (batch, length, d_model), and the state after its last token."""
-        self._check(x, ("batch", "length"))
-        padded, length = self._padded(x, mask), x.shape[1]
-        return self._convolve(padded, length), ConvolutionState(padded[:, length:], length % TOKEN_KINDS)
+    def countable_forward(
+        self, x: Tensor, mask: Tensor | None = None, resets: Tensor | None = None
+    ) -> Tensor:
+        """One strided convolution for each kind of token; x (batch, 3 steps, width) and no padding."""
+        tokens = F.pad(x.transpose(1, 2), (self.window - 1, 0))
+        mixed = [
+            F.conv1d(
+                tokens[:, :, kind:], self.weight[:, kind].T.unsqueeze(1), self.bias[kind], TOKEN_KINDS,
+                groups=self.width,
+            )
+            for kind in range(TOKEN_KINDS)
+        ]  # fmt: skip
+        return torch.stack(mixed, dim=-1).flatten(2).transpose(1, 2)
+
+    def prefill(self, x: Tensor, mask: Tensor | None, length: int) -> tuple[Tensor, ConvolutionState]:
+        """Return what `forward` gives for x (batch, tokens, width), and the state after its last token.
+
+        The state has one size, whatever the `length`.
+        """
+        check_width(x, ("batch", "length"), self.width)
+        padded, tokens = self._padded(x, mask), x.shape[1]
+        return self._convolve(padded, tokens), ConvolutionState(padded[:, tokens:], tokens % TOKEN_KINDS)
 
     def step(self, x: Tensor, state: ConvolutionState) -> tuple[Tensor, ConvolutionState]:
-        """Advance by one token x (batch, d_model); returns y (batch, d_model) and the new state."""
-        self._check(x, ("batch",))
-        seen = torch.cat([state.window, x.unsqueeze(1)], dim=1)
-        y = (seen * self.weight[:, state.kind]).sum(dim=1) + self.bias[state.kind]
-        return y, ConvolutionState(seen[:, 1:], (state.kind + 1) % TOKEN_KINDS)
+        """Advance by one token x (batch, width); returns y (batch, width) and the new state."""
+        check_width(x, ("batch",), self.width)
+        window = torch.cat([state.window, x.unsqueeze(1)], dim=1)
+        y = (window * self.weight[:, state.kind]).sum(dim=1) + self.bias[state.kind]
+        return y, ConvolutionState(window[:, 1:], (state.kind + 1) % TOKEN_KINDS)
 
-    def allocate_state(self, batch: int) -> ConvolutionState:
-        """Return the state before any token."""
-        return ConvolutionState(self.weight.new_zeros(batch, self.window - 1, self.d_model))
+    def allocate_state(self, batch: int, length: int) -> ConvolutionState:
+        """Return the state before any token, of one size whatever the `length`."""
+        return ConvolutionState(self.weight.new_zeros(batch, self.window - 1, self.width))
 
     def _padded(self, x: Tensor, mask: Tensor | None) -> Tensor:
         real = x if mask is None else x.masked_fill(~mask.unsqueeze(-1), 0.0)
@@ -84,8 +114,3 @@ class ConvolutionMixer(nn.Module):
         for tap, filters in enumerate(self.weight[:, kinds]):
             y = y + padded[:, tap : tap + length] * filters
         return y
-
-    def _check(self, x: Tensor, axes: tuple[str, ...]) -> None:
-        if x.dim() != len(axes) + 1 or x.shape[-1] != self.d_model:
-            shape = ", ".join([*axes, f"d_model = {self.d_model}"])
-            raise ValueError(f"x: expected shape ({shape}), got {tuple(x.shape)}")

@@ -14,15 +14,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bench.nn.mixer import MambaMixer
+from bench.nn.mamba import MambaMixer
 
 
 @torch.no_grad()
 def hidden_attention(mixer: MambaMixer, tokens: Tensor, resets: Tensor | None = None) -> Tensor:
-    """Return the hidden attention of `mixer` for its input tokens (batch, length, d_model).
+    """Return the hidden attention of `mixer` for its input tokens (batch, length, width).
 
-    `tokens` are what the mixer is given, after the block's norm. resets (batch, length), bool, as in
-    `MambaMixer.forward`. The result is (batch, channels, length, length), rows being outputs; it takes
+    `tokens` are the mixer's input, after the block's norm. resets (batch, length), bool, as for a
+    `bench.nn.mixer.Mixer`. The result is (batch, channels, length, length); its rows are outputs. It takes
     batch * channels * length^2 numbers, so use `hidden_attention_row` for long sequences.
     Raises ValueError for a wrong shape.
     """
@@ -36,8 +36,8 @@ def hidden_attention_row(
 ) -> Tensor:
     """Return one row of `hidden_attention`, (batch, channels, length), in memory linear in length.
 
-    `row` counts tokens, from the end where negative. Raises ValueError for a wrong shape, IndexError for a
-    row that is none.
+    `row` counts tokens, from the end if negative. Raises ValueError for a wrong shape, IndexError for a
+    row that does not exist.
     """
     length = tokens.shape[1]
     if not -length <= row < length:
@@ -46,19 +46,19 @@ def hidden_attention_row(
 
 
 def _rows(mixer: MambaMixer, tokens: Tensor, resets: Tensor | None, rows: Tensor) -> Tensor:
-    given = mixer.scan_inputs(tokens, resets)
-    step = F.softplus(given.delta + given.delta_bias).transpose(1, 2)
+    inputs = mixer.scan_inputs(tokens, resets)
+    step = F.softplus(inputs.delta + inputs.delta_bias).transpose(1, 2)
     # Differences of running sums lose digits over long sequences; in float64 what remains is exact enough.
     elapsed = step.double().cumsum(2)
     columns = torch.arange(tokens.shape[1], device=tokens.device)
-    seen = (columns <= rows[:, None]).expand(tokens.shape[0], -1, -1)
+    visible = (columns <= rows[:, None]).expand(tokens.shape[0], -1, -1)
     if resets is not None:
         segment = resets.cumsum(1)
-        seen = seen & (segment[:, rows, None] == segment[:, None, :])
-    seen = seen.unsqueeze(1)
-    gap = (elapsed[:, :, rows, None] - elapsed[:, :, None, :]).masked_fill(~seen, 0.0).to(step.dtype)
+        visible = visible & (segment[:, rows, None] == segment[:, None, :])
+    visible = visible.unsqueeze(1)
+    gap = (elapsed[:, :, rows, None] - elapsed[:, :, None, :]).masked_fill(~visible, 0.0).to(step.dtype)
     attention = torch.zeros_like(gap)
     for n in range(mixer.d_state):
-        reading, writing = given.C[:, rows, n, None], given.B[:, None, :, n]
-        attention += torch.exp(given.A[:, n, None, None] * gap) * (reading * writing).unsqueeze(1)
-    return (attention * step.unsqueeze(2)).masked_fill(~seen, 0.0)
+        reading, writing = inputs.C[:, rows, n, None], inputs.B[:, None, :, n]
+        attention += torch.exp(inputs.A[:, n, None, None] * gap) * (reading * writing).unsqueeze(1)
+    return (attention * step.unsqueeze(2)).masked_fill(~visible, 0.0)

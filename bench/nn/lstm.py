@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
-LSTMState: TypeAlias = list[Tensor]  # hidden and cell state, each (layers, batch, d_model)
+from bench.nn.state import Memory
+
+
+class LSTMState(NamedTuple):
+    """What all LSTM layers of a backbone remember."""
+
+    hidden: Tensor  # (layers, batch, width)
+    cell: Tensor  # same shape
+
+    def forked(self, count: int) -> LSTMState:
+        """The state of batch * `count` rows: each row `count` times, the copies side by side."""
+        return LSTMState(*(values.repeat_interleave(count, dim=1) for values in self))
+
+    def at(self, position: int) -> LSTMState:
+        """The state itself: it has one size, whatever the position."""
+        return self
 
 
 class LSTMBackbone(nn.Module):
-    """`layers` LSTM layers as wide as their input; (batch, length, d_model) to the same.
+    """`layers` LSTM layers as wide as their input; (batch, length, width) to the same.
 
     Weights start orthogonal and biases at zero, as in the code of Ni et al. 2023. Dropout acts between
     layers. Raises ValueError for fewer than one layer.
     """
 
-    def __init__(self, layers: int, d_model: int, dropout: float = 0.0) -> None:
+    def __init__(self, layers: int, width: int, dropout: float = 0.0) -> None:
         super().__init__()
         if layers < 1:
             raise ValueError(f"layers: expected at least 1, got {layers}")
-        self.layers, self.d_model = layers, d_model
+        self.layers, self.width = layers, width
         between = dropout if layers > 1 else 0.0
-        self.lstm = nn.LSTM(d_model, d_model, layers, batch_first=True, dropout=between)
+        self.lstm = nn.LSTM(width, width, layers, batch_first=True, dropout=between)
         for name, parameter in self.lstm.named_parameters():
             if name.startswith("bias"):
                 nn.init.zeros_(parameter)
@@ -31,11 +46,11 @@ class LSTMBackbone(nn.Module):
                 nn.init.orthogonal_(parameter)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Map (batch, length, d_model) to the same.
+        """Map (batch, length, width) to the same.
 
-        mask (batch, length), bool: True for tokens that are no padding, which is on the left alone. Padding
-        contributes nothing to any other token; what comes out at padding means nothing. Raises ValueError
-        for padding elsewhere.
+        mask (batch, length), bool: True for tokens that are not padding. Padding is on the left only and
+        contributes nothing to any other token; the output there means nothing. Raises ValueError for padding
+        elsewhere.
         """
         if mask is None:
             return self.lstm(x)[0]
@@ -49,17 +64,19 @@ class LSTMBackbone(nn.Module):
         y = self.lstm(_take(x, forward))[0]
         return _take(y, back)
 
-    def step(self, x: Tensor, states: LSTMState) -> tuple[Tensor, LSTMState]:
-        """Advance by one token x (batch, d_model); returns y (batch, d_model) and the new state."""
-        y, following = self.lstm(x.unsqueeze(1), tuple(states))
-        return y.squeeze(1), list(following)
+    def step(self, x: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+        """Advance by one token x (batch, width); returns y (batch, width) and the new memory."""
+        (state,) = cast("tuple[LSTMState]", memory.layers)
+        y, (hidden, cell) = self.lstm(x.unsqueeze(1), tuple(state))
+        return y.squeeze(1), Memory((LSTMState(hidden, cell),))
 
-    def allocate_state(self, batch: int, length: int) -> LSTMState:
-        """Return the state before any token; it has one size whatever the `length`."""
+    def allocate_state(self, batch: int, length: int) -> Memory:
+        """Return the memory before any token; it has one size whatever the `length`."""
         weight = next(self.lstm.parameters())
-        return [weight.new_zeros(self.layers, batch, self.d_model) for _ in range(2)]
+        shape = (self.layers, batch, self.width)
+        return Memory((LSTMState(weight.new_zeros(shape), weight.new_zeros(shape)),))
 
 
 def _take(x: Tensor, places: Tensor) -> Tensor:
-    """Tokens of x (batch, length, d_model) in the order `places` (batch, length)."""
+    """Tokens of x (batch, length, width) in the order `places` (batch, length)."""
     return x.gather(1, places.unsqueeze(-1).expand(-1, -1, x.shape[2]))

@@ -57,18 +57,14 @@ def selective_scan(
 ) -> Tensor | tuple[Tensor, Tensor]:
     """Run the selective scan over whole sequences (Gu and Dao 2023, Algorithm 2; DeMa equations 1 and 5).
 
-    Shapes are in the glossary above; delta_bias is (channels,), initial_state (batch, channels, states) and
-    zero when absent. `resets` (batch, length), bool, marks tokens that begin a new trajectory: the state is
-    zero before them. `backend` is "auto", "reference", "torch", "numba" or "mamba_ssm"; the environment
-    variable BENCH_SCAN_BACKEND decides what "auto" means.
-
+    Shapes are in the glossary above; delta_bias is (channels,), initial_state (batch, channels, states), zero
+    if absent. `resets` (batch, length), bool, marks tokens that begin a new trajectory: the state is zero
+    before them. `backend` is "auto", which BENCH_SCAN_BACKEND decides, or one of those named above.
     Returns y (batch, length, channels), and with `return_final_state` also h (batch, channels, states) after
     the last token. Half precision is computed in float32, and h is float32 then. Differentiable once with
     respect to every floating argument.
-
     Raises ValueError for a wrong shape or unknown backend, TypeError for mixed dtypes, RuntimeError for a
-    backend that this machine lacks, FloatingPointError for NaN or infinite input on a CPU (on a GPU looking
-    would stall the stream).
+    backend that this machine lacks, FloatingPointError for NaN or infinite input on a CPU.
     """
     _check(u, delta, A, B, C, D, z, delta_bias, initial_state, resets)
     name = choose_backend(backend, u.device, u.dtype)
@@ -77,7 +73,7 @@ def selective_scan(
     y, final_state = load_backend(name)(
         u, delta, A, B, C, D, z, delta_bias, delta_softplus, initial_state, resets, return_final_state
     )
-    if name != "numba":  # whose kernels look at their output themselves
+    if name != "numba":  # its kernels check their output themselves
         check_finite(
             y, u=u, delta=delta, A=A, B=B, C=C, D=D, z=z, delta_bias=delta_bias, initial_state=initial_state
         )

@@ -15,7 +15,7 @@ import torch
 from bench.errors import SpecError
 from bench.methods.base import Learner
 from bench.nn.intervene import intervene as replace
-from bench.nn.intervene import mixers
+from bench.nn.intervene import mamba_mixers
 from bench.seeds import stream_seed
 from bench.stages.checkpoints import load_last, require_trained, test_options
 from bench.stages.runner import stage_command
@@ -32,7 +32,7 @@ def change(learner: Learner, job: Job, donor: Learner | None) -> None:
     Raises SpecError, naming the option, where the model or the donor's does not fit.
     """
     options = job.options
-    if not mixers(learner.model):
+    if not mamba_mixers(learner.model):
         raise SpecError(f"{job.cell.key}: {job.cell.method} has no Mamba layers. Choose a method that has.")
     layer = options["intervened_layer"]
     seed = stream_seed("intervention", trained_cell(job.suite.catalogue, job.cell).key, job.seed)

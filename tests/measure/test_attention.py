@@ -13,8 +13,8 @@ from bench.datasets.episodes import Episodes
 from bench.measure.hidden_attention import Recorder, attention_maps, fit_exponential, windows
 from bench.methods.base import Observation, Trial, make_learner
 from bench.nn.hidden_attention import hidden_attention, hidden_attention_row
-from bench.nn.intervene import mixers
-from bench.nn.mixer import MambaMixer
+from bench.nn.intervene import mamba_mixers
+from bench.nn.mamba import MambaMixer
 from bench.work.cells import defaults
 
 LENGTH = 5
@@ -188,10 +188,10 @@ def test_a_recurrent_models_attention_is_that_of_the_whole_episode(tokens):
 @torch.no_grad()
 def test_q_demas_attention_is_that_of_the_policy_that_acts_and_not_of_its_target_network():
     learner, plain = make("q-dema"), make()
-    acting, target = mixers(learner.model.policy), learner.model.target_policy
-    assert mixers(learner.model) == acting
+    acting, target = mamba_mixers(learner.model.policy), learner.model.target_policy
+    assert mamba_mixers(learner.model) == acting
     assert len(acting) == 2
-    assert mixers(target) == []
+    assert mamba_mixers(target) == []
     episode, steps = played(learner), np.arange(8, 12)
     maps = attention_maps(learner, episode, steps, "mean", 1)
     normaliser = {f"normaliser.{key}": kept for key, kept in learner.model.normaliser.state_dict().items()}

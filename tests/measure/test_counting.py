@@ -10,7 +10,10 @@ from torch import nn
 
 from bench.measure.counting import macs, macs_by_torch, parameters, parameters_by_fvcore
 from bench.methods.base import make_learner
-from bench.nn.mixer import MambaMixer
+from bench.nn.attention import CausalSelfAttention
+from bench.nn.backbone import Backbone
+from bench.nn.convolution import ConvolutionMixer
+from bench.nn.mamba import MambaMixer
 from bench.work.cells import defaults
 
 
@@ -89,6 +92,15 @@ def test_both_counters_agree_on_the_in_context_methods(method, changes):
     assert parameters(learner.model) == parameters_by_fvcore(learner.model) > 0
 
 
+def test_layers_with_different_mixers_cost_what_each_costs_alone():
+    mixers = [ConvolutionMixer(16, 6), CausalSelfAttention(16, 2), MambaMixer(16)]
+    batch = {"x": torch.randn(2, 9, 16)}
+    alone = [macs(Backbone(1, 16, lambda _, mixer=mixer: mixer, "relu"), batch) for mixer in mixers]
+    hybrid = Backbone(3, 16, mixers.__getitem__, "relu")
+    assert macs(hybrid, batch) == macs_by_torch(hybrid, batch) == sum(alone)
+    assert len(set(alone)) == 3
+
+
 def test_dema_has_about_a_quarter_of_dts_parameters():
     dt, dema = (make("hopper-medium", method).model for method in ("dt", "dema"))
     for count in (parameters, parameters_by_fvcore):
@@ -103,16 +115,19 @@ def test_frozen_parameters_are_not_counted():
     assert everything - parameters(model) == everything - parameters_by_fvcore(model) == 2 * 5 * 16 + 16
 
 
-def test_counting_leaves_the_mixer_as_it_was():
+def test_counting_leaves_the_model_as_it_was():
     learner = make("hopper-medium", "dema", context_length=3, embedding_dim=16, d_model=16, layers=1)
     batch = learner.sampler.synthetic(1, np.random.default_rng(0))
+    mixers = [block.mixer for block in learner.model.backbone.blocks]
     learner.model.eval()
     with torch.no_grad():
         before = learner.model(**batch)
-        forward = MambaMixer.forward
-        macs(learner.model, batch)
-        assert MambaMixer.forward is forward
-        torch.testing.assert_close(learner.model(**batch), before, rtol=0, atol=0)
+        learner.model.train()
+        for count in (macs, macs_by_torch):
+            count(learner.model, batch)
+        assert learner.model.training
+        assert [block.mixer for block in learner.model.backbone.blocks] == mixers
+        torch.testing.assert_close(learner.model.eval()(**batch), before, rtol=0, atol=0)
 
 
 class Uncountable(nn.Module):

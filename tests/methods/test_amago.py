@@ -152,7 +152,7 @@ def test_reading_the_past_at_once_is_reading_it_token_by_token(monkeypatch, posi
                 stepped.observe(episodes.rewards[:, episode, t])
         at_once.begin(episodes)
         stepped.next_episode()
-        for one, other in zip(at_once.states, stepped.states, strict=True):
+        for one, other in zip(at_once.states.layers, stepped.states.layers, strict=True):
             assert one.position == other.position == 14
             torch.testing.assert_close(one.keys, other.keys, **NEAR)
             torch.testing.assert_close(one.values, other.values, **NEAR)

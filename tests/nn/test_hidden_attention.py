@@ -1,10 +1,10 @@
 import pytest
 import torch
+from backbone_cases import mamba
 
-from bench.nn.backbone import Backbone
 from bench.nn.hidden_attention import hidden_attention, hidden_attention_row
-from bench.nn.intervene import HIDDEN_ATTENTION, intervene, mixers, tensors
-from bench.nn.mixer import MambaMixer
+from bench.nn.intervene import HIDDEN_ATTENTION, intervene, mamba_mixers, tensors
+from bench.nn.mamba import MambaMixer
 from bench.nn.scan import selective_scan
 
 
@@ -47,16 +47,16 @@ def test_a_row_stays_exact_over_a_long_sequence(mixer):
 
 def test_zeroed_mixers_pass_nothing_on():
     torch.manual_seed(0)
-    net, x = Backbone(3, 16), torch.randn(2, 8, 16)
+    net, x = mamba(3), torch.randn(2, 8, 16)
     silent = intervene(net, "zero")
-    assert all((mixer(x) == 0).all() for mixer in mixers(silent))
+    assert all((mixer(x) == 0).all() for mixer in mamba_mixers(silent))
     torch.testing.assert_close(silent(x), net.norm(x))
     assert not torch.equal(net(x), silent(x))
 
 
 def test_one_layer_is_changed_and_the_model_itself_is_not():
     torch.manual_seed(0)
-    net = Backbone(3, 16)
+    net = mamba(3)
     before = {name: value.clone() for name, value in net.state_dict().items()}
     changed = intervene(net, "random", layers=[2], seed=5).state_dict()
     differing = {name for name, value in changed.items() if not torch.equal(value, before[name])}
@@ -75,9 +75,11 @@ def test_one_layer_is_changed_and_the_model_itself_is_not():
 
 def test_swapping_takes_the_donors_tensors_and_only_those():
     torch.manual_seed(0)
-    net, donor = Backbone(2, 16), Backbone(2, 16)
+    net, donor = mamba(2), mamba(2)
     swapped = intervene(net, "swap", donor=donor)
-    for ours, theirs, found in zip(mixers(net), mixers(donor), mixers(swapped), strict=True):
+    for ours, theirs, found in zip(
+        mamba_mixers(net), mamba_mixers(donor), mamba_mixers(swapped), strict=True
+    ):
         for name in HIDDEN_ATTENTION:
             assert torch.equal(tensors(found)[name], tensors(theirs)[name])
         assert torch.equal(found.in_proj.weight, ours.in_proj.weight)
@@ -88,18 +90,20 @@ def test_swapping_takes_the_donors_tensors_and_only_those():
 @pytest.mark.parametrize("values", ["initialisation", "normal"])
 def test_the_whole_mixer_can_be_randomised_and_nothing_else(values):
     torch.manual_seed(0)
-    net = Backbone(2, 16)
+    net = mamba(2)
     changed = intervene(net, "random", layers=[1], seed=3, replaced="mixer", random_values=values)
     fixed = {"A_log", "D"} if values == "initialisation" else set()
     before, after = net.state_dict(), changed.state_dict()
     differing = {name for name in before if not torch.equal(before[name], after[name])}
-    names = {f"blocks.0.mixer.{name}" for name, _ in mixers(net)[0].named_parameters() if name not in fixed}
+    names = {
+        f"blocks.0.mixer.{name}" for name, _ in mamba_mixers(net)[0].named_parameters() if name not in fixed
+    }
     assert differing == names
 
 
 def test_unit_gaussian_values_are_those():
-    net = Backbone(1, 64)
-    changed = mixers(intervene(net, "random", seed=1, random_values="normal"))[0]
+    net = mamba(1, 64)
+    changed = mamba_mixers(intervene(net, "random", seed=1, random_values="normal"))[0]
     drawn = torch.cat([value.flatten() for value in tensors(changed).values()])
     assert abs(drawn.mean()) < 0.05
     assert abs(drawn.std() - 1) < 0.05
@@ -107,15 +111,15 @@ def test_unit_gaussian_values_are_those():
 
 def test_swapping_the_whole_mixer_takes_all_of_it_and_zeroing_it_leaves_the_residual():
     torch.manual_seed(0)
-    net, donor, x = Backbone(2, 16), Backbone(2, 16), torch.randn(2, 8, 16)
+    net, donor, x = mamba(2), mamba(2), torch.randn(2, 8, 16)
     swapped = intervene(net, "swap", donor=donor, replaced="mixer")
-    for theirs, found in zip(mixers(donor), mixers(swapped), strict=True):
+    for theirs, found in zip(mamba_mixers(donor), mamba_mixers(swapped), strict=True):
         assert torch.equal(theirs(x), found(x))
     torch.testing.assert_close(intervene(net, "zero", replaced="mixer")(x), net.norm(x))
 
 
 def test_wrong_interventions_are_named():
-    net = Backbone(2, 16)
+    net = mamba(2)
     with pytest.raises(ValueError, match="replaced: expected one of scan, mixer, got 'gate'"):
         intervene(net, "zero", replaced="gate")
     with pytest.raises(ValueError, match="random_values: expected one of initialisation, normal, got 'ones'"):
@@ -127,6 +131,6 @@ def test_wrong_interventions_are_named():
     with pytest.raises(ValueError, match="donor: expected a model for 'swap'"):
         intervene(net, "swap")
     with pytest.raises(ValueError, match=r"donor: expected x_proj.weight of shape \(33, 32\) in layer 1"):
-        intervene(net, "swap", donor=Backbone(2, 16, d_state=8))
+        intervene(net, "swap", donor=mamba(2, d_state=8))
     with pytest.raises(ValueError, match="donor: expected at least 2 Mamba layers, got 1"):
-        intervene(net, "swap", donor=Backbone(1, 16))
+        intervene(net, "swap", donor=mamba(1))

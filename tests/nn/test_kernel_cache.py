@@ -99,12 +99,12 @@ def test_kernels_depend_on_nothing_outside_their_folder():
 TRAIN = """
 import torch
 from bench.nn.backends import numba_mixer, numba_scan, numba_step
-from bench.nn.mixer import MambaMixer
+from bench.nn.mamba import MambaMixer
 
 mixer = MambaMixer(8)
 mixer(torch.randn(2, 5, 8)).sum().backward()
 with torch.no_grad():
-    mixer.step(torch.randn(2, 8), mixer.allocate_state(2))
+    mixer.step(torch.randn(2, 8), mixer.allocate_state(2, 1))
 kernels = [
     numba_mixer.forward_kernel(), numba_mixer.backward_kernel(), numba_scan.forward_kernel(),
     numba_scan.backward_kernel(), numba_step.convolution_kernel(), numba_step.scan_kernel(),

@@ -18,12 +18,23 @@ def backbone(request):
 
 def test_token_by_token_is_the_same_as_at_once(backbone):
     x = torch.randn(3, 7, 8)
-    states, steps = backbone.allocate_state(3, 7), []
+    memory, steps = backbone.allocate_state(3, 7), []
     with torch.no_grad():
         for t in range(7):
-            y, states = backbone.step(x[:, t], states)
+            y, memory = backbone.step(x[:, t], memory)
             steps.append(y)
         torch.testing.assert_close(torch.stack(steps, dim=1), backbone(x), **NEAR)
+
+
+@torch.no_grad()
+def test_a_forked_memory_steps_as_that_of_repeated_rows(backbone):
+    x, more = torch.randn(3, 4, 8), torch.randn(6, 8)
+    memory = backbone.allocate_state(3, 5)
+    for token in x.unbind(1):
+        _, memory = backbone.step(token, memory)
+    y, _ = backbone.step(more, memory.forked(2))
+    whole = torch.cat([x.repeat_interleave(2, dim=0), more[:, None]], dim=1)
+    torch.testing.assert_close(y, backbone(whole)[:, -1], **NEAR)
 
 
 def test_padding_on_the_left_contributes_nothing_whatever_it_holds(backbone):

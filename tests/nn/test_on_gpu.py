@@ -4,9 +4,9 @@ import importlib.util
 
 import pytest
 import torch
+from backbone_cases import mamba
 from scan_cases import answers, arguments, errors
 
-from bench.nn.backbone import Backbone
 from bench.nn.scan import scan_backend
 
 pytestmark = [
@@ -36,7 +36,7 @@ def test_values_and_gradients_are_the_references(backend, with_resets):
 
 def test_a_model_trains_with_whatever_is_there():
     torch.manual_seed(0)
-    net, x = Backbone(2, 32).cuda(), torch.randn(2, 30, 32)
+    net, x = mamba(2, 32).cuda(), torch.randn(2, 30, 32)
     assert scan_backend("cuda") == ("mamba_ssm" if WITH_KERNELS else "torch")
     y = net(x.cuda())
     y.square().mean().backward()

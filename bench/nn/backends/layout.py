@@ -30,7 +30,7 @@ def array(tensor: Tensor) -> Array:
 
 
 def tokens(tensor: Tensor) -> Array:
-    """`array` of (batch, length, channels), copied only where neighbouring channels lie apart."""
+    """`array` of (batch, length, channels), copied only if neighbouring channels lie apart."""
     return array(tensor if tensor.stride(-1) == 1 else tensor.contiguous())
 
 

@@ -24,7 +24,7 @@ def scan(
     resets: Tensor | None,
     return_final_state: bool,
 ) -> tuple[Tensor, Tensor | None]:
-    """Compute y and, where wanted, the final state; shapes as `bench.nn.scan.selective_scan`.
+    """Compute y and, with `return_final_state`, the final state; shapes as `bench.nn.scan.selective_scan`.
 
     Raises RuntimeError for what `lacks` names.
     """
@@ -70,7 +70,7 @@ def trajectory_places(resets: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def channel_major(x: Tensor, place: tuple[Tensor, Tensor] | None) -> Tensor:
-    """(batch, length, size) to (batch, size, length), trajectories as rows padded with zeros where given."""
+    """(batch, length, size) to (batch, size, length); with `place` trajectories are padded rows."""
     if place is not None:
         trajectory, position = place
         packed = x.new_zeros(int(trajectory[-1, -1]) + 1, int(position.max()) + 1, x.shape[2])

@@ -51,12 +51,12 @@ def mix(
 ) -> Tensor:
     """Map in_proj's output (batch, length, 2 channels) to out_proj's input (batch, length, channels).
 
-    The weights are those of `bench.nn.mixer.MambaMixer`, with at most TAPS taps; A is -exp(A_log).
+    The weights are those of `bench.nn.mamba.MambaMixer`, with at most TAPS taps; A is -exp(A_log).
     Raises FloatingPointError for NaN or infinity in any of them.
     """
-    given = (xz, conv_weight, conv_bias, x_proj, dt_weight, dt_bias, A, D)
-    keep = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in given)
-    y: Tensor = _Mix.apply(*given, resets, keep)
+    tensors = (xz, conv_weight, conv_bias, x_proj, dt_weight, dt_bias, A, D)
+    keep = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+    y: Tensor = _Mix.apply(*tensors, resets, keep)
     return y
 
 
@@ -83,8 +83,8 @@ class _Mix(torch.autograd.Function):
         scanned = numba_scan.operands(u, delta, A, B, C, D, z, dt_bias, True, resets)
         y, states, finite = numba_scan.run_forward(scanned, None, keep)
         if not finite:
-            given = (xz, conv_weight, conv_bias, x_proj, dt_weight, dt_bias, A, D)
-            require_finite(**dict(zip(NAMES, given, strict=True)))
+            tensors = (xz, conv_weight, conv_bias, x_proj, dt_weight, dt_bias, A, D)
+            require_finite(**dict(zip(NAMES, tensors, strict=True)))
         if keep:
             weights = (conv_weight, conv_bias, x_proj, dt_weight, dt_bias, A, D)
             ctx.save_for_backward(xz, *weights, resets, u, projected, delta, states)

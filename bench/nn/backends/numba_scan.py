@@ -94,21 +94,21 @@ def operands(
     return Operands(arrays, batch, length, channels, states, padded)
 
 
-def run_forward(given: Operands, initial_state: Tensor | None, keep: bool) -> tuple[Tensor, Tensor, bool]:
+def run_forward(scanned: Operands, initial_state: Tensor | None, keep: bool) -> tuple[Tensor, Tensor, bool]:
     """Return y, the states (batch, slots, blocks, states, LANES), and whether y is finite."""
-    slots = math.ceil(given.length / CHUNK) * keep + 1
-    states = torch.empty(given.batch, slots, given.blocks, given.padded_states, LANES)
+    slots = math.ceil(scanned.length / CHUNK) * keep + 1
+    states = torch.empty(scanned.batch, slots, scanned.blocks, scanned.padded_states, LANES)
     if initial_state is None:
         states[:, 0].zero_()
     else:
-        states[:, 0] = by_block(initial_state.detach().transpose(1, 2), given.padded_states)
-    y = torch.empty(given.batch, given.length, given.channels)
+        states[:, 0] = by_block(initial_state.detach().transpose(1, 2), scanned.padded_states)
+    y = torch.empty(scanned.batch, scanned.length, scanned.channels)
     kernel, outputs = forward_kernel(), (array(y), array(states), int(keep))
 
     def work(rows: Rows, share: int) -> Any:
-        return kernel(rows, *given.arrays, *outputs, *given.scratch())
+        return kernel(rows, *scanned.arrays, *outputs, *scanned.scratch())
 
-    return y, states, all(outcome == 0.0 for outcome in layout.on_threads(work, given.shares()))
+    return y, states, all(outcome == 0.0 for outcome in layout.on_threads(work, scanned.shares()))
 
 
 @dataclass(frozen=True)
@@ -126,29 +126,29 @@ class Gradients:
 
 
 def run_backward(
-    given: Operands, states: Tensor, grad_y: Tensor, grad_state: Tensor | None, grad_z: Tensor | None
+    scanned: Operands, states: Tensor, grad_y: Tensor, grad_state: Tensor | None, grad_z: Tensor | None
 ) -> Gradients:
     """Return all gradients but that of z, which is written to `grad_z`; states as `run_forward` kept them."""
-    batch, length, channels, padded = given.batch, given.length, given.channels, given.padded_states
-    shares = given.shares()
+    batch, length, channels, padded = scanned.batch, scanned.length, scanned.channels, scanned.padded_states
+    shares = scanned.shares()
     grad_u, grad_delta = torch.empty(batch, length, channels), torch.empty(batch, length, channels)
     grad_B, grad_C = (torch.empty(batch, length, padded) for _ in range(2))
-    parameters = torch.zeros(len(shares), 2, given.blocks, padded + 2, LANES)
+    parameters = torch.zeros(len(shares), 2, scanned.blocks, padded + 2, LANES)
     if grad_state is None:
-        adjoint = torch.zeros(batch, given.blocks, padded, LANES)
+        adjoint = torch.zeros(batch, scanned.blocks, padded, LANES)
     else:
         adjoint = by_block(grad_state.transpose(1, 2), padded)
     of_tokens = (grad_u, grad_delta, grad_u if grad_z is None else grad_z, grad_B, grad_C)
     outputs = [array(tensor) for tensor in of_tokens]
-    inputs = (*given.arrays, array(states), layout.tokens(grad_y), array(adjoint))
+    inputs = (*scanned.arrays, array(states), layout.tokens(grad_y), array(adjoint))
     kernel = backward_kernel()
 
     def work(rows: Rows, share: int) -> None:
-        kernel(rows, *inputs, *outputs, array(parameters[share]), *given.scratch())
+        kernel(rows, *inputs, *outputs, array(parameters[share]), *scanned.scratch())
 
     layout.on_threads(work, shares)
     of_channels = layout.from_sums(parameters, channels)
-    states_only = slice(0, given.states)
+    states_only = slice(0, scanned.states)
     return Gradients(
         u=grad_u,
         delta=grad_delta,
@@ -175,12 +175,12 @@ def scan(
     resets: Tensor | None,
     return_final_state: bool,
 ) -> tuple[Tensor, Tensor | None]:
-    """Compute y and, where wanted, the final state; shapes as `bench.nn.scan.selective_scan`.
+    """Compute y and, with `return_final_state`, the final state; shapes as `bench.nn.scan.selective_scan`.
 
     Half precision is computed in float32.
     """
-    given = (u, delta, A, B, C, D, z, delta_bias, initial_state)
-    wide = [None if tensor is None else tensor.float() for tensor in given]
+    tensors = (u, delta, A, B, C, D, z, delta_bias, initial_state)
+    wide = [None if tensor is None else tensor.float() for tensor in tensors]
     keep = torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in wide)
     y, final_state = _Scan.apply(*wide, delta_softplus, resets, keep, return_final_state)
     return y.to(u.dtype), final_state
@@ -204,8 +204,8 @@ class _Scan(torch.autograd.Function):
         keep: bool,
         return_final_state: bool,
     ) -> tuple[Tensor, Tensor | None]:
-        given = operands(u, delta, A, B, C, D, z, delta_bias, smooth, resets)
-        y, states, finite = run_forward(given, initial_state, keep)
+        scanned = operands(u, delta, A, B, C, D, z, delta_bias, smooth, resets)
+        y, states, finite = run_forward(scanned, initial_state, keep)
         if not finite:
             inputs = {
                 "u": u,
@@ -223,21 +223,23 @@ class _Scan(torch.autograd.Function):
             ctx.save_for_backward(u, delta, A, B, C, D, z, delta_bias, initial_state, resets, states)
         if not return_final_state:
             return y, None
-        return y, from_blocks(states[:, -1], given.channels)[:, : given.states].transpose(1, 2).contiguous()
+        return y, from_blocks(states[:, -1], scanned.channels)[:, : scanned.states].transpose(
+            1, 2
+        ).contiguous()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_y: Tensor, grad_state: Tensor | None) -> tuple[Tensor | None, ...]:
         u, delta, A, B, C, D, z, delta_bias, initial_state, resets, states = ctx.saved_tensors
-        given = operands(u, delta, A, B, C, D, z, delta_bias, ctx.smooth, resets)
+        scanned = operands(u, delta, A, B, C, D, z, delta_bias, ctx.smooth, resets)
         grad_z = None if z is None else torch.empty_like(z, memory_format=torch.contiguous_format)
-        grads = run_backward(given, states, grad_y, grad_state, grad_z)
+        grads = run_backward(scanned, states, grad_y, grad_state, grad_z)
         grad_D = None if D is None else grads.D
         grad_bias = None if delta_bias is None else grads.delta_bias
         grad_initial = None
         if initial_state is not None:
-            adjoint = from_blocks(grads.adjoint, given.channels)
-            grad_initial = adjoint[:, : given.states].transpose(1, 2)
+            adjoint = from_blocks(grads.adjoint, scanned.channels)
+            grad_initial = adjoint[:, : scanned.states].transpose(1, 2)
         return (
             *(grads.u, grads.delta, grads.A, grads.B, grads.C, grad_D, grad_z, grad_bias, grad_initial),
             *(None, None, None, None),

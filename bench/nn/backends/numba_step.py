@@ -25,6 +25,14 @@ class CompiledState(NamedTuple):
     window: Tensor  # (batch, blocks, TAPS, LANES), the newest token last
     scan: Tensor  # (batch, blocks, states, LANES)
 
+    def forked(self, count: int) -> CompiledState:
+        """The state of batch * `count` rows: each row `count` times, the copies side by side."""
+        return CompiledState(*(values.repeat_interleave(count, dim=0) for values in self))
+
+    def at(self, position: int) -> CompiledState:
+        """The state itself: it has one size, whatever the position."""
+        return self
+
 
 @cache
 def convolution_kernel() -> Callable[..., Any]:

@@ -22,7 +22,7 @@ Scan = Callable[..., tuple[Tensor, Tensor | None]]
 def scan_backend(device: torch.device | str) -> str:
     """Name the backend that "auto" picks for float32 tensors on `device`, to be recorded beside a result.
 
-    Raises ValueError where BENCH_SCAN_BACKEND names no backend, RuntimeError where this machine lacks it.
+    Raises ValueError if BENCH_SCAN_BACKEND names no backend, RuntimeError if this machine lacks it.
     """
     return choose_backend("auto", torch.device(device), torch.float32)
 
@@ -75,7 +75,7 @@ def _best(device: str, narrow: bool) -> str:
 
 @cache
 def _missing(name: str, device: str) -> str:
-    """Say why backend `name` cannot run on `device` here, or nothing where it can."""
+    """Say why backend `name` cannot run on `device` here, or "" if it can."""
     expected = {"numba": "cpu", "mamba_ssm": "cuda"}.get(name, device)
     if device != expected:
         return f"it computes on {expected}, the tensors are on {device}"

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from bench.nn.mixer import MambaMixer
+from bench.nn.mamba import MambaMixer
 from bench.nn.scan import selective_scan
 
 sizes = st.tuples(st.integers(1, 3), st.integers(1, 40), st.sampled_from([8, 17, 24]))
@@ -15,7 +15,7 @@ sizes = st.tuples(st.integers(1, 3), st.integers(1, 40), st.sampled_from([8, 17,
 def gradients(mixer, x, resets, monkeypatch, backend):
     monkeypatch.setenv("BENCH_SCAN_BACKEND", backend)
     x = x.detach().requires_grad_()
-    y = mixer(x, resets)
+    y = mixer(x, resets=resets)
     weights = torch.randn(y.shape, generator=torch.Generator().manual_seed(3)).to(y.dtype)
     return [y, *torch.autograd.grad((y * weights).sum(), [x, *mixer.parameters()])]
 
@@ -39,7 +39,7 @@ def test_step_by_step_is_the_whole_mixer(size, states, taps):
     torch.manual_seed(0)
     batch, length, width = size
     mixer, x = MambaMixer(width, d_state=states, d_conv=taps), torch.randn(batch, length, width)
-    state, outputs = mixer.allocate_state(batch), []
+    state, outputs = mixer.allocate_state(batch, length), []
     for t in range(length):
         y, state = mixer.step(x[:, t], state)
         outputs.append(y)
@@ -52,7 +52,7 @@ def test_compiled_steps_are_too_and_change_over_to_differentiable_ones(size, sta
     torch.manual_seed(0)
     batch, length, width = size
     mixer, x = MambaMixer(width, d_state=states, d_conv=taps), torch.randn(batch, length, width)
-    state, outputs = mixer.allocate_state(batch), []
+    state, outputs = mixer.allocate_state(batch, length), []
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BENCH_SCAN_BACKEND", "numba")
         for t in range(length):
@@ -67,13 +67,13 @@ def test_a_step_uses_the_weights_as_they_are(monkeypatch):
     monkeypatch.setenv("BENCH_SCAN_BACKEND", "numba")
     torch.manual_seed(0)
     mixer, x = MambaMixer(8, d_state=4), torch.randn(2, 8)
-    _, state = mixer.step(x, mixer.allocate_state(2))
+    _, state = mixer.step(x, mixer.allocate_state(2, 1))
     for parameter in (mixer.D, mixer.x_proj.weight, mixer.conv1d.bias):
         parameter.zero_()
     assert (mixer.step(x, state)[0] == 0).all()
     mixer.conv1d.bias.data.fill_(3.0)
     mixer.D.data.fill_(1.0)
-    assert (mixer.step(x, mixer.allocate_state(2))[0] != 0).all()
+    assert (mixer.step(x, mixer.allocate_state(2, 1))[0] != 0).all()
 
 
 @settings(max_examples=15, deadline=None, derandomize=True)
@@ -85,7 +85,7 @@ def test_packed_trajectories_are_what_each_is_alone(lengths, backend):
     resets = torch.cat([torch.arange(length) == 0 for length in lengths]).unsqueeze(0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BENCH_SCAN_BACKEND", backend)
-        packed = mixer(torch.cat(parts, 1), resets)
+        packed = mixer(torch.cat(parts, 1), resets=resets)
         alone = torch.cat([mixer(part) for part in parts], 1)
     torch.testing.assert_close(packed, alone, atol=2e-6, rtol=1e-5)
 
@@ -183,13 +183,13 @@ def test_a_diverged_weight_is_named(monkeypatch, name):
 
 def test_a_wrong_shape_is_named():
     mixer = MambaMixer(16)
-    with pytest.raises(ValueError, match=r"x: expected shape \(batch, length, d_model = 16\), got \(2, 16\)"):
+    with pytest.raises(ValueError, match=r"x: expected shape \(batch, length, width = 16\), got \(2, 16\)"):
         mixer(torch.zeros(2, 16))
-    with pytest.raises(ValueError, match=r"x: expected shape \(batch, d_model = 16\), got \(2, 3, 16\)"):
-        mixer.step(torch.zeros(2, 3, 16), mixer.allocate_state(2))
+    with pytest.raises(ValueError, match=r"x: expected shape \(batch, width = 16\), got \(2, 3, 16\)"):
+        mixer.step(torch.zeros(2, 3, 16), mixer.allocate_state(2, 1))
     with pytest.raises(
         ValueError, match=r"resets: expected a bool tensor of shape \(batch, length\) = \(2, 3\)"
     ):
-        mixer(torch.zeros(2, 3, 16), torch.zeros(2, 4, dtype=torch.bool))
+        mixer(torch.zeros(2, 3, 16), resets=torch.zeros(2, 4, dtype=torch.bool))
     with pytest.raises(ValueError, match="d_state: expected at least 1, got 0"):
         MambaMixer(16, d_state=0)
