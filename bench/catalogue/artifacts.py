@@ -13,17 +13,15 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
-from pydantic_core import PydanticCustomError
 
-from bench.catalogue.models import Name, OptionName, Strict, Value
+from bench.catalogue.names import Tasks
+from bench.catalogue.strict import Name, OptionName, Strict, Value, said
 from bench.errors import SpecError, unknown
 from bench.files import shown
 
 # The package of the figures' kinds. It may lie in several folders: what is in its `__path__` counts.
 KINDS = "bench.analysis.kinds"
 TABLE = "table"
-# The type of a validation error whose message is whole: it names the key itself.
-SAID = "said"
 
 
 class Unsaid(Strict):
@@ -42,7 +40,7 @@ class CellQuery(Strict):
     runs: its entries are filled from the paper tier's specification and cost nothing.
     """
 
-    tasks: tuple[Name, ...] = Field(min_length=1)
+    tasks: Tasks
     methods: tuple[Name, ...] = Field(min_length=1)
     settings: dict[OptionName, Value | tuple[Value, ...]] = Field(default_factory=dict)
     metrics: tuple[OptionName, ...] = ()
@@ -77,7 +75,7 @@ class Layout(Strict):
     def _known_keys(cls, given: dict[str, Any]) -> dict[str, Any]:
         for key in given:
             if key not in cls.model_fields:
-                raise _said(unknown("key", str(key), cls.model_fields, f"key layout ({given['kind']})"))
+                raise said(unknown("key", str(key), cls.model_fields, f"key layout ({given['kind']})"))
         return given
 
 
@@ -128,10 +126,6 @@ def layout_class(kind: str) -> type[Layout]:
     return found
 
 
-def _said(error: SpecError) -> PydanticCustomError:
-    return PydanticCustomError(SAID, "{said}", {"said": str(error)})
-
-
 def _as_its_kind(given: Any) -> Layout:
     """The layout that a YAML file holds, as the class of its kind."""
     if isinstance(given, Layout):
@@ -139,11 +133,11 @@ def _as_its_kind(given: Any) -> Layout:
     kind = given.get("kind") if isinstance(given, dict) else None
     if not isinstance(kind, str):
         example = "as in {kind: curve, x: episode, y: episode_return}"
-        raise _said(SpecError(f"key layout: needs a kind, {example}. Known: {', '.join(kinds())}."))
+        raise said(SpecError(f"key layout: needs a kind, {example}. Known: {', '.join(kinds())}."))
     try:
         return layout_class(kind).model_validate(given)
     except SpecError as error:
-        raise _said(error) from None
+        raise said(error) from None
 
 
 class Artifact(Strict):

@@ -9,10 +9,11 @@ from typing import Any
 
 from bench.catalogue.artifacts import Artifact
 from bench.catalogue.folders import VARIABLE
-from bench.catalogue.models import Method, Metric, Options, Protocol, Spending, Tier
+from bench.catalogue.models import Method, Metric, OptionTable, Protocol
 from bench.catalogue.paper import Paper
 from bench.catalogue.sources import VARIABLE as DATA
 from bench.catalogue.sources import DatasetRow, Given
+from bench.catalogue.tiers import Spending, Tier
 from bench.errors import unknown
 from bench.files import ROOT, shown
 
@@ -34,8 +35,8 @@ class Task:
     collector: str
     protocol: str
     data_source: str
-    environment_options: Options
-    data_options: Options
+    environment_options: OptionTable
+    data_options: OptionTable
     values: dict[str, Any]
     built: bool
     given: Given | None
@@ -58,10 +59,11 @@ class Catalogue:
 
     papers: dict[str, Paper]  # in the order of their pages
     methods: dict[str, Method]
-    method_options: dict[str, Options]
-    probe_options: Options
+    method_options: dict[str, OptionTable]
+    probe_options: OptionTable
     tasks: dict[str, Task]
     protocols: dict[str, Protocol]
+    sets: dict[str, tuple[str, ...]]  # names for lists of tasks
     metrics: dict[str, Metric]
     tiers: dict[str, Tier]
     artifacts: dict[str, Artifact]
@@ -120,7 +122,7 @@ class Catalogue:
             raise unknown("artifact", name, self.artifacts, "request (papers/*/*.yaml)")
         return self.artifacts[name]
 
-    def options(self, task: str, method: str | None) -> Options:
+    def options(self, task: str, method: str | None) -> OptionTable:
         """Every option a cell of this task and method can set (`None`: the task's alone)."""
         family = self.tasks[task]
         own = {**self.method_options[method], **self.probe_options} if method else {}

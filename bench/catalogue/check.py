@@ -7,13 +7,16 @@ from typing import Any
 
 from bench.catalogue.artifacts import Artifact, CellQuery
 from bench.catalogue.catalogue import Catalogue, paper_name
-from bench.catalogue.models import Budget, LeftOut, Options, Spending, Tier
+from bench.catalogue.models import OptionTable
+from bench.catalogue.names import ANY
+from bench.catalogue.tiers import Budget, LeftOut, Spending, Tier
 from bench.errors import SpecError, unknown
 from bench.files import shown
 
 
 def check(catalogue: Catalogue) -> None:
     """Raise SpecError, naming file and key, at the first name that nothing declares."""
+    _check_sets(catalogue)
     for name, task in catalogue.tasks.items():
         where = catalogue.where("tasks", task.family)
         if task.protocol not in catalogue.protocols:
@@ -22,7 +25,7 @@ def check(catalogue: Catalogue) -> None:
     for name, method in catalogue.methods.items():
         where = f"{catalogue.where('methods', name)}: key per_task"
         for override in method.per_task:
-            check_names(override.tasks, "task", catalogue.tasks, where)
+            check_tasks(catalogue, override.tasks, where)
             check_values(override.values, catalogue.method_options[name], where)
         for each in catalogue.tasks:
             _check_no_overlap(catalogue, name, each)
@@ -39,6 +42,21 @@ def check(catalogue: Catalogue) -> None:
     _check_printed(catalogue)
 
 
+def _check_sets(catalogue: Catalogue) -> None:
+    """A set of tasks has a name of its own, and names tasks."""
+    for name, tasks in catalogue.sets.items():
+        where = catalogue.where("sets", name)
+        if name in catalogue.tasks:
+            raise SpecError(
+                f"{where}: set {name!r} is called as a task of "
+                f"{catalogue.where('tasks', catalogue.tasks[name].family)}; one name has one meaning. Rename "
+                "the set."
+            )
+        if name == ANY:
+            raise SpecError(f"{where}: set {ANY!r}: the word stands for every task already. Rename the set.")
+        check_tasks(catalogue, tasks, f"{where}: key {name}")
+
+
 def _check_spending(catalogue: Catalogue, spending: Spending, ceilings: set[str], where: str) -> None:
     for budget in spending.budgets:
         _check_budget(catalogue, budget, f"{where}: budget {budget.label!r}")
@@ -47,14 +65,14 @@ def _check_spending(catalogue: Catalogue, spending: Spending, ceilings: set[str]
     for number, left in enumerate(spending.left_out):
         key = f"{where}: key left_out.{number}"
         check_names(left.methods, "method", catalogue.methods, key)
-        check_names(() if left.tasks == "any" else left.tasks, "task", catalogue.tasks, key)
+        check_tasks(catalogue, () if left.tasks == ANY else left.tasks, key)
         if not isinstance(spending, Tier):
             _check_left_out(catalogue, left, key)
 
 
 def _check_left_out(catalogue: Catalogue, left: LeftOut, where: str) -> None:
     """A lab's folder leaves out nothing that the suite runs by itself."""
-    tasks = catalogue.tasks if left.tasks == "any" else left.tasks
+    tasks = catalogue.tasks if left.tasks == ANY else left.tasks
     own_tasks = all(not catalogue.is_suites("tasks", catalogue.tasks[task].family) for task in tasks)
     for method in left.methods:
         if catalogue.is_suites("methods", method) and not own_tasks:
@@ -76,7 +94,7 @@ def _check_printed(catalogue: Catalogue) -> None:
                 )
 
 
-def check_values(values: dict[str, Any], options: Options, where: str) -> None:
+def check_values(values: dict[str, Any], options: OptionTable, where: str) -> None:
     """Every value names a declared option and fits it."""
     for key, value in values.items():
         if key not in options:
@@ -92,6 +110,13 @@ def check_names(names: Iterable[str], kind: str, known: Iterable[str], where: st
     for name in names:
         if name not in known:
             raise unknown(kind, name, known, where)
+
+
+def check_tasks(catalogue: Catalogue, names: Iterable[str], where: str) -> None:
+    """Every name is a task's; SpecError, with the nearest task or set of tasks, at the first that is not."""
+    for name in names:
+        if name not in catalogue.tasks:
+            raise unknown("task", name, [*catalogue.tasks, *catalogue.sets], where)
 
 
 def _check_no_overlap(catalogue: Catalogue, method: str, task: str) -> None:
@@ -114,9 +139,9 @@ def _check_no_overlap(catalogue: Catalogue, method: str, task: str) -> None:
 
 
 def _check_budget(catalogue: Catalogue, budget: Budget, where: str) -> None:
-    tasks = catalogue.tasks if budget.tasks == "any" else budget.tasks
-    methods = catalogue.methods if budget.methods == "any" else budget.methods
-    check_names(tasks, "task", catalogue.tasks, where)
+    tasks = catalogue.tasks if budget.tasks == ANY else budget.tasks
+    methods = catalogue.methods if budget.methods == ANY else budget.methods
+    check_tasks(catalogue, tasks, where)
     check_names(methods, "method", catalogue.methods, where)
     known: set[str] = set()
     for task in tasks:
@@ -129,7 +154,7 @@ def _check_budget(catalogue: Catalogue, budget: Budget, where: str) -> None:
 
 
 def _check_query(catalogue: Catalogue, query: CellQuery, where: str) -> None:
-    check_names(query.tasks, "task", catalogue.tasks, f"{where}: key tasks")
+    check_tasks(catalogue, query.tasks, f"{where}: key tasks")
     check_names(query.methods, "method", catalogue.methods, f"{where}: key methods")
     check_names(query.metrics, "metric", catalogue.metrics, f"{where}: key metrics")
     for task in query.tasks:

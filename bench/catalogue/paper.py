@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from bench.catalogue.models import Strict
+from bench.catalogue.strict import Strict
 
 # Numbers and ranges of them: "1-4, 6".
 NUMBERS = r"^(\d+(-\d+)?(, \d+(-\d+)?)*)?$"

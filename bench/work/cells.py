@@ -14,8 +14,10 @@ from typing import Any
 from bench.catalogue.artifacts import CellQuery
 from bench.catalogue.catalogue import Catalogue
 from bench.catalogue.check import check_values
-from bench.catalogue.models import Budget, Options, Value
+from bench.catalogue.models import OptionTable
 from bench.catalogue.stages import STAGES, OptionGroup
+from bench.catalogue.strict import Value
+from bench.catalogue.tiers import Budget
 from bench.errors import SpecError
 
 
@@ -90,7 +92,7 @@ def defaults(catalogue: Catalogue, task: str, method: str | None) -> dict[str, A
     return _exact(values, catalogue.options(task, method))
 
 
-def _exact(values: dict[str, Any], options: Options) -> dict[str, Any]:
+def _exact(values: dict[str, Any], options: OptionTable) -> dict[str, Any]:
     """The values in the types of their options: a 1 written for a 1.0 would name the same cell twice."""
     return {key: float(v) if isinstance(options[key].default, float) else v for key, v in values.items()}
 

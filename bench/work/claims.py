@@ -8,10 +8,11 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from bench.catalogue.catalogue import Catalogue, paper_name
-from bench.catalogue.check import check_names, check_values
-from bench.catalogue.load import read_model
-from bench.catalogue.models import Name, OptionName, Strict, Value
+from bench.catalogue.check import check_names, check_tasks, check_values
+from bench.catalogue.names import Names, Tasks
+from bench.catalogue.reading import read_model
 from bench.catalogue.stages import STAGES
+from bench.catalogue.strict import Name, OptionName, Strict, Value
 from bench.errors import SpecError
 from bench.work.cells import Cell, cells_of, make_cell
 from bench.work.suite import Suite, once
@@ -26,7 +27,7 @@ class Side(Strict):
 
     method: Name
     settings: dict[OptionName, Value] = Field(default={})
-    tasks: tuple[Name, ...] = ()
+    tasks: Tasks = ()
     times: float = Field(default=1.0, gt=0)
     against: Side | None = None
 
@@ -49,7 +50,7 @@ class Comparison(Strict):
     """
 
     label: str
-    tasks: tuple[Name, ...] = Field(min_length=1)
+    tasks: Tasks
     metric: OptionName
     first: Side
     second: Side | float
@@ -90,7 +91,8 @@ class Claim(Strict):
 def load_claims(suite: Suite) -> dict[str, Claim]:
     """Every claim by name; SpecError on the first that names what nothing declares, or no artifact runs."""
     catalogue = suite.catalogue
-    claims = {name: read_model(path, Claim) for name, path in catalogue.files["claims"].items()}
+    names = Names(catalogue.sets)
+    claims = {name: read_model(path, Claim, names) for name, path in catalogue.files["claims"].items()}
     asked = {
         (cell, metric)
         for artifact in catalogue.artifacts.values()
@@ -111,7 +113,7 @@ def load_claims(suite: Suite) -> dict[str, Claim]:
 def _check(
     catalogue: Catalogue, comparison: Comparison, where: str, asked: set[tuple[Cell, OptionName]]
 ) -> None:
-    check_names(comparison.tasks, "task", catalogue.tasks, f"{where}.tasks")
+    check_tasks(catalogue, comparison.tasks, f"{where}.tasks")
     check_names([comparison.metric], "metric", catalogue.metrics, f"{where}.metric")
     if comparison.is_ratio(catalogue) and comparison.smallest <= 0:
         raise SpecError(
@@ -119,7 +121,7 @@ def _check(
         )
     for side in comparison.sides():
         check_names([side.method], "method", catalogue.methods, f"{where}: key method")
-        check_names(side.tasks, "task", catalogue.tasks, f"{where}: key tasks of {side.method}")
+        check_tasks(catalogue, side.tasks, f"{where}: key tasks of {side.method}")
         for task in side.tasks or comparison.tasks:
             options = catalogue.options(task, side.method)
             check_values(dict(side.settings), options, f"{where}: key settings of {side.method} on {task}")
