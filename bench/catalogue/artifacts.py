@@ -12,9 +12,10 @@ import pkgutil
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationInfo, model_validator
 
-from bench.catalogue.names import Tasks
+from bench.catalogue.names import Tasks, names_of
+from bench.catalogue.paper import OpenChoice
 from bench.catalogue.strict import Name, OptionName, Strict, Value, said
 from bench.errors import SpecError, unknown
 from bench.files import shown
@@ -24,13 +25,19 @@ KINDS = "bench.analysis.kinds"
 TABLE = "table"
 
 
-class Unsaid(Strict):
-    """A choice the paper leaves open, and the option it became; a table finds which artifacts vary it."""
+def _declared(given: Any, info: ValidationInfo) -> Any:
+    """The open choice of the paper that a key names; what is written in place stays as it is."""
+    if not isinstance(given, str):
+        return given
+    known = names_of(info).open_choices
+    if given not in known:
+        raise said(unknown("open choice", given, known, "key open_choices"))
+    return known[given]
 
-    choice: str
-    alternatives: tuple[str, ...] = Field(min_length=2)
-    option: OptionName
-    note: str = ""
+
+# Written once in `paper.yaml` and named by its key here, or written here if no other artifact has it.
+NamedChoice = Annotated[OpenChoice, BeforeValidator(_declared, json_schema_input_type=Name | OpenChoice)]
+Settings = dict[OptionName, Value | tuple[Value, ...]]
 
 
 class CellQuery(Strict):
@@ -42,15 +49,68 @@ class CellQuery(Strict):
 
     tasks: Tasks
     methods: tuple[Name, ...] = Field(min_length=1)
-    settings: dict[OptionName, Value | tuple[Value, ...]] = Field(default_factory=dict)
+    settings: Settings = Field(default_factory=dict)
     metrics: tuple[OptionName, ...] = ()
     options: tuple[OptionName, ...] = ()
     label: str = ""
 
+
+class Variant(Strict):
+    """What a labelled variant has of its own; the rest is its block's."""
+
+    tasks: Tasks | None = None
+    method: Name | None = None
+    settings: Settings = Field(default={})
+
+
+class CellBlock(Strict):
+    """Cells as an artifact writes them: a query, or one for each of its labelled variants.
+
+    A variant has its own method, tasks or settings, and the block's if it does not say. A variant that is made in
+    another way on some tasks is a list.
+    """
+
+    tasks: Tasks | None = None
+    methods: tuple[Name, ...] = ()
+    settings: Settings = Field(default={})
+    metrics: tuple[OptionName, ...] = ()
+    options: tuple[OptionName, ...] = ()
+    label: str = ""
+    variants: dict[str, Variant | Annotated[tuple[Variant, ...], Field(min_length=1)]] = Field(default={})
+
+    @property
+    def labelled(self) -> list[tuple[str, Variant]]:
+        """Each variant with its label; the block itself if it has none."""
+        several = ((label, one if isinstance(one, tuple) else (one,)) for label, one in self.variants.items())
+        return [(label, one) for label, ones in several for one in ones] or [(self.label, Variant())]
+
+    @property
+    def queries(self) -> tuple[CellQuery, ...]:
+        """The queries that it stands for, in the order of its variants."""
+        return tuple(
+            CellQuery(
+                tasks=variant.tasks or self.tasks or (),
+                methods=(variant.method,) if variant.method else self.methods,
+                settings={**self.settings, **variant.settings},
+                metrics=self.metrics,
+                options=self.options,
+                label=label,
+            )
+            for label, variant in self.labelled
+        )
+
     @model_validator(mode="after")
-    def _metrics_or_options(self) -> CellQuery:
+    def _complete(self) -> CellBlock:
         if bool(self.metrics) == bool(self.options):
-            raise ValueError("a cell query has either metrics or options, and not both")
+            raise ValueError("a block of cells has either metrics or options, and not both")
+        if self.label and self.variants:
+            raise ValueError("the keys of variants are the labels, so that the block has no label of its own")
+        for label, variant in self.labelled:
+            of = f" of variant {label!r}" if self.variants else ""
+            if not (variant.tasks or self.tasks):
+                raise ValueError(f"the tasks{of} are said neither here nor there; add tasks")
+            if not (variant.method or self.methods):
+                raise ValueError(f"the method{of} is said neither here nor there; add methods")
         return self
 
 
@@ -147,7 +207,12 @@ class Artifact(Strict):
     printed: str
     section: str
     layout: Annotated[SerializeAsAny[Layout], BeforeValidator(_as_its_kind)]
-    cells: tuple[CellQuery, ...] = Field(min_length=1)
+    cells: tuple[CellBlock, ...] = Field(min_length=1)
     seeds: int = Field(ge=1)
-    unsaid: tuple[Unsaid, ...]
+    open_choices: tuple[NamedChoice, ...]
     note: str = ""
+
+    @property
+    def queries(self) -> tuple[CellQuery, ...]:
+        """Every query over cells, in the order written; an entry knows its own by its place in them."""
+        return tuple(query for block in self.cells for query in block.queries)

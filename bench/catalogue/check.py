@@ -40,6 +40,7 @@ def check(catalogue: Catalogue) -> None:
     for name, artifact in catalogue.artifacts.items():
         _check_artifact(catalogue, artifact, catalogue.where("artifacts", name))
     _check_printed(catalogue)
+    _check_open_choices(catalogue)
 
 
 def _check_sets(catalogue: Catalogue) -> None:
@@ -168,12 +169,33 @@ def _check_query(catalogue: Catalogue, query: CellQuery, where: str) -> None:
 
 def _check_artifact(catalogue: Catalogue, artifact: Artifact, where: str) -> None:
     every: list[set[str]] = []
-    for number, query in enumerate(artifact.cells):
-        _check_query(catalogue, query, f"{where}: key cells.{number}")
-        every += [set(catalogue.options(task, method)) for task in query.tasks for method in query.methods]
+    for number, block in enumerate(artifact.cells):
+        for query in block.queries:
+            variant = f".variants.{query.label}" if block.variants else ""
+            _check_query(catalogue, query, f"{where}: key cells.{number}{variant}")
+            every += [set(catalogue.options(task, method)) for task in query.tasks for method in query.methods]
     # A panel or a row needs a name for each cell, so that each has to have the option.
     fields = {"task", "method", "metric"} | set.intersection(*every)
     check_names(artifact.layout.named_fields, "field", fields, f"{where}: key layout")
     artifact.layout.check(artifact, where)
-    for number, unsaid in enumerate(artifact.unsaid):
-        check_names([unsaid.option], "option", set.union(*every), f"{where}: key unsaid.{number}.option")
+    for number, choice in enumerate(artifact.open_choices):
+        check_names(
+            [choice.option], "option", set.union(*every), f"{where}: key open_choices.{number}.option"
+        )
+
+
+def _check_open_choices(catalogue: Catalogue) -> None:
+    """Every open choice that a paper declares is named by one of its artifacts."""
+    for paper, declared in catalogue.papers.items():
+        named = [
+            choice
+            for name, artifact in catalogue.artifacts.items()
+            if paper_name(name) == paper
+            for choice in artifact.open_choices
+        ]
+        for key, choice in declared.open_choices.items():
+            if not any(choice is one for one in named):
+                raise SpecError(
+                    f"{catalogue.where('papers', paper)}: key open_choices.{key}: no artifact beside it names this "
+                    "choice. Name it in the artifacts that it concerns, or remove it."
+                )

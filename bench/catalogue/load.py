@@ -6,10 +6,11 @@ Every error is a `SpecError` of one paragraph that names the file, the key and t
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from bench.catalogue.artifacts import Artifact
-from bench.catalogue.catalogue import WORKFLOW, Catalogue, Task
+from bench.catalogue.catalogue import WORKFLOW, Catalogue, Task, paper_name
 from bench.catalogue.check import check
 from bench.catalogue.folders import (
     METRICS,
@@ -119,6 +120,12 @@ def _papers(folders: dict[str, Path]) -> dict[str, Paper]:
     return dict(sorted(papers.items(), key=lambda item: (item[1].order, item[0])))
 
 
+def _artifacts(files: dict[str, Path], papers: dict[str, Paper], names: Names) -> dict[str, Artifact]:
+    """Every artifact, with the open choices of its own paper by their keys."""
+    choices = {name: replace(names, open_choices=paper.open_choices) for name, paper in papers.items()}
+    return {name: read_model(path, Artifact, choices[paper_name(name)]) for name, path in files.items()}
+
+
 def _metrics(roots: tuple[Path, ...]) -> tuple[dict[str, Metric], dict[str, Path]]:
     """Every metric, and the file of each."""
     metrics: dict[str, Metric] = {}
@@ -215,7 +222,7 @@ def load_catalogue(workflow: Path = WORKFLOW, papers: str = "", data: str = "") 
         sets=sets,
         metrics=metrics,
         tiers=tiers,
-        artifacts={name: read_model(path, Artifact, names) for name, path in files["artifacts"].items()},
+        artifacts=_artifacts(files["artifacts"], declared, names),
         datasets=datasets,
         spendings=spendings,
         files=files,

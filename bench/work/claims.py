@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from bench.catalogue.catalogue import Catalogue, paper_name
 from bench.catalogue.check import check_names, check_tasks, check_values
@@ -49,6 +49,9 @@ class Comparison(Strict):
     that unit. `more`: the effect is above it. `equal`: the effect lies within it, either way.
     """
 
+    # In the schema for editors a key may be absent: `shared` may hold it.
+    model_config = ConfigDict(json_schema_extra={"required": ["label"]})
+
     label: str
     tasks: Tasks
     metric: OptionName
@@ -78,13 +81,27 @@ class Comparison(Strict):
 
 
 class Claim(Strict):
-    """A sentence of a paper, in our words, and the comparisons that all have to hold for it."""
+    """A sentence of a paper, in our words, and the comparisons that all have to hold for it.
+
+    `shared` holds what every comparison has, such as its tasks, unless the comparison says it itself.
+    """
 
     title: str
     section: str
     says: str
+    shared: dict[str, Any] = Field(default={})
     comparisons: tuple[Comparison, ...] = Field(min_length=1)
     note: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_what_is_shared(cls, given: Any) -> Any:
+        shared = given.get("shared") if isinstance(given, dict) else None
+        comparisons = given.get("comparisons") if isinstance(given, dict) else None
+        if not isinstance(shared, dict) or not isinstance(comparisons, list):
+            return given
+        whole = [{**shared, **one} if isinstance(one, dict) else one for one in comparisons]
+        return {**given, "comparisons": whole}
 
 
 @once
@@ -96,7 +113,7 @@ def load_claims(suite: Suite) -> dict[str, Claim]:
     asked = {
         (cell, metric)
         for artifact in catalogue.artifacts.values()
-        for query in artifact.cells
+        for query in artifact.queries
         for cell in cells_of(catalogue, query)
         for metric in query.metrics
     }

@@ -70,7 +70,7 @@ def test_typo_in_a_key_of_a_query(workflow):
         (
             "option: room_side",
             "option: room_size",
-            ("key unsaid.", "unknown option 'room_size'", "'room_side'"),
+            ("key open_choices.", "unknown option 'room_size'", "'room_side'"),
         ),
         (
             "kind: curve",
