@@ -66,7 +66,7 @@ class Variant(Strict):
 class CellBlock(Strict):
     """Cells as an artifact writes them: a query, or one for each of its labelled variants.
 
-    A variant has its own method, tasks or settings, and the block's if it does not say. A variant that is made in
+    A variant has its own method, tasks or settings, and the block's if it does not say. One that is made in
     another way on some tasks is a list.
     """
 

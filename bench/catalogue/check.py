@@ -173,7 +173,9 @@ def _check_artifact(catalogue: Catalogue, artifact: Artifact, where: str) -> Non
         for query in block.queries:
             variant = f".variants.{query.label}" if block.variants else ""
             _check_query(catalogue, query, f"{where}: key cells.{number}{variant}")
-            every += [set(catalogue.options(task, method)) for task in query.tasks for method in query.methods]
+            every += [
+                set(catalogue.options(task, method)) for task in query.tasks for method in query.methods
+            ]
     # A panel or a row needs a name for each cell, so that each has to have the option.
     fields = {"task", "method", "metric"} | set.intersection(*every)
     check_names(artifact.layout.named_fields, "field", fields, f"{where}: key layout")
@@ -196,6 +198,6 @@ def _check_open_choices(catalogue: Catalogue) -> None:
         for key, choice in declared.open_choices.items():
             if not any(choice is one for one in named):
                 raise SpecError(
-                    f"{catalogue.where('papers', paper)}: key open_choices.{key}: no artifact beside it names this "
-                    "choice. Name it in the artifacts that it concerns, or remove it."
+                    f"{catalogue.where('papers', paper)}: key open_choices.{key}: no artifact beside it "
+                    "names this choice. Name it in the artifacts that it concerns, or remove it."
                 )

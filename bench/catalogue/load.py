@@ -162,8 +162,7 @@ def _tiers(
 ) -> tuple[dict[str, Tier], dict[str, dict[Path, Spending]]]:
     """The suite's tiers, each with what a lab's folder adds to it, and what each file spends.
 
-    The first budget that matches counts: what is added stands behind the suite's own, so that no cell which
-    the suite has a budget for is run in another way.
+    The two are kept apart, so that no cell which the suite has a budget for is run in another way.
     """
     files = yaml_files((workflow,), "tiers")
     tiers = {name: read_model(path, Tier, names) for name, path in files.items()}
@@ -171,7 +170,7 @@ def _tiers(
     for name, path in yaml_files((given,), "tiers").items() if given else ():
         if name not in tiers:
             raise unknown("tier", name, tiers, shown(path))
-        more = read_model(path, Spending, names)
+        more = read_model(path, Spending, replace(names, recipes=tiers[name].recipes))
         spendings[name][path] = more
         update = {
             "budgets": tiers[name].budgets + more.budgets,

@@ -2,28 +2,86 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, TypeAdapter, ValidationInfo, WithJsonSchema, model_validator
 
 from bench.catalogue.models import Values
-from bench.catalogue.names import AnyTasks
+from bench.catalogue.names import ANY, AnyTasks, names_of
+from bench.catalogue.recipes import with_recipes
 from bench.catalogue.stages import StageName
 from bench.catalogue.strict import Name, OptionName, Strict, Value
 
+AnyMethods = tuple[Name, ...] | Literal["any"]
+# For each option that a cell may set, the values that it may have.
+Ranges = dict[OptionName, tuple[Value, ...] | Literal["any"]]
+AnySettings = Ranges | tuple[Ranges, ...] | Literal["any"]
+# Values, the name of a recipe, or values that are `like` one: see `recipes.py`.
+BudgetOptions = Annotated[
+    Values, WithJsonSchema({"anyOf": [{"type": "string"}, TypeAdapter(Values).json_schema()]})
+]
+
 
 class Budget(Strict):
-    """What a tier spends on the cells it matches; the first match in the file counts."""
+    """What a tier spends on the cells it matches.
+
+    It matches a cell if it names the cell's task, method and settings. `settings` lists the values that an
+    option may have, its default among them if a cell may have that. Options that are not listed have to be at
+    their default. A list of such mappings matches what one of them matches. `any` matches everything.
+    """
 
     label: str
     ceiling: Name | None = None
     tasks: AnyTasks
-    methods: tuple[Name, ...] | Literal["any"]
-    settings: dict[OptionName, tuple[Value, ...] | Literal["any"]] | Literal["any"] = Field(default={})
+    methods: AnyMethods
+    settings: AnySettings = Field(default={})
     stages: tuple[StageName, ...]
     seeds: int = Field(ge=1, default=1)
-    options: Values = Field(default={})
+    options: BudgetOptions = Field(default={})
     core_seconds: dict[StageName, Annotated[float, Field(gt=0)]]
+
+    @property
+    def variants(self) -> tuple[Ranges, ...] | Literal["any"]:
+        """Its settings as a list."""
+        return (self.settings,) if isinstance(self.settings, dict) else self.settings
+
+    def names(self, task: str, method: str, stage: str) -> bool:
+        """Whether it names them, whatever the settings of the cell."""
+        return (
+            stage in self.stages
+            and (self.tasks == ANY or task in self.tasks)
+            and (self.methods == ANY or method in self.methods)
+        )
+
+    def allows(self, settings: Mapping[str, Value], defaults: Mapping[str, Value]) -> bool:
+        """Whether it names the settings of a cell, whose other options are at these defaults.
+
+        An option that the cell's method does not have is no condition.
+        """
+        if self.variants == ANY:
+            return True
+        values = {**defaults, **settings}
+        return any(
+            settings.keys() <= ranges.keys()
+            and all(
+                allowed == ANY or values[key] in allowed for key, allowed in ranges.items() if key in values
+            )
+            for ranges in self.variants
+        )
+
+    def is_more_specific(self, other: Budget) -> bool:
+        """Whether it names fewer tasks, methods or settings than another, and more of none of the three.
+
+        Fewer means a part of the other's; `any` is everything. Two lists decide nothing if neither is a part
+        of the other.
+        """
+        sides = {
+            (_part_of(self.tasks, other.tasks), _part_of(other.tasks, self.tasks)),
+            (_part_of(self.methods, other.methods), _part_of(other.methods, self.methods)),
+            (_within(self.variants, other.variants), _within(other.variants, self.variants)),
+        }
+        return (True, False) in sides and (False, True) not in sides
 
     @model_validator(mode="after")
     def _every_stage_has_a_cost(self) -> Budget:
@@ -31,6 +89,21 @@ class Budget(Strict):
         if missing:
             raise ValueError(f"core_seconds lacks {', '.join(sorted(missing))}")
         return self
+
+
+def _part_of(some: tuple[Value, ...] | Literal["any"], others: tuple[Value, ...] | Literal["any"]) -> bool:
+    """Whether all of some names, or values, are among the others."""
+    return others == ANY or (some != ANY and set(some) <= set(others))
+
+
+def _within(some: tuple[Ranges, ...] | Literal["any"], others: tuple[Ranges, ...] | Literal["any"]) -> bool:
+    """Whether each of some ranges of settings lies within one of the others."""
+    if some == ANY or others == ANY:
+        return others == ANY
+    return all(
+        any(all(key in other and _part_of(one[key], other[key]) for key in one) for other in others)
+        for one in some
+    )
 
 
 class LeftOut(Strict):
@@ -45,8 +118,14 @@ class LeftOut(Strict):
 class Spending(Strict):
     """What is run of a tier and what is not: all that the folder of a lab's own papers may add to one."""
 
+    recipes: dict[Name, Values] = Field(default={})
     budgets: tuple[Budget, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _recipes_in_the_place_of_their_names(cls, given: Any, info: ValidationInfo) -> Any:
+        return with_recipes(given, names_of(info).recipes)
 
 
 class Tier(Spending):
