@@ -32,6 +32,8 @@ class Task:
     title: str
     family: str
     environment: str
+    space: str
+    problem: str
     collector: str
     protocol: str
     data_source: str

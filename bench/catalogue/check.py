@@ -23,6 +23,7 @@ def check(catalogue: Catalogue) -> None:
             raise unknown("protocol", task.protocol, catalogue.protocols, f"{where}: key protocol")
         check_values(task.values, catalogue.options(name, None), f"{where}: key tasks.{name}.values")
     for name, method in catalogue.methods.items():
+        _check_spaces(catalogue, name)
         where = f"{catalogue.where('methods', name)}: key per_task"
         for override in method.per_task:
             check_tasks(catalogue, override.tasks, where)
@@ -41,6 +42,15 @@ def check(catalogue: Catalogue) -> None:
         _check_artifact(catalogue, artifact, catalogue.where("artifacts", name))
     _check_printed(catalogue)
     _check_open_choices(catalogue)
+
+
+def _check_spaces(catalogue: Catalogue, method: str) -> None:
+    """A method names kinds of space and problems that some family of tasks has."""
+    where, declared = catalogue.where("methods", method), catalogue.methods[method]
+    spaces = {task.space for task in catalogue.tasks.values()}
+    problems = {task.problem for task in catalogue.tasks.values()}
+    check_names(declared.acts_in, "kind of space", spaces, f"{where}: key acts_in")
+    check_names(declared.settings_for, "problem", problems, f"{where}: key settings_for")
 
 
 def _check_sets(catalogue: Catalogue) -> None:

@@ -78,6 +78,8 @@ def _tasks(
                 entry.title,
                 family_name,
                 family.environment,
+                family.space,
+                family.problem,
                 given.reader if given else family.collector,
                 family.protocol,
                 DATA_SOURCES[given.reader] if given else family.data_source,

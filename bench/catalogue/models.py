@@ -69,7 +69,8 @@ class Method(Strict):
 
     title: str
     source: str
-    built_for: tuple[Name, ...] = ()  # environments its code can act in; empty: reported numbers only, so far
+    acts_in: tuple[Name, ...] = ()  # kinds of space; empty: reported numbers only, so far
+    settings_for: tuple[Name, ...] = ()  # the problems that its settings are known for; empty: any
     groups: tuple[Name, ...] = ()
     options: OptionTable = Field(default={})
     per_task: tuple[Override, ...] = ()
@@ -95,6 +96,8 @@ class TaskFamily(Strict):
 
     title: str
     environment: Name
+    space: Name  # what its states and actions are, such as `continuous`; methods say which kinds they act in
+    problem: Name  # such as `locomotion`: a method may have settings for some problems only
     collector: Name
     protocol: Name
     data_source: Literal["real", "local", "stand-in"]
@@ -111,7 +114,9 @@ class Protocol(Strict):
 
     title: str
     evaluator: Name
-    in_context_evaluator: Name | None = None  # for methods that read their own past episodes, if it differs
+    in_context_evaluator: Name | None = (
+        None  # for methods that read their own past episodes; None: not tested
+    )
     score: str
     selection: Selection
     margin: float = Field(gt=0)
