@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.catalogue.artifacts import Artifact, CellQuery
 from bench.catalogue.catalogue import Catalogue, paper_name
-from bench.catalogue.models import OptionTable
+from bench.catalogue.models import OptionTable, Override, SameAs
 from bench.catalogue.names import ANY
 from bench.catalogue.tiers import Budget, LeftOut, Spending, Tier
 from bench.errors import SpecError, unknown
@@ -27,7 +27,8 @@ def check(catalogue: Catalogue) -> None:
         where = f"{catalogue.where('methods', name)}: key per_task"
         for override in method.per_task:
             check_tasks(catalogue, override.tasks, where)
-            check_values(override.values, catalogue.method_options[name], where)
+            for each in override.tasks:
+                _check_override(catalogue, name, override, each, where)
         for each in catalogue.tasks:
             _check_no_overlap(catalogue, name, each)
     for name, metric in catalogue.metrics.items():
@@ -51,6 +52,16 @@ def _check_spaces(catalogue: Catalogue, method: str) -> None:
     problems = {task.problem for task in catalogue.tasks.values()}
     check_names(declared.acts_in, "kind of space", spaces, f"{where}: key acts_in")
     check_names(declared.settings_for, "problem", problems, f"{where}: key settings_for")
+
+
+def _check_override(catalogue: Catalogue, method: str, override: Override, task: str, where: str) -> None:
+    """The values of a method on a task fit its options, and `same_as` names an option that the task has."""
+    others = catalogue.options(task, None)
+    for key, value in override.values.items():
+        if isinstance(value, SameAs):
+            check_names([value.same_as], "option", others, f"{where} ({task}): {key}.same_as")
+    defaults = {name: option.default for name, option in others.items()} | catalogue.tasks[task].values
+    check_values(override.values_given(defaults), catalogue.method_options[method], where)
 
 
 def _check_sets(catalogue: Catalogue) -> None:

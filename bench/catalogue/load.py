@@ -37,7 +37,7 @@ from bench.catalogue.names import Names, written_out
 from bench.catalogue.paper import Paper
 from bench.catalogue.reading import read_mapping, read_model
 from bench.catalogue.sources import DATA_SOURCES, DatasetRow, Given, given_data, read_rows
-from bench.catalogue.strict import Name
+from bench.catalogue.strict import Name, Value
 from bench.catalogue.tiers import Spending, Tier
 from bench.errors import SpecError, unknown
 from bench.files import ROOT, shown
@@ -63,6 +63,16 @@ def _rows(
     return tuple(datasets[name] for name in names)
 
 
+def _values(family: TaskFamily, entry: TaskEntry, where: str) -> dict[str, Value]:
+    """The values of a task: those of its groups in their order, then its own."""
+    values: dict[str, Value] = {}
+    for group in entry.groups:
+        if group not in family.groups:
+            raise unknown("group of values", group, family.groups, f"{where}.groups")
+        values |= family.groups[group]
+    return values | entry.values
+
+
 def _tasks(
     files: dict[str, Path], datasets: dict[str, DatasetRow], run_data: Given | None
 ) -> dict[str, Task]:
@@ -85,7 +95,7 @@ def _tasks(
                 DATA_SOURCES[given.reader] if given else family.data_source,
                 family.environment_options,
                 family.data_options,
-                dict(entry.values),
+                _values(family, entry, f"{shown(path)}: key tasks.{name}"),
                 entry.built,
                 given,
                 _rows(entry, given, datasets, f"{shown(path)}: key tasks.{name}") if given else (),

@@ -57,11 +57,24 @@ OptionTable = dict[OptionName, Option]
 Values = dict[OptionName, Value]
 
 
+class SameAs(Strict):
+    """Stands for the value that another option has by default on the same task."""
+
+    same_as: OptionName
+
+
 class Override(Strict):
     """Values that hold for some tasks only, as printed per dataset in a paper."""
 
     tasks: Tasks
-    values: Values
+    values: dict[OptionName, Value | SameAs]
+
+    def values_given(self, others: dict[str, Value]) -> dict[str, Value]:
+        """Its values, if the options of the task have these others."""
+        return {
+            key: others[value.same_as] if isinstance(value, SameAs) else value
+            for key, value in self.values.items()
+        }
 
 
 class Method(Strict):
@@ -85,6 +98,7 @@ class TaskEntry(Strict):
     """One task of a family: the values in which it differs from the family's defaults."""
 
     title: str
+    groups: tuple[Name, ...] = ()  # of the family's; a later one wins, and the values below win over all
     dataset: str = ""  # row of workflow/datasets.csv
     minari: tuple[Name, ...] = ()  # rows of workflow/datasets.csv, joined: Minari's nearest to it
     built: bool = True  # whether the environment's code plays it already
@@ -106,6 +120,7 @@ class TaskFamily(Strict):
     ] = ()  # collectors of real data, which take the place of `collector` in a run that has it
     environment_options: OptionTable = Field(default={})
     data_options: OptionTable = Field(default={})
+    groups: dict[Name, Values] = Field(default={})  # values that several of its tasks share
     tasks: dict[Name, TaskEntry]
 
 

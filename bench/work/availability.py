@@ -56,9 +56,9 @@ def why_not_built(catalogue: Catalogue, stage: str, cell: Cell) -> str:
 
 
 def _can_play(catalogue: Catalogue, cell: Cell) -> bool:
-    """Whether the cell's method acts in its task's kind of space, has settings for its problem, and is tested.
+    """Whether the method acts in the task's kind of space, has settings for its problem, and can be tested.
 
-    A method that learns in context is tested if the protocol has an evaluator for such methods.
+    A method that learns in context can be tested if the protocol has an evaluator for such methods.
     """
     task, method = catalogue.tasks[cell.task], catalogue.methods[cell.method]
     tested = not method.in_context or catalogue.protocols[task.protocol].in_context_evaluator

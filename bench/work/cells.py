@@ -89,7 +89,7 @@ def defaults(catalogue: Catalogue, task: str, method: str | None) -> dict[str, A
     if method:
         for override in catalogue.methods[method].per_task:
             if task in override.tasks:
-                values |= override.values
+                values |= override.values_given(values)
     return _exact(values, catalogue.options(task, method))
 
 
