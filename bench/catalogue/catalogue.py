@@ -61,8 +61,8 @@ class Catalogue:
 
     papers: dict[str, Paper]  # in the order of their pages
     methods: dict[str, Method]
-    method_options: dict[str, OptionTable]
-    probe_options: OptionTable
+    option_groups: dict[str, OptionTable]  # each file of `options/`
+    method_options: dict[str, OptionTable]  # those of its groups and its own
     tasks: dict[str, Task]
     protocols: dict[str, Protocol]
     sets: dict[str, tuple[str, ...]]  # names for lists of tasks
@@ -78,6 +78,11 @@ class Catalogue:
     named: str  # that folder as the run was given it
     data: str  # the real data that the run was given
     workflow: Path
+
+    @property
+    def probe_options(self) -> OptionTable:
+        """The options of the stage `probe`, which every method has."""
+        return self.option_groups["probe"]
 
     def where(self, kind: str, name: str) -> str:
         """The file that declares a name, as a message shows it."""

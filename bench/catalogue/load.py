@@ -104,15 +104,14 @@ def _tasks(
 
 
 def _method_options(
-    methods: dict[str, Method], method_files: dict[str, Path], option_files: dict[str, Path]
+    methods: dict[str, Method], files: dict[str, Path], groups: dict[str, OptionTable]
 ) -> dict[str, OptionTable]:
-    groups = {name: read_mapping(path, Option) for name, path in option_files.items()}
     found: dict[str, OptionTable] = {}
     for name, method in methods.items():
         merged: OptionTable = {}
         for group in method.groups:
             if group not in groups:
-                raise unknown("option group", group, groups, f"{shown(method_files[name])}: key groups")
+                raise unknown("option group", group, groups, f"{shown(files[name])}: key groups")
             merged |= groups[group]
         # A method may restate an option of its groups: its own default then holds.
         found[name] = merged | method.options
@@ -221,13 +220,14 @@ def load_catalogue(workflow: Path = WORKFLOW, papers: str = "", data: str = "") 
     sets, files["sets"] = _sets(roots)
     names = Names(sets)
     methods = {name: read_model(path, Method, names) for name, path in files["methods"].items()}
+    groups = {name: read_mapping(path, Option) for name, path in files["options"].items()}
     datasets = read_rows(workflow / "datasets.csv")
     tiers, spendings = _tiers(workflow, given, names)
     catalogue = Catalogue(
         papers=declared,
         methods=methods,
-        method_options=_method_options(methods, files["methods"], files["options"]),
-        probe_options=read_mapping(workflow / "options" / "probe.yaml", Option),
+        option_groups=groups,
+        method_options=_method_options(methods, files["methods"], groups),
         tasks=_tasks(files["tasks"], datasets, given_data(data)),
         protocols={name: read_model(path, Protocol) for name, path in files["protocols"].items()},
         sets=sets,
