@@ -40,7 +40,7 @@ def check(catalogue: Catalogue) -> None:
         for path, spending in spendings.items():
             _check_spending(catalogue, spending, set(catalogue.tiers[name].ceilings), shown(path))
     for name, artifact in catalogue.artifacts.items():
-        _check_artifact(catalogue, artifact, catalogue.where("artifacts", name))
+        _check_artifact(catalogue, name, artifact)
     _check_printed(catalogue)
     _check_open_choices(catalogue)
 
@@ -188,7 +188,8 @@ def _check_query(catalogue: Catalogue, query: CellQuery, where: str) -> None:
                     check_values({key: single}, options, f"{where}: key settings ({method} on {task})")
 
 
-def _check_artifact(catalogue: Catalogue, artifact: Artifact, where: str) -> None:
+def _check_artifact(catalogue: Catalogue, name: str, artifact: Artifact) -> None:
+    where = catalogue.where("artifacts", name)
     every: list[set[str]] = []
     for number, block in enumerate(artifact.cells):
         for query in block.queries:
@@ -201,10 +202,13 @@ def _check_artifact(catalogue: Catalogue, artifact: Artifact, where: str) -> Non
     fields = {"task", "method", "metric"} | set.intersection(*every)
     check_names(artifact.layout.named_fields, "field", fields, f"{where}: key layout")
     artifact.layout.check(artifact, where)
+    declared = catalogue.paper_of(name).open_choices
     for number, choice in enumerate(artifact.open_choices):
-        check_names(
-            [choice.option], "option", set.union(*every), f"{where}: key open_choices.{number}.option"
-        )
+        key = next((key for key, one in declared.items() if one is choice), "")
+        paper = catalogue.where("papers", paper_name(name))
+        written = f"{paper}: key open_choices.{key}.option (named by {name})"
+        here = f"{where}: key open_choices.{number}.option"
+        check_names([choice.option], "option", set.union(*every), written if key else here)
 
 
 def _check_open_choices(catalogue: Catalogue) -> None:

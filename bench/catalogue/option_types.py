@@ -1,4 +1,4 @@
-"""The options of the suite and their types. Written by `python -m bench schema`: do not edit."""
+"""The options of the suite and their types, written by `python -m bench schema`."""
 
 from __future__ import annotations
 

@@ -59,7 +59,8 @@ class Budget(Strict):
 
         An option that the cell's method does not have is no condition.
         """
-        if self.variants == ANY:
+        variants = self.variants
+        if isinstance(variants, str):
             return True
         values = {**defaults, **settings}
         return any(
@@ -67,7 +68,7 @@ class Budget(Strict):
             and all(
                 allowed == ANY or values[key] in allowed for key, allowed in ranges.items() if key in values
             )
-            for ranges in self.variants
+            for ranges in variants
         )
 
     def is_more_specific(self, other: Budget) -> bool:
@@ -93,13 +94,13 @@ class Budget(Strict):
 
 def _part_of(some: tuple[Value, ...] | Literal["any"], others: tuple[Value, ...] | Literal["any"]) -> bool:
     """Whether all of some names, or values, are among the others."""
-    return others == ANY or (some != ANY and set(some) <= set(others))
+    return isinstance(others, str) or (not isinstance(some, str) and set(some) <= set(others))
 
 
 def _within(some: tuple[Ranges, ...] | Literal["any"], others: tuple[Ranges, ...] | Literal["any"]) -> bool:
     """Whether each of some ranges of settings lies within one of the others."""
-    if some == ANY or others == ANY:
-        return others == ANY
+    if isinstance(some, str) or isinstance(others, str):
+        return isinstance(others, str)
     return all(
         any(all(key in other and _part_of(one[key], other[key]) for key in one) for other in others)
         for one in some

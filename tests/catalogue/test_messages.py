@@ -58,8 +58,8 @@ def test_typo_in_a_key_of_a_query(workflow):
     [
         ("ad-mamba", "ad-mambo", ("key cells.0: key methods", "unknown method 'ad-mambo'", "'ad-mamba'")),
         (
-            "darkroom-hard",
-            "darkroom-hrd",
+            "tasks: grid-worlds",
+            "tasks: [darkroom-hrd]",
             ("cells.0: key tasks", "unknown task 'darkroom-hrd'", "'darkroom-hard'"),
         ),
         (
@@ -68,9 +68,9 @@ def test_typo_in_a_key_of_a_query(workflow):
             ("key cells.0: key metrics", "unknown metric", "'episode_return'"),
         ),
         (
-            "option: room_side",
-            "option: room_size",
-            ("key open_choices.", "unknown option 'room_size'", "'room_side'"),
+            "option: test_tasks",
+            "option: test_task",
+            ("key open_choices.2.option: unknown option 'test_task'", "'test_tasks'"),
         ),
         (
             "kind: curve",

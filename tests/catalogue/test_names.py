@@ -66,8 +66,8 @@ def test_a_set_can_be_named_wherever_tasks_are_listed(copied_workflow):
 @pytest.mark.parametrize(
     ("old", "new", "parts"),
     [
-        ("large-rooms: [", "darkroom: [", ("set 'darkroom' is called as a task of workflow/tasks", "Rename")),
-        ("large-rooms: [", "any: [", ("stands for every task already",)),
+        ("key-rooms: [", "maze2d-umaze: [", ("set 'maze2d-umaze' is called as a task of", "Rename")),
+        ("key-rooms: [", "any: [", ("stands for every task already",)),
         ("[rooms, large-rooms]", "[rooms, large-romes]", ("key grid-worlds: unknown task", "'large-rooms'")),
         ("[rooms, large-rooms]", "[rooms, key-rooms]", ("key grid-worlds", "'key-rooms' stands below it")),
         ("[rooms, large-rooms]", "[rooms, grid-worlds]", ("'grid-worlds' stands below it",)),
@@ -139,6 +139,11 @@ def test_an_open_choice_that_is_not_declared(copied_workflow):
 def test_an_open_choice_of_another_paper_is_unknown(copied_workflow):
     change(copied_workflow / "papers/dema/table04.yaml", "context-in-mujoco", "long-token")
     refused(copied_workflow, "dema/table04.yaml", "unknown open choice 'long-token'")
+
+
+def test_a_declared_choice_of_an_option_that_is_not_there_is_corrected_where_it_is_written(copied_workflow):
+    change(copied_workflow / "papers/dmh/paper.yaml", "option: room_side", "option: room_size")
+    refused(copied_workflow, "dmh/paper.yaml: key open_choices.room-side.option", "(named by dmh_fig02)")
 
 
 def test_an_open_choice_that_no_artifact_names(copied_workflow):
