@@ -106,11 +106,13 @@ class CellBlock(Strict):
         if self.label and self.variants:
             raise ValueError("the keys of variants are the labels, so that the block has no label of its own")
         for label, variant in self.labelled:
-            of = f" of variant {label!r}" if self.variants else ""
-            if not (variant.tasks or self.tasks):
-                raise ValueError(f"the tasks{of} are said neither here nor there; add tasks")
-            if not (variant.method or self.methods):
-                raise ValueError(f"the method{of} is said neither here nor there; add methods")
+            beside = f" and its variant {label!r}" if self.variants else ""
+            for key, written in (
+                ("tasks", variant.tasks or self.tasks),
+                ("methods", variant.method or self.methods),
+            ):
+                if not written:
+                    raise ValueError(f"the block of cells{beside} names no {key}; add some")
         return self
 
 

@@ -48,6 +48,8 @@ def schema_of(kind: str) -> dict[str, Any]:
     schema = TypeAdapter(FILES[kind][0]).json_schema()
     if kind == "artifact":
         _add_layouts(schema)
+    if kind == "claim":
+        _let_share(schema)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
@@ -61,6 +63,15 @@ def _add_layouts(schema: dict[str, Any]) -> None:
         layouts.append(layout)
     schema["properties"]["layout"] = {"anyOf": layouts}
     schema["$defs"].pop("Layout", None)
+
+
+def _let_share(schema: dict[str, Any]) -> None:
+    """Let `shared` hold the keys of a comparison, and a comparison lack those that may be shared."""
+    comparison = schema["$defs"]["Comparison"]
+    schema["properties"]["shared"] = {
+        key: comparison[key] for key in ("type", "properties", "additionalProperties")
+    }
+    comparison["required"] = ["label"]
 
 
 def editor_settings() -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from bench.catalogue.catalogue import Catalogue, paper_name
 from bench.catalogue.check import check_names, check_tasks, check_values
@@ -48,9 +48,6 @@ class Comparison(Strict):
     Metrics of a probe (sizes, times) are compared by ratio, scores by difference; `smallest` is in
     that unit. `more`: the effect is above it. `equal`: the effect lies within it, either way.
     """
-
-    # In the schema for editors a key may be absent: `shared` may hold it.
-    model_config = ConfigDict(json_schema_extra={"required": ["label"]})
 
     label: str
     tasks: Tasks

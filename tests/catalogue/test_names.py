@@ -107,10 +107,14 @@ def test_each_variant_is_a_query_with_its_label():
 @pytest.mark.parametrize(
     ("old", "new", "parts"),
     [
-        ("DT: {method: dt}", "DT: {}", ("cells.0", "the method of variant 'DT'", "add methods")),
+        ("DT: {method: dt}", "DT: {}", ("cells.0", "and its variant 'DT' names no methods")),
         ("DT: {method: dt}", "DT: {methods: [dt]}", ("cells.0.variants.DT", "methods", "not a key")),
         ("method: dt}", "method: td}", ("cells.0.variants.DT", "unknown method 'td'")),
-        ("  - tasks: d4rl-nine\n    metrics", "  - metrics", ("cells.0", "the tasks of variant 'DT'")),
+        (
+            "  - tasks: d4rl-nine\n    metrics",
+            "  - metrics",
+            ("cells.0", "and its variant 'DT' names no tasks"),
+        ),
         ("block: post", "block: pots", ("cells.0.variants.DeMa with post.", "must be one of")),
         ("    variants:", "    label: all\n    variants:", ("cells.0", "no label of its own")),
         ("metrics: [normalised_score]", "metrics: []", ("cells.0", "either metrics or options")),

@@ -5,7 +5,6 @@ from suites import CATALOGUE, SUITE
 
 from bench.commands.options import lines, main
 from bench.work.cells import cells_of, resolve
-from bench.work.jobs import Job
 from bench.work.origins import origins
 from bench.work.plan import all_jobs
 
@@ -47,39 +46,30 @@ def test_every_value_is_the_one_that_the_cell_is_run_with():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("changes", "said"),
     [
-        (("hoper-medium", "dema", "quick"), "unknown task 'hoper-medium'"),
-        (("hopper-medium", "demma", "quick"), "unknown method 'demma'"),
-        (("hopper-medium", "dema", "qick"), "unknown tier 'qick'"),
-        (
-            ("hopper-medium", "dema", "quick", "trian"),
-            "--stage: unknown stage 'trian'. Did you mean 'train'?",
-        ),
-        (("hopper-medium", "dema", "quick", "dataset"), "unknown stage 'dataset'"),
-        (("hopper-medium", "dema", "quick", "train", "tokns=bl3d"), "unknown option 'tokns'"),
-        (
-            ("walker2d-medium-replay", "dema", "quick"),
-            "no budget matches walker2d-medium-replay/dema/default",
-        ),
+        ({"task": "hoper-medium"}, "unknown task 'hoper-medium'"),
+        ({"method": "demma"}, "unknown method 'demma'"),
+        ({"tier": "qick"}, "unknown tier 'qick'"),
+        ({"stage": "trian"}, "--stage: unknown stage 'trian'. Did you mean 'train'?"),
+        ({"stage": "dataset"}, "unknown stage 'dataset'"),
+        ({"settings": "tokns=bl3d"}, "unknown option 'tokns'"),
+        ({"task": "walker2d-medium-replay"}, "no budget matches walker2d-medium-replay/dema/default"),
     ],
 )
-def test_a_name_that_nothing_declares(arguments, said, capsys):
+def test_a_name_that_nothing_declares(changes, said, capsys):
+    known = {
+        "task": "hopper-medium",
+        "method": "dema",
+        "tier": "quick",
+        "stage": "train",
+        "settings": "default",
+    }
     with pytest.raises(SystemExit):
-        main(*arguments, **({"stage": "train"} if len(arguments) < 4 else {}), **settings_of(arguments))
+        main(**(known | changes))
     assert said in capsys.readouterr().err
 
 
-def settings_of(arguments):
-    return {} if len(arguments) > 4 else {"settings": "default"}
-
-
 def test_a_stage_has_the_budget_of_its_own():
-    cell = Job(
-        SUITE,
-        "probe",
-        "quick",
-        next(iter(cells_of(CATALOGUE, CATALOGUE.artifacts["dema_fig02"].queries[0]))),
-        0,
-    )
-    assert any("probe_repeats" in line and "tiers/quick.yaml" in line for line in lines(SUITE, cell))
+    job = next(job for job in all_jobs(SUITE, "quick") if job.stage == "probe")
+    assert any("probe_repeats" in line and "tiers/quick.yaml" in line for line in lines(SUITE, job))
