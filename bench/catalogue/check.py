@@ -9,7 +9,7 @@ from bench.catalogue.artifacts import Artifact, CellQuery
 from bench.catalogue.catalogue import Catalogue, paper_name
 from bench.catalogue.models import OptionTable, Override, SameAs
 from bench.catalogue.names import ANY
-from bench.catalogue.tiers import Budget, LeftOut, Spending, Tier
+from bench.catalogue.tiers import Budget, LeftOut, Ranges, Spending, Tier
 from bench.errors import SpecError, unknown
 from bench.files import shown
 
@@ -165,14 +165,24 @@ def _check_budget(catalogue: Catalogue, budget: Budget, where: str) -> None:
     methods = catalogue.methods if budget.methods == ANY else budget.methods
     check_tasks(catalogue, tasks, where)
     check_names(methods, "method", catalogue.methods, where)
+    variants = () if isinstance(budget.variants, str) else budget.variants
     known: set[str] = set()
     for task in tasks:
         for method in methods:
             options = catalogue.options(task, method)
             check_values(budget.options, options, where)
             known |= set(options)
-    if isinstance(budget.settings, dict):
-        check_names(budget.settings, "option", known, f"{where}: key settings")
+            for ranges in variants:
+                _check_ranges(ranges, options, f"{where}: key settings ({method} on {task})")
+    for ranges in variants:
+        check_names(ranges, "option", known, f"{where}: key settings")
+
+
+def _check_ranges(ranges: Ranges, options: OptionTable, where: str) -> None:
+    """The values that a budget allows an option to have are ones that it can have."""
+    for key in ranges.keys() & options.keys():
+        for value in () if ranges[key] == ANY else ranges[key]:
+            check_values({key: value}, options, where)
 
 
 def _check_query(catalogue: Catalogue, query: CellQuery, where: str) -> None:

@@ -185,6 +185,19 @@ def test_a_budget_with_a_ceiling_that_is_not_there(workflow):
     expect(workflow, "workflow/tiers/cpu.yaml", "unknown ceiling 'dema-mujocco'", "'dema-mujoco'")
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "parts"),
+    [
+        ("{tokens: [bl3d]}", "{tokns: [bl3d]}", ("key settings: unknown option 'tokns'", "'tokens'")),
+        ("{tokens: [bl3d]}", "{tokens: [bl4d]}", ("(dema on hopper-medium): option tokens", "'bl3d'")),
+        ("valuable_subgoals: any", "valuable_subgoal: any", ("unknown option", "'valuable_subgoals'")),
+    ],
+)
+def test_a_budget_with_settings_that_no_cell_can_have(workflow, old, new, parts):
+    change(workflow / "tiers/cpu.yaml", old, new)
+    expect(workflow, "workflow/tiers/cpu.yaml: budget", *parts)
+
+
 def test_a_left_out_method_that_is_not_there(workflow):
     change(workflow / "tiers/cpu.yaml", "  - methods: [amago]", "  - methods: [amagoo]")
     expect(workflow, "workflow/tiers/cpu.yaml", "left_out.0", "unknown method 'amagoo'", "'amago'")
