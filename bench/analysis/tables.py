@@ -182,19 +182,19 @@ def wide_table(catalogue: Catalogue, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def to_markdown(rendering: Rendering, table: pd.DataFrame, title: str) -> str:
-    """A Markdown table with its heading, notes, and what the paper leaves unsaid."""
+    """A Markdown table with its heading, notes, and what the paper leaves open."""
     wide = wide_table(rendering.suite.catalogue, table)
     flat = wide.set_axis([": ".join(column_and_side) for column_and_side in wide.columns], axis=1)
-    unsaid = "\n".join(
+    choices = "\n".join(
         f"- {item.choice} (`{item.option}`): {' or '.join(item.alternatives)}; "
         f"here {_chosen(rendering, item.option)}; {_varied(rendering, item.option)}. {item.note}".rstrip()
-        for item in rendering.artifact.unsaid
+        for item in rendering.artifact.open_choices
     )
     note = f"\n{rendering.artifact.note.strip()}\n" if rendering.artifact.note else ""
     note = f"\n{_verdict_counts(table)}\n{_older(table)}{_other_selections(table)}{note}"
     lines = title.splitlines()
     shown = f"# {lines[0]}\n\n{lines[-1]}\n\n{flat.to_markdown(disable_numparse=True)}\n{note}\n"
-    return shown + (f"What the paper leaves unsaid:\n\n{unsaid}\n" if unsaid else "")
+    return shown + (f"What the paper leaves open:\n\n{choices}\n" if choices else "")
 
 
 def _verdict_counts(table: pd.DataFrame) -> str:

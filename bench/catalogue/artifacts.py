@@ -12,27 +12,32 @@ import pkgutil
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationInfo, model_validator
 
-from bench.catalogue.models import Name, OptionName, Strict, Value
+from bench.catalogue.names import Tasks, names_of
+from bench.catalogue.paper import OpenChoice
+from bench.catalogue.strict import Name, OptionName, Strict, Value, said
 from bench.errors import SpecError, unknown
 from bench.files import shown
 
 # The package of the figures' kinds. It may lie in several folders: what is in its `__path__` counts.
 KINDS = "bench.analysis.kinds"
 TABLE = "table"
-# The type of a validation error whose message is whole: it names the key itself.
-SAID = "said"
 
 
-class Unsaid(Strict):
-    """A choice the paper leaves open, and the option it became; a table finds which artifacts vary it."""
+def _declared(given: Any, info: ValidationInfo) -> Any:
+    """The open choice of the paper that a key names; what is written in place stays as it is."""
+    if not isinstance(given, str):
+        return given
+    known = names_of(info).open_choices
+    if given not in known:
+        raise said(unknown("open choice", given, known, "key open_choices"))
+    return known[given]
 
-    choice: str
-    alternatives: tuple[str, ...] = Field(min_length=2)
-    option: OptionName
-    note: str = ""
+
+# Written once in `paper.yaml` and named by its key here, or written here if no other artifact has it.
+NamedChoice = Annotated[OpenChoice, BeforeValidator(_declared, json_schema_input_type=Name | OpenChoice)]
+Settings = dict[OptionName, Value | tuple[Value, ...]]
 
 
 class CellQuery(Strict):
@@ -42,17 +47,72 @@ class CellQuery(Strict):
     runs: its entries are filled from the paper tier's specification and cost nothing.
     """
 
-    tasks: tuple[Name, ...] = Field(min_length=1)
+    tasks: Tasks
     methods: tuple[Name, ...] = Field(min_length=1)
-    settings: dict[OptionName, Value | tuple[Value, ...]] = Field(default_factory=dict)
+    settings: Settings = Field(default_factory=dict)
     metrics: tuple[OptionName, ...] = ()
     options: tuple[OptionName, ...] = ()
     label: str = ""
 
+
+class Variant(Strict):
+    """What a labelled variant has of its own; the rest is its block's."""
+
+    tasks: Tasks | None = None
+    method: Name | None = None
+    settings: Settings = Field(default={})
+
+
+class CellBlock(Strict):
+    """Cells as an artifact writes them: a query, or one for each of its labelled variants.
+
+    A variant has its own method, tasks or settings, and the block's if it does not say. One that is made in
+    another way on some tasks is a list.
+    """
+
+    tasks: Tasks | None = None
+    methods: tuple[Name, ...] = ()
+    settings: Settings = Field(default={})
+    metrics: tuple[OptionName, ...] = ()
+    options: tuple[OptionName, ...] = ()
+    label: str = ""
+    variants: dict[str, Variant | Annotated[tuple[Variant, ...], Field(min_length=1)]] = Field(default={})
+
+    @property
+    def labelled(self) -> list[tuple[str, Variant]]:
+        """Each variant with its label; the block itself if it has none."""
+        several = ((label, one if isinstance(one, tuple) else (one,)) for label, one in self.variants.items())
+        return [(label, one) for label, ones in several for one in ones] or [(self.label, Variant())]
+
+    @property
+    def queries(self) -> tuple[CellQuery, ...]:
+        """The queries that it stands for, in the order of its variants."""
+        return tuple(
+            CellQuery(
+                tasks=variant.tasks or self.tasks or (),
+                methods=(variant.method,) if variant.method else self.methods,
+                settings={**self.settings, **variant.settings},
+                metrics=self.metrics,
+                options=self.options,
+                label=label,
+            )
+            for label, variant in self.labelled
+        )
+
     @model_validator(mode="after")
-    def _metrics_or_options(self) -> CellQuery:
+    def _complete(self) -> CellBlock:
         if bool(self.metrics) == bool(self.options):
-            raise ValueError("a cell query has either metrics or options, and not both")
+            raise ValueError("a block of cells has either metrics or options, and not both")
+        if self.label and self.variants:
+            raise ValueError("the keys of variants are the labels, so that the block has no label of its own")
+        for label, variant in self.labelled:
+            beside = f" and its variant {label!r}" if self.variants else ""
+            for key, written in (
+                ("tasks", variant.tasks or self.tasks),
+                ("methods", variant.method or self.methods),
+            ):
+                if not written:
+                    raise ValueError(f"the block of cells{beside} names no {key}; add some")
         return self
 
 
@@ -77,7 +137,7 @@ class Layout(Strict):
     def _known_keys(cls, given: dict[str, Any]) -> dict[str, Any]:
         for key in given:
             if key not in cls.model_fields:
-                raise _said(unknown("key", str(key), cls.model_fields, f"key layout ({given['kind']})"))
+                raise said(unknown("key", str(key), cls.model_fields, f"key layout ({given['kind']})"))
         return given
 
 
@@ -128,10 +188,6 @@ def layout_class(kind: str) -> type[Layout]:
     return found
 
 
-def _said(error: SpecError) -> PydanticCustomError:
-    return PydanticCustomError(SAID, "{said}", {"said": str(error)})
-
-
 def _as_its_kind(given: Any) -> Layout:
     """The layout that a YAML file holds, as the class of its kind."""
     if isinstance(given, Layout):
@@ -139,11 +195,11 @@ def _as_its_kind(given: Any) -> Layout:
     kind = given.get("kind") if isinstance(given, dict) else None
     if not isinstance(kind, str):
         example = "as in {kind: curve, x: episode, y: episode_return}"
-        raise _said(SpecError(f"key layout: needs a kind, {example}. Known: {', '.join(kinds())}."))
+        raise said(SpecError(f"key layout: needs a kind, {example}. Known: {', '.join(kinds())}."))
     try:
         return layout_class(kind).model_validate(given)
     except SpecError as error:
-        raise _said(error) from None
+        raise said(error) from None
 
 
 class Artifact(Strict):
@@ -153,7 +209,12 @@ class Artifact(Strict):
     printed: str
     section: str
     layout: Annotated[SerializeAsAny[Layout], BeforeValidator(_as_its_kind)]
-    cells: tuple[CellQuery, ...] = Field(min_length=1)
+    cells: tuple[CellBlock, ...] = Field(min_length=1)
     seeds: int = Field(ge=1)
-    unsaid: tuple[Unsaid, ...]
+    open_choices: tuple[NamedChoice, ...]
     note: str = ""
+
+    @property
+    def queries(self) -> tuple[CellQuery, ...]:
+        """Every query over cells, in the order written; an entry knows its own by its place in them."""
+        return tuple(query for block in self.cells for query in block.queries)

@@ -9,10 +9,11 @@ from typing import Any
 
 from bench.catalogue.artifacts import Artifact
 from bench.catalogue.folders import VARIABLE
-from bench.catalogue.models import Method, Metric, Options, Protocol, Spending, Tier
+from bench.catalogue.models import Method, Metric, OptionTable, Protocol
 from bench.catalogue.paper import Paper
 from bench.catalogue.sources import VARIABLE as DATA
 from bench.catalogue.sources import DatasetRow, Given
+from bench.catalogue.tiers import Spending, Tier
 from bench.errors import unknown
 from bench.files import ROOT, shown
 
@@ -31,11 +32,13 @@ class Task:
     title: str
     family: str
     environment: str
+    space: str
+    problem: str
     collector: str
     protocol: str
     data_source: str
-    environment_options: Options
-    data_options: Options
+    environment_options: OptionTable
+    data_options: OptionTable
     values: dict[str, Any]
     built: bool
     given: Given | None
@@ -58,10 +61,11 @@ class Catalogue:
 
     papers: dict[str, Paper]  # in the order of their pages
     methods: dict[str, Method]
-    method_options: dict[str, Options]
-    probe_options: Options
+    option_groups: dict[str, OptionTable]  # each file of `options/`
+    method_options: dict[str, OptionTable]  # those of its groups and its own
     tasks: dict[str, Task]
     protocols: dict[str, Protocol]
+    sets: dict[str, tuple[str, ...]]  # names for lists of tasks
     metrics: dict[str, Metric]
     tiers: dict[str, Tier]
     artifacts: dict[str, Artifact]
@@ -74,6 +78,11 @@ class Catalogue:
     named: str  # that folder as the run was given it
     data: str  # the real data that the run was given
     workflow: Path
+
+    @property
+    def probe_options(self) -> OptionTable:
+        """The options of the stage `probe`, which every method has."""
+        return self.option_groups["probe"]
 
     def where(self, kind: str, name: str) -> str:
         """The file that declares a name, as a message shows it."""
@@ -120,7 +129,7 @@ class Catalogue:
             raise unknown("artifact", name, self.artifacts, "request (papers/*/*.yaml)")
         return self.artifacts[name]
 
-    def options(self, task: str, method: str | None) -> Options:
+    def options(self, task: str, method: str | None) -> OptionTable:
         """Every option a cell of this task and method can set (`None`: the task's alone)."""
         family = self.tasks[task]
         own = {**self.method_options[method], **self.probe_options} if method else {}

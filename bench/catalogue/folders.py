@@ -20,6 +20,7 @@ SPECIFICATION = ("papers", "claims", "methods", "tasks", "options", "protocols",
 CODE = ("methods", "envs", "datasets", "evaluators")
 REPORTED = "reported"
 METRICS = "metrics.yaml"
+SETS = "sets.yaml"
 PAPER = "paper.yaml"
 
 
@@ -43,8 +44,8 @@ def given_papers(value: str) -> Path | None:
             continue
         if path.is_dir() and path.name not in known:
             raise unknown("folder", path.name, known, f"{where}: {shown(folder)}")
-        if path.suffix in (".yaml", ".yml") and path.name != METRICS:
-            raise unknown("file", path.name, [METRICS], f"{where}: {shown(folder)}")
+        if path.suffix in (".yaml", ".yml") and path.name not in (METRICS, SETS):
+            raise unknown("file", path.name, [METRICS, SETS], f"{where}: {shown(folder)}")
     return folder
 
 

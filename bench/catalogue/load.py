@@ -6,19 +6,17 @@ Every error is a `SpecError` of one paragraph that names the file, the key and t
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
 
-import yaml
-from pydantic import BaseModel, TypeAdapter, ValidationError
-
-from bench.catalogue.artifacts import SAID, Artifact
-from bench.catalogue.catalogue import WORKFLOW, Catalogue, Task
+from bench.catalogue.artifacts import Artifact
+from bench.catalogue.catalogue import WORKFLOW, Catalogue, Task, paper_name
 from bench.catalogue.check import check
 from bench.catalogue.folders import (
     METRICS,
     PAPER,
     REPORTED,
+    SETS,
     artifact_files,
     given_papers,
     import_from,
@@ -30,15 +28,17 @@ from bench.catalogue.models import (
     Method,
     Metric,
     Option,
-    Options,
+    OptionTable,
     Protocol,
-    Spending,
     TaskEntry,
     TaskFamily,
-    Tier,
 )
+from bench.catalogue.names import Names, written_out
 from bench.catalogue.paper import Paper
+from bench.catalogue.reading import read_mapping, read_model
 from bench.catalogue.sources import DATA_SOURCES, DatasetRow, Given, given_data, read_rows
+from bench.catalogue.strict import Name, Value
+from bench.catalogue.tiers import Spending, Tier
 from bench.errors import SpecError, unknown
 from bench.files import ROOT, shown
 
@@ -50,70 +50,6 @@ PAGES = {
     "audit": "Audit",
     "provenance": "Provenance",
 }
-Model = TypeVar("Model", bound=BaseModel)
-
-
-class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """YAML's safe loader, but a key written twice is an error: YAML itself keeps the last one in silence."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """The mapping of a node; YAMLError, with its line, at the first key written twice."""
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                problem = f"key {key!r} is written twice"
-                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key_node.start_mark)
-            seen.add(key)
-        mapping: dict[Any, Any] = super().construct_mapping(node, deep=deep)
-        return mapping
-
-
-def read_yaml(path: Path) -> Any:
-    """The content of one YAML file; a syntax error names the file and the line."""
-    try:
-        return yaml.load(path.read_text(), Loader=Loader)
-    except yaml.YAMLError as error:
-        problem = " ".join(str(error).replace('in "<unicode string>", ', "").split())
-        raise SpecError(f"{shown(path)}: not valid YAML: {problem}. Mend the file and run again.") from None
-
-
-def _explain(path: Path, error: ValidationError, model: type[BaseModel] | None) -> SpecError:
-    """Turn a pydantic error into one paragraph: file, key, what is wrong, what to do."""
-    parts = []
-    for problem in error.errors()[:5]:
-        key = ".".join(str(part) for part in problem["loc"]) or "(whole file)"
-        if problem["type"] == SAID:
-            parts.append(problem["msg"].rstrip("."))
-        elif problem["type"] == "extra_forbidden":
-            known = sorted(model.model_fields) if model and len(problem["loc"]) == 1 else []
-            parts.append(
-                str(unknown("key", str(problem["loc"][-1]), known, f"key {key}"))
-                if known
-                else f"key {key}: not a key this file may hold; remove it or correct its spelling"
-            )
-        else:
-            parts.append(f"key {key}: {problem['msg']}, got {str(problem.get('input'))[:80]!r}")
-    said = "; ".join(parts)
-    return SpecError(
-        f"{shown(path)}: {said}{'' if said.endswith('?') else '.'} Correct the file and run again."
-    )
-
-
-def read_model(path: Path, model: type[Model]) -> Model:
-    """One YAML file as one model."""
-    try:
-        return model.model_validate(read_yaml(path))
-    except ValidationError as error:
-        raise _explain(path, error, model) from None
-
-
-def read_mapping(path: Path, value: type[Model]) -> dict[str, Model]:
-    """One YAML file as name -> model."""
-    try:
-        return TypeAdapter(dict[str, value]).validate_python(read_yaml(path) or {})  # type: ignore[valid-type]
-    except ValidationError as error:
-        raise _explain(path, error, None) from None
 
 
 def _rows(
@@ -125,6 +61,16 @@ def _rows(
         if name not in datasets:
             raise unknown("dataset", name, datasets, f"{where} (workflow/datasets.csv)")
     return tuple(datasets[name] for name in names)
+
+
+def _values(family: TaskFamily, entry: TaskEntry, where: str) -> dict[str, Value]:
+    """The values of a task: those of its groups in their order, then its own."""
+    values: dict[str, Value] = {}
+    for group in entry.groups:
+        if group not in family.groups:
+            raise unknown("group of values", group, family.groups, f"{where}.groups")
+        values |= family.groups[group]
+    return values | entry.values
 
 
 def _tasks(
@@ -142,12 +88,14 @@ def _tasks(
                 entry.title,
                 family_name,
                 family.environment,
+                family.space,
+                family.problem,
                 given.reader if given else family.collector,
                 family.protocol,
                 DATA_SOURCES[given.reader] if given else family.data_source,
                 family.environment_options,
                 family.data_options,
-                dict(entry.values),
+                _values(family, entry, f"{shown(path)}: key tasks.{name}"),
                 entry.built,
                 given,
                 _rows(entry, given, datasets, f"{shown(path)}: key tasks.{name}") if given else (),
@@ -156,15 +104,14 @@ def _tasks(
 
 
 def _method_options(
-    methods: dict[str, Method], method_files: dict[str, Path], option_files: dict[str, Path]
-) -> dict[str, Options]:
-    groups = {name: read_mapping(path, Option) for name, path in option_files.items()}
-    found: dict[str, Options] = {}
+    methods: dict[str, Method], files: dict[str, Path], groups: dict[str, OptionTable]
+) -> dict[str, OptionTable]:
+    found: dict[str, OptionTable] = {}
     for name, method in methods.items():
-        merged: Options = {}
+        merged: OptionTable = {}
         for group in method.groups:
             if group not in groups:
-                raise unknown("option group", group, groups, f"{shown(method_files[name])}: key groups")
+                raise unknown("option group", group, groups, f"{shown(files[name])}: key groups")
             merged |= groups[group]
         # A method may restate an option of its groups: its own default then holds.
         found[name] = merged | method.options
@@ -184,6 +131,12 @@ def _papers(folders: dict[str, Path]) -> dict[str, Paper]:
     return dict(sorted(papers.items(), key=lambda item: (item[1].order, item[0])))
 
 
+def _artifacts(files: dict[str, Path], papers: dict[str, Paper], names: Names) -> dict[str, Artifact]:
+    """Every artifact, with the open choices of its own paper by their keys."""
+    choices = {name: replace(names, open_choices=paper.open_choices) for name, paper in papers.items()}
+    return {name: read_model(path, Artifact, choices[paper_name(name)]) for name, path in files.items()}
+
+
 def _metrics(roots: tuple[Path, ...]) -> tuple[dict[str, Metric], dict[str, Path]]:
     """Every metric, and the file of each."""
     metrics: dict[str, Metric] = {}
@@ -196,19 +149,39 @@ def _metrics(roots: tuple[Path, ...]) -> tuple[dict[str, Metric], dict[str, Path
     return metrics, files
 
 
-def _tiers(workflow: Path, given: Path | None) -> tuple[dict[str, Tier], dict[str, dict[Path, Spending]]]:
+def _sets(roots: tuple[Path, ...]) -> tuple[dict[str, tuple[str, ...]], dict[str, Path]]:
+    """Every set of tasks with the sets that it names written out, and the file of each."""
+    sets: dict[str, tuple[str, ...]] = {}
+    files: dict[str, Path] = {}
+    for path in (root / SETS for root in roots if (root / SETS).exists()):
+        listed = read_mapping(path, tuple[Name, ...])
+        for name, members in listed.items():
+            if name in sets:
+                refuse_twice(path, f"set {name}", files[name])
+            later = [member for member in members if member in listed and member not in sets]
+            if later:
+                raise SpecError(
+                    f"{shown(path)}: key {name}: a set names tasks and sets that stand above it, and "
+                    f"{later[0]!r} stands below it. Move one of them."
+                )
+            sets[name], files[name] = written_out(members, sets), path
+    return sets, files
+
+
+def _tiers(
+    workflow: Path, given: Path | None, names: Names
+) -> tuple[dict[str, Tier], dict[str, dict[Path, Spending]]]:
     """The suite's tiers, each with what a lab's folder adds to it, and what each file spends.
 
-    The first budget that matches counts: what is added stands behind the suite's own, so that no cell which
-    the suite has a budget for is run in another way.
+    The two are kept apart, so that no cell which the suite has a budget for is run in another way.
     """
     files = yaml_files((workflow,), "tiers")
-    tiers = {name: read_model(path, Tier) for name, path in files.items()}
+    tiers = {name: read_model(path, Tier, names) for name, path in files.items()}
     spendings: dict[str, dict[Path, Spending]] = {name: {files[name]: tier} for name, tier in tiers.items()}
     for name, path in yaml_files((given,), "tiers").items() if given else ():
         if name not in tiers:
             raise unknown("tier", name, tiers, shown(path))
-        more = read_model(path, Spending)
+        more = read_model(path, Spending, replace(names, recipes=tiers[name].recipes))
         spendings[name][path] = more
         update = {
             "budgets": tiers[name].budgets + more.budgets,
@@ -244,19 +217,23 @@ def load_catalogue(workflow: Path = WORKFLOW, papers: str = "", data: str = "") 
         f"{paper}_{path.stem}": path for paper in declared for path in artifact_files(folders[paper])
     }
     metrics, files["metrics"] = _metrics(roots)
-    methods = {name: read_model(path, Method) for name, path in files["methods"].items()}
+    sets, files["sets"] = _sets(roots)
+    names = Names(sets)
+    methods = {name: read_model(path, Method, names) for name, path in files["methods"].items()}
+    groups = {name: read_mapping(path, Option) for name, path in files["options"].items()}
     datasets = read_rows(workflow / "datasets.csv")
-    tiers, spendings = _tiers(workflow, given)
+    tiers, spendings = _tiers(workflow, given, names)
     catalogue = Catalogue(
         papers=declared,
         methods=methods,
-        method_options=_method_options(methods, files["methods"], files["options"]),
-        probe_options=read_mapping(workflow / "options" / "probe.yaml", Option),
+        option_groups=groups,
+        method_options=_method_options(methods, files["methods"], groups),
         tasks=_tasks(files["tasks"], datasets, given_data(data)),
         protocols={name: read_model(path, Protocol) for name, path in files["protocols"].items()},
+        sets=sets,
         metrics=metrics,
         tiers=tiers,
-        artifacts={name: read_model(path, Artifact) for name, path in files["artifacts"].items()},
+        artifacts=_artifacts(files["artifacts"], declared, names),
         datasets=datasets,
         spendings=spendings,
         files=files,

@@ -1,29 +1,22 @@
-"""The vocabulary of the suite as data: pydantic models of every file under `workflow/`.
+"""The vocabulary of the suite as data: options, methods, tasks, protocols and metrics.
 
-A file that holds a key these models do not know is refused (`extra="forbid"`), so that a
-typo is an error and never a silent default.
+The other files under `workflow/` have models of their own: `artifacts.py`, `paper.py` and `tiers.py` beside
+this one, and `bench/work/claims.py`. A key that no model knows is refused: a typo is never a silent default.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from bench.catalogue.names import Tasks
 from bench.catalogue.stages import StageName
+from bench.catalogue.strict import Name, OptionName, Strict, Value
 
-Value = bool | int | float | str
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
-OptionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Reader = Literal["d4rl", "minari-sets"]
 Selection = Literal["last", "best", "mean-of-last-3"]
 SELECTIONS: tuple[Selection, ...] = get_args(Selection)
-
-
-class Strict(BaseModel):
-    """Base of every model: unknown keys are errors, instances do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Option(Strict):
@@ -60,15 +53,28 @@ class Option(Strict):
         return self
 
 
-Options = dict[OptionName, Option]
+OptionTable = dict[OptionName, Option]
 Values = dict[OptionName, Value]
+
+
+class SameAs(Strict):
+    """Stands for the value that another option has by default on the same task."""
+
+    same_as: OptionName
 
 
 class Override(Strict):
     """Values that hold for some tasks only, as printed per dataset in a paper."""
 
-    tasks: tuple[Name, ...]
-    values: Values
+    tasks: Tasks
+    values: dict[OptionName, Value | SameAs]
+
+    def values_given(self, others: dict[str, Value]) -> dict[str, Value]:
+        """Its values, if the options of the task have these others."""
+        return {
+            key: others[value.same_as] if isinstance(value, SameAs) else value
+            for key, value in self.values.items()
+        }
 
 
 class Method(Strict):
@@ -76,9 +82,10 @@ class Method(Strict):
 
     title: str
     source: str
-    built_for: tuple[Name, ...] = ()  # environments its code can act in; empty: reported numbers only, so far
+    acts_in: tuple[Name, ...] = ()  # kinds of space; empty: reported numbers only, so far
+    settings_for: tuple[Name, ...] = ()  # the problems that its settings are known for; empty: any
     groups: tuple[Name, ...] = ()
-    options: Options = {}
+    options: OptionTable = Field(default={})
     per_task: tuple[Override, ...] = ()
 
     @property
@@ -91,10 +98,11 @@ class TaskEntry(Strict):
     """One task of a family: the values in which it differs from the family's defaults."""
 
     title: str
+    groups: tuple[Name, ...] = ()  # of the family's; a later one wins, and the values below win over all
     dataset: str = ""  # row of workflow/datasets.csv
     minari: tuple[Name, ...] = ()  # rows of workflow/datasets.csv, joined: Minari's nearest to it
     built: bool = True  # whether the environment's code plays it already
-    values: Values = {}
+    values: Values = Field(default={})
 
 
 class TaskFamily(Strict):
@@ -102,14 +110,17 @@ class TaskFamily(Strict):
 
     title: str
     environment: Name
+    space: Name  # what its states and actions are, such as `continuous`; methods say which kinds they act in
+    problem: Name  # such as `locomotion`: a method may have settings for some problems only
     collector: Name
     protocol: Name
     data_source: Literal["real", "local", "stand-in"]
     readers: tuple[
         Reader, ...
     ] = ()  # collectors of real data, which take the place of `collector` in a run that has it
-    environment_options: Options = {}
-    data_options: Options = {}
+    environment_options: OptionTable = Field(default={})
+    data_options: OptionTable = Field(default={})
+    groups: dict[Name, Values] = Field(default={})  # values that several of its tasks share
     tasks: dict[Name, TaskEntry]
 
 
@@ -118,11 +129,13 @@ class Protocol(Strict):
 
     title: str
     evaluator: Name
-    in_context_evaluator: Name | None = None  # for methods that read their own past episodes, if it differs
+    in_context_evaluator: Name | None = (
+        None  # for methods that read their own past episodes; None: not tested
+    )
     score: str
     selection: Selection
     margin: float = Field(gt=0)
-    options: Options = {}
+    options: OptionTable = Field(default={})
 
 
 class Derived(Strict):
@@ -142,54 +155,3 @@ class Metric(Strict):
     deterministic: bool = False
     decimals: int = 1
     derived: Derived | None = None
-
-
-class Budget(Strict):
-    """What a tier spends on the cells it matches; the first match in the file counts."""
-
-    label: str
-    ceiling: Name | None = None
-    tasks: tuple[Name, ...] | Literal["any"]
-    methods: tuple[Name, ...] | Literal["any"]
-    settings: dict[OptionName, tuple[Value, ...] | Literal["any"]] | Literal["any"] = {}
-    stages: tuple[StageName, ...]
-    seeds: int = Field(ge=1, default=1)
-    options: Values = {}
-    core_seconds: dict[StageName, Annotated[float, Field(gt=0)]]
-
-    @model_validator(mode="after")
-    def _every_stage_has_a_cost(self) -> Budget:
-        missing = set(self.stages) - set(self.core_seconds)
-        if missing:
-            raise ValueError(f"core_seconds lacks {', '.join(sorted(missing))}")
-        return self
-
-
-class LeftOut(Strict):
-    """What a tier does not run although it could be written down, and why."""
-
-    methods: tuple[Name, ...] = Field(min_length=1)
-    tasks: tuple[Name, ...] | Literal["any"] = "any"
-    stages: tuple[StageName, ...] = ("train", "evaluate")
-    reason: str = Field(min_length=1)
-
-
-class Spending(Strict):
-    """What is run of a tier and what is not: all that the folder of a lab's own papers may add to one."""
-
-    budgets: tuple[Budget, ...] = ()
-    left_out: tuple[LeftOut, ...] = ()
-
-
-class Tier(Spending):
-    """How much of everything is run, and what its jobs ask a cluster for."""
-
-    title: str
-    budget: Literal["paper", "reduced"]
-    gpus_per_training: int = Field(ge=0, le=1, default=0)
-    memory_mib: int = Field(gt=0, default=4096)
-    ceilings: dict[Name, float] = {}
-    # Whether a result in the committed store counts as done if its fingerprint is the one at hand, so that a
-    # long tier can be finished over many machines; a short one is run for real by whoever runs it.
-    takes_stored: bool = False
-    budgets: tuple[Budget, ...]

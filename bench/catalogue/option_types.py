@@ -1,5 +1,167 @@
-"""Placeholder until merged."""
+"""The options of the suite and their types, written by `python -m bench schema`."""
 
-from typing import Any
+from __future__ import annotations
 
-Options = dict[str, Any]
+from typing import Literal, TypedDict
+
+
+class Options(TypedDict, total=False):
+    """Every option there is; a task and a method have some of them."""
+
+    action_dim: int
+    action_noise: float  # deviation of the noise on the controller's actions
+    actions: int  # actions of the game's minimal set
+    activation: Literal["relu", "gelu"]
+    adam_epsilon: float
+    advantage_temperature: float  # inverse temperature of the weights on the cloning loss
+    asked_for: Literal["mean", "left"]
+    attend_from: int  # first step of the episode that is looked at
+    attend_to: int  # last step of the episode that is looked at
+    attention_channel: int  # channel of each layer that is shown alone, counted from 1
+    attention_fusion: Literal["mean", "sum"]
+    batch_size: int
+    behaviour_policy: str
+    best_share: float  # share of the transitions kept, best trajectories first
+    block: Literal["pre", "post"]
+    buffers: int  # checkpoint buffers of the DQN run that trajectories are drawn from
+    candidate_deviation: float
+    candidate_targets: int
+    candidate_temperature: float
+    candidates_per_target: int  # returns that one decision tries for each target
+    checkpoints: int  # evaluations of a run, evenly spaced, the last one at the end
+    cloning_updates: int  # first updates in which the actor clones the dataset's actions
+    cloning_weight: float  # weight of the cloning of actions better than the policy
+    collect_every: int  # updates between two collections
+    collect_rooms: int  # meta-episodes of one collection
+    conservative_weight: float  # weight of the conservative term; not printed in either paper
+    context_episodes: int  # episodes in the context, the current one included
+    context_length: int  # steps of the past (K) that a decision sees
+    context_order: Literal["return", "time", "shuffled"]
+    context_selection: Literal["random", "contiguous"]
+    context_transitions: int
+    convolution_window: int  # tokens that each convolution sees, in the place of attention
+    corridor_length: int  # steps from the start to the junction; the memory length of the figures
+    count_critics: bool  # whether the critics are among the parameters counted
+    critic_weight: float  # weight of the critics' loss
+    critics: int  # critics in the ensemble
+    d_conv: int  # taps of the causal convolution
+    d_model: int  # width inside the Mamba blocks; the embedding is projected to it and back
+    d_state: int
+    decay: Literal["constant", "cosine"]  # learning rate after the warm-up
+    delayed_reward: bool  # the whole reward of an episode at its last step
+    discount: float  # the learner's discount
+    discrete_actions: bool  # actions are one of action_dim, stored one-hot and learnt by cross-entropy
+    donor: str  # task whose trained model gives its hidden attention in a swap; its shapes must be the same
+    dropout: float  # dropout probability
+    dynamics: Literal["permuted-actions", "moving-goal"]
+    embedding_dim: int
+    entropy_weight: float
+    environment_id: str
+    episodes: int
+    epochs: int  # passes over the trajectories in place of `updates`; 0 leaves it to `updates`
+    epsilon_first: float  # probability of a random action at the start of training
+    epsilon_last: float  # probability of a random action at the end of its fall
+    epsilon_share: float  # share of the updates over which it falls
+    evaluation_environments: int  # rooms tested at once, spread evenly over the unseen goals
+    evaluation_episodes: int
+    expand: int  # inner width over token width
+    expectile: float  # expectile of the state value
+    experience: Literal["own", "histories", "both"]
+    exploration: float  # probability of a random action at the start of a history
+    frame_side: int  # pixels along a side of a grey frame
+    frame_skip: int  # frames that one action lasts
+    goal_column: int  # its column
+    goal_radius: float  # metres from the goal within which a step is paid; gymnasium-robotics has 0.45
+    goal_range: Literal["episode", "block"]
+    goal_row: int  # row of the cell that is the goal, counted from 0 with the walls
+    gradient_clip: float
+    head_dim: int  # hidden units of actor, critics and timestep encoder
+    heads: int
+    hidden_dim: int
+    hidden_layers: int
+    history_learning_rate: float  # step size of the learner's gradient descent
+    history_share: float
+    history_steps: int
+    horizon: int  # steps in an episode
+    initial_value: float
+    intervened_layer: Literal["1", "2", "3", "all"]  # the layer whose hidden attention is replaced
+    intervened_tensors: Literal["scan", "mixer"]
+    intervention: Literal["none", "swap", "random", "zero"]
+    layers: int
+    learning_rate: float
+    local_tokens: Literal["literal", "merged"]
+    long_token: Literal["literal", "rich"]
+    mamba_layers: int  # blocks of the Mamba over the long sequence
+    max_episode_steps: int
+    max_timestep: int  # rows of the timestep embedding, where there is one
+    mode: Literal["window", "recurrent"]
+    noise_clip: float  # bound of that noise
+    noop_steps: int  # most no-ops at the start of an episode
+    normalise_rewards: bool  # rewards scaled so that the best and the worst trajectory differ by 1,000
+    normalise_states: bool  # observations less the dataset's mean, over its deviation
+    observation_dim: int
+    optimal_action: Literal["x-first", "even"]
+    oracle_length: int  # steps back to the oracle; 0 is the passive maze, which tells the goal at once
+    penalty: float
+    policy_delay: int  # critic updates for each update of the policy and of the slow copies
+    policy_noise: float  # deviation of the noise on the target action
+    policy_weight: float  # weight of the expected value under the policy
+    position_embedding: bool
+    probe_batch_size: int  # sequences in a timed training step
+    probe_online: bool  # whether a whole online test is timed (methods that act in context only)
+    probe_repeats: int  # timed repetitions; the median is reported
+    query_states: Literal["room", "context"]
+    random_values: Literal["initialisation", "normal"]
+    reference_high: float  # return that scores 100
+    reference_low: float  # return that scores 0
+    replay_size: int  # meta-episodes that the replay buffer holds
+    return_scale: float  # returns are divided by it before they are embedded
+    reward_memory: bool  # whether a state also says if a reward was seen before it in its episode
+    reward_multiplier: float  # factor on the rewards that the critic sees
+    reward_scale: float  # rewards are divided by it before critics learn from them
+    room_side: int  # cells along a side; the size is lost from every copy of DM-H
+    sampled_actions: int  # actions drawn evenly, and as many of the actor's, for the conservative term
+    second_policy: str  # shipped policy that half of the transitions come from, or none
+    second_target_return: float  # a second target that is evaluated as well; 0 for none
+    slow_policy_every: int  # updates from one move of the slow policy to the next
+    slow_policy_from: int  # updates before the slow policy moves for the first time
+    slow_policy_update: float  # share of the policy that enters its slow copy
+    stacked_frames: int  # frames in an observation
+    start: Literal["centre", "corner", "random"]  # where an episode starts; not printed
+    step_size_minimum: float
+    step_tokens: Literal["separate", "merged"]
+    steps_per_subgoal: int  # steps that one sub-goal guides (c)
+    sticky_actions: float
+    stochastic: bool  # sample the behaviour policy's actions instead of taking their means
+    stored_episodes: int
+    subgoal: Literal["sampled", "mean"]
+    subgoal_deviation: float  # deviation of that Gaussian at the start of training, about; not printed
+    target_return: float
+    target_selection: Literal["first", "best"]  # which of the two targets the score is read at; not printed
+    target_source: Literal["printed", "largest"]
+    target_update: float  # share of the critic that enters its slow copy at each update
+    td_steps: int  # steps of reward before a target takes the value of the slow copies
+    temperature: float
+    test_tasks: int  # unseen goals that are tested; the split is not printed
+    tested_tasks: Literal["unseen", "training"]
+    tokens: Literal["b3ld", "bl3d"]
+    train_tasks: int  # goals with a learning history
+    trained_blocks: float  # share of a context's blocks of c steps whose actions enter the loss of an update
+    trajectories: int  # optimal episodes, goals in turn; the first two are all there are
+    trajectory_end: Literal["time-limit", "goal"]
+    transformer_layers: int  # blocks of the Transformer over a local sequence
+    transitions: int  # steps in the dataset
+    tune_entropy: bool  # whether that coefficient is learnt, to an entropy of minus the action's dimension
+    updates: int
+    updates_per_batch: int
+    valuable_subgoals: bool  # train on the valuable state as sub-goal too, beside the Mamba's own
+    value_backup: Literal["window", "one-step"]
+    value_discount: float  # discount of the critic's targets
+    value_normalisation: bool  # values in units of the mean and deviation of the returns seen (PopArt)
+    value_weight: float
+    warmup_updates: int
+    waypoint_spread: float  # metres from a cell's middle within which its waypoint is drawn along each axis
+    weight_ceiling: float  # largest of those weights
+    weight_decay: float
+    window_start: Literal["anywhere", "beginning"]
+    world: Literal["darkroom", "darkroom-hard", "dark-key-to-door", "darkroom-dynamic"]  # rules of the room

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from bench.catalogue.models import Strict
+from bench.catalogue.strict import Name, OptionName, Strict
 
 # Numbers and ranges of them: "1-4, 6".
 NUMBERS = r"^(\d+(-\d+)?(, \d+(-\d+)?)*)?$"
@@ -27,6 +27,15 @@ def _numbers(text: str) -> list[int]:
     return [number for end in ends for number in range(end[0], end[-1] + 1)]
 
 
+class OpenChoice(Strict):
+    """A choice the paper leaves open, and the option it became; a table finds which artifacts vary it."""
+
+    choice: str
+    alternatives: tuple[str, ...] = Field(min_length=2)
+    option: OptionName
+    note: str = ""
+
+
 class Paper(Strict):
     """A paper: `papers/<paper>/paper.yaml`, beside its artifacts."""
 
@@ -36,6 +45,7 @@ class Paper(Strict):
     order: int  # of its page among the papers'
     own: bool = False  # no paper, but what the suite asks beyond the papers: nothing is printed beside it
     prints: Prints = Prints()
+    open_choices: dict[Name, OpenChoice] = Field(default={})  # by the key that its artifacts name
 
     @property
     def named(self) -> str:

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
-from bench.catalogue.models import Name, Reader, Strict
+from bench.catalogue.models import Reader
+from bench.catalogue.strict import Name, Strict
 from bench.errors import SpecError
 
 VARIABLE = "BENCH_DATA"

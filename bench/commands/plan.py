@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.analysis.costs import planned_hours
-from bench.catalogue.models import Tier
+from bench.catalogue.tiers import Tier
 from bench.errors import exit_with_message
 from bench.work.jobs import Job
 from bench.work.plan import all_jobs

@@ -47,12 +47,23 @@ def why_not_built(catalogue: Catalogue, stage: str, cell: Cell) -> str:
         return f"task {cell.task} is not built yet"
     if module_path(method_module(cell.method)) is None:
         return f"method {cell.method} is not built yet"
-    if task.environment not in catalogue.methods[cell.method].built_for:
+    if not _can_play(catalogue, cell):
         return f"method {cell.method} is not built for {task.environment} tasks yet"
     asked_by = STAGES[stage].asked_by
     if asked_by and asked_by not in catalogue.protocols[task.protocol].options:
         return f"protocol {task.protocol} has no options for stage {stage}"
     return ""
+
+
+def _can_play(catalogue: Catalogue, cell: Cell) -> bool:
+    """Whether the method acts in the task's kind of space, has settings for its problem, and can be tested.
+
+    A method that learns in context can be tested if the protocol has an evaluator for such methods.
+    """
+    task, method = catalogue.tasks[cell.task], catalogue.methods[cell.method]
+    tested = not method.in_context or catalogue.protocols[task.protocol].in_context_evaluator
+    settings_known = not method.settings_for or task.problem in method.settings_for
+    return task.space in method.acts_in and settings_known and bool(tested)
 
 
 def why_missing(catalogue: Catalogue, tier: str, cell: Cell, stage: str) -> str:

@@ -14,9 +14,12 @@ from typing import Any
 from bench.catalogue.artifacts import CellQuery
 from bench.catalogue.catalogue import Catalogue
 from bench.catalogue.check import check_values
-from bench.catalogue.models import Budget, Options, Value
+from bench.catalogue.models import OptionTable
 from bench.catalogue.stages import STAGES, OptionGroup
+from bench.catalogue.strict import Value
+from bench.catalogue.tiers import Budget
 from bench.errors import SpecError
+from bench.files import shown
 
 
 @dataclass(frozen=True, order=True)
@@ -86,11 +89,11 @@ def defaults(catalogue: Catalogue, task: str, method: str | None) -> dict[str, A
     if method:
         for override in catalogue.methods[method].per_task:
             if task in override.tasks:
-                values |= override.values
+                values |= override.values_given(values)
     return _exact(values, catalogue.options(task, method))
 
 
-def _exact(values: dict[str, Any], options: Options) -> dict[str, Any]:
+def _exact(values: dict[str, Any], options: OptionTable) -> dict[str, Any]:
     """The values in the types of their options: a 1 written for a 1.0 would name the same cell twice."""
     return {key: float(v) if isinstance(options[key].default, float) else v for key, v in values.items()}
 
@@ -125,26 +128,34 @@ class Resolved:
 
 
 def find_budget(catalogue: Catalogue, tier_name: str, cell: Cell, stage: str) -> Budget | None:
-    """The first budget of the tier that matches the cell and stage; None: not run in this tier."""
-    for budget in catalogue.tier(tier_name).budgets:
-        if (
-            stage in budget.stages
-            and (budget.tasks == "any" or cell.task in budget.tasks)
-            and (budget.methods == "any" or cell.method in budget.methods)
-            and _settings_match(budget, cell)
-        ):
-            return budget
+    """The budget of the tier that matches the cell and stage; None: not run in this tier.
+
+    Of several, the one that is more specific than each other; SpecError if there is none. A lab's file is
+    asked if the suite's has no budget that matches.
+    """
+    catalogue.tier(tier_name)
+    for path, spending in catalogue.spendings[tier_name].items():
+        matching = [budget for budget in spending.budgets if budget.names(cell.task, cell.method, stage)]
+        if matching:
+            base = defaults(catalogue, cell.task, cell.method)
+            matching = [budget for budget in matching if budget.allows(dict(cell.settings), base)]
+        if matching:
+            return _most_specific(matching, f"{shown(path)}: {cell.key} at stage {stage}")
     return None
 
 
-def _settings_match(budget: Budget, cell: Cell) -> bool:
-    if budget.settings == "any":
-        return True
-    for key, value in cell.settings:
-        allowed = budget.settings.get(key, ())
-        if allowed != "any" and value not in allowed:
-            return False
-    return True
+def _most_specific(budgets: list[Budget], where: str) -> Budget:
+    """The one of these that is more specific than each other; SpecError, naming two, if there is none."""
+    best = budgets[0]
+    for budget in budgets[1:]:
+        best = budget if budget.is_more_specific(best) else best
+    for budget in budgets:
+        if budget is not best and not best.is_more_specific(budget):
+            raise SpecError(
+                f"{where}: budgets {best.label!r} and {budget.label!r} both match, and neither is more "
+                "specific. Let one name fewer tasks, methods or settings: their order carries no meaning."
+            )
+    return best
 
 
 def resolve(catalogue: Catalogue, tier_name: str, cell: Cell, stage: str) -> Resolved | None:

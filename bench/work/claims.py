@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from bench.catalogue.catalogue import Catalogue, paper_name
-from bench.catalogue.check import check_names, check_values
-from bench.catalogue.load import read_model
-from bench.catalogue.models import Name, OptionName, Strict, Value
+from bench.catalogue.check import check_names, check_tasks, check_values
+from bench.catalogue.names import Names, Tasks
+from bench.catalogue.reading import read_model
 from bench.catalogue.stages import STAGES
+from bench.catalogue.strict import Name, OptionName, Strict, Value
 from bench.errors import SpecError
 from bench.work.cells import Cell, cells_of, make_cell
 from bench.work.suite import Suite, once
@@ -26,7 +27,7 @@ class Side(Strict):
 
     method: Name
     settings: dict[OptionName, Value] = Field(default={})
-    tasks: tuple[Name, ...] = ()
+    tasks: Tasks = ()
     times: float = Field(default=1.0, gt=0)
     against: Side | None = None
 
@@ -49,7 +50,7 @@ class Comparison(Strict):
     """
 
     label: str
-    tasks: tuple[Name, ...] = Field(min_length=1)
+    tasks: Tasks
     metric: OptionName
     first: Side
     second: Side | float
@@ -77,24 +78,39 @@ class Comparison(Strict):
 
 
 class Claim(Strict):
-    """A sentence of a paper, in our words, and the comparisons that all have to hold for it."""
+    """A sentence of a paper, in our words, and the comparisons that all have to hold for it.
+
+    `shared` holds what every comparison has, such as its tasks, unless the comparison says it itself.
+    """
 
     title: str
     section: str
     says: str
+    shared: dict[str, Any] = Field(default={})
     comparisons: tuple[Comparison, ...] = Field(min_length=1)
     note: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_what_is_shared(cls, given: Any) -> Any:
+        shared = given.get("shared") if isinstance(given, dict) else None
+        comparisons = given.get("comparisons") if isinstance(given, dict) else None
+        if not isinstance(shared, dict) or not isinstance(comparisons, list):
+            return given
+        whole = [{**shared, **one} if isinstance(one, dict) else one for one in comparisons]
+        return {**given, "comparisons": whole}
 
 
 @once
 def load_claims(suite: Suite) -> dict[str, Claim]:
     """Every claim by name; SpecError on the first that names what nothing declares, or no artifact runs."""
     catalogue = suite.catalogue
-    claims = {name: read_model(path, Claim) for name, path in catalogue.files["claims"].items()}
+    names = Names(catalogue.sets)
+    claims = {name: read_model(path, Claim, names) for name, path in catalogue.files["claims"].items()}
     asked = {
         (cell, metric)
         for artifact in catalogue.artifacts.values()
-        for query in artifact.cells
+        for query in artifact.queries
         for cell in cells_of(catalogue, query)
         for metric in query.metrics
     }
@@ -111,7 +127,7 @@ def load_claims(suite: Suite) -> dict[str, Claim]:
 def _check(
     catalogue: Catalogue, comparison: Comparison, where: str, asked: set[tuple[Cell, OptionName]]
 ) -> None:
-    check_names(comparison.tasks, "task", catalogue.tasks, f"{where}.tasks")
+    check_tasks(catalogue, comparison.tasks, f"{where}.tasks")
     check_names([comparison.metric], "metric", catalogue.metrics, f"{where}.metric")
     if comparison.is_ratio(catalogue) and comparison.smallest <= 0:
         raise SpecError(
@@ -119,7 +135,7 @@ def _check(
         )
     for side in comparison.sides():
         check_names([side.method], "method", catalogue.methods, f"{where}: key method")
-        check_names(side.tasks, "task", catalogue.tasks, f"{where}: key tasks of {side.method}")
+        check_tasks(catalogue, side.tasks, f"{where}: key tasks of {side.method}")
         for task in side.tasks or comparison.tasks:
             options = catalogue.options(task, side.method)
             check_values(dict(side.settings), options, f"{where}: key settings of {side.method} on {task}")

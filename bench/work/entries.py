@@ -67,7 +67,7 @@ def entries(suite: Suite, artifact: str, tier: str) -> tuple[Entry, ...]:
 
 def _entries(suite: Suite, artifact: str, tier: str) -> Iterator[Entry]:
     catalogue = suite.catalogue
-    for number, query in enumerate(catalogue.artifact(artifact).cells):
+    for number, query in enumerate(catalogue.artifact(artifact).queries):
         for cell in cells_of(catalogue, query):
             for option in query.options:
                 yield Entry(suite, artifact, number, cell, option, query.label, "", "")

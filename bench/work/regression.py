@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field, RootModel
 
-from bench.catalogue.load import read_model
-from bench.catalogue.models import Strict
+from bench.catalogue.reading import read_model
+from bench.catalogue.strict import Strict
 from bench.errors import SpecError
 from bench.work.availability import why_missing
 from bench.work.cells import parse_slug

@@ -112,7 +112,7 @@ def test_a_hyper_parameter_is_compared_with_the_printed_one():
     assert "4, differs" in to_markdown(settings, table, "title\n")
 
 
-def test_what_a_paper_leaves_unsaid_names_the_artifacts_that_vary_it():
+def test_what_a_paper_leaves_open_names_the_artifacts_that_vary_it():
     readings = {tier: Rendering(SUITE, tier, "dema_table06") for tier in ("quick", "cpu")}
     texts = {
         tier: to_markdown(rendering, table_of(rendering, lambda _: None), "title\n")

@@ -25,7 +25,7 @@ SEEDS = {"dema": 3, "dmh": 10}
 
 
 def all_cells(artifact):
-    return [cell for query in CATALOGUE.artifacts[artifact].cells for cell in cells_of(CATALOGUE, query)]
+    return [cell for query in CATALOGUE.artifacts[artifact].queries for cell in cells_of(CATALOGUE, query)]
 
 
 @pytest.mark.parametrize("paper", [name for name, paper in CATALOGUE.papers.items() if not paper.own])
@@ -67,7 +67,7 @@ def test_an_artifact_says_where_it_is_printed_and_what_is_left_open(name):
     kind, number = re.fullmatch(r"\w+_(table|fig)(\d+)", name).groups()
     assert artifact.printed == f"{'Table' if kind == 'table' else 'Figure'} {int(number)}"
     assert artifact.seeds == SEEDS[paper_name(name)]
-    assert len(artifact.unsaid) >= 2
+    assert len(artifact.open_choices) >= 2
     assert "\n" not in artifact.title
 
 
@@ -93,7 +93,7 @@ def test_no_tier_sets_what_an_artifact_varies(tier, monkeypatch):
 def test_the_paper_tier_runs_everything_and_reduces_nothing():
     assert all(budget.options == {} for budget in CATALOGUE.tiers["paper"].budgets)
     for name, artifact in CATALOGUE.artifacts.items():
-        for query in artifact.cells:
+        for query in artifact.queries:
             for metric in query.metrics:
                 stage = CATALOGUE.metrics[metric].stage
                 assert all(resolve(CATALOGUE, "paper", cell, stage) for cell in cells_of(CATALOGUE, query)), (

@@ -58,8 +58,8 @@ def test_typo_in_a_key_of_a_query(workflow):
     [
         ("ad-mamba", "ad-mambo", ("key cells.0: key methods", "unknown method 'ad-mambo'", "'ad-mamba'")),
         (
-            "darkroom-hard",
-            "darkroom-hrd",
+            "tasks: grid-worlds",
+            "tasks: [darkroom-hrd]",
             ("cells.0: key tasks", "unknown task 'darkroom-hrd'", "'darkroom-hard'"),
         ),
         (
@@ -68,9 +68,9 @@ def test_typo_in_a_key_of_a_query(workflow):
             ("key cells.0: key metrics", "unknown metric", "'episode_return'"),
         ),
         (
-            "option: room_side",
-            "option: room_size",
-            ("key unsaid.", "unknown option 'room_size'", "'room_side'"),
+            "option: test_tasks",
+            "option: test_task",
+            ("key open_choices.2.option: unknown option 'test_task'", "'test_tasks'"),
         ),
         (
             "kind: curve",
@@ -183,6 +183,19 @@ def test_a_budget_without_its_cost(workflow):
 def test_a_budget_with_a_ceiling_that_is_not_there(workflow):
     change(workflow / "tiers/cpu.yaml", "ceiling: dema-mujoco", "ceiling: dema-mujocco")
     expect(workflow, "workflow/tiers/cpu.yaml", "unknown ceiling 'dema-mujocco'", "'dema-mujoco'")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "parts"),
+    [
+        ("{tokens: [bl3d]}", "{tokns: [bl3d]}", ("key settings: unknown option 'tokns'", "'tokens'")),
+        ("{tokens: [bl3d]}", "{tokens: [bl4d]}", ("(dema on hopper-medium): option tokens", "'bl3d'")),
+        ("valuable_subgoals: any", "valuable_subgoal: any", ("unknown option", "'valuable_subgoals'")),
+    ],
+)
+def test_a_budget_with_settings_that_no_cell_can_have(workflow, old, new, parts):
+    change(workflow / "tiers/cpu.yaml", old, new)
+    expect(workflow, "workflow/tiers/cpu.yaml: budget", *parts)
 
 
 def test_a_left_out_method_that_is_not_there(workflow):

@@ -63,12 +63,12 @@ def test_its_code_is_found_by_name(lab, give):
     assert module_path("bench.methods.ota") is None
 
 
-@pytest.mark.parametrize(("tier", "transitions"), [("quick", 20000), ("cpu", 100000)])
-def test_the_suites_own_jobs_and_their_fingerprints_stay(lab, give, tier, transitions):
+@pytest.mark.parametrize(("tier", "recipe"), [("quick", "hopper"), ("cpu", "mujoco-sequence")])
+def test_the_suites_own_jobs_and_their_fingerprints_stay(lab, give, tier, recipe):
     before = {job.key: job.fingerprint for job in all_jobs(SUITE, tier)}
     path = lab / "tiers" / "quick.yaml"
     # A dataset that is the suite's as well has to be made as in its tier.
-    path.write_text(path.read_text().replace("transitions: 20000", f"transitions: {transitions}"))
+    path.write_text(path.read_text().replace("options: hopper", f"options: {recipe}"))
     with path.open("a") as budgets:
         budgets.write(
             "  - {label: greedy, tasks: any, methods: any, settings: any, stages: [probe],\n"

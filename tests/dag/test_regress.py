@@ -107,7 +107,7 @@ def test_a_sign_flipped_in_the_selective_scan(promoted, stored):
 
 
 def test_a_wrong_normaliser(stored):
-    stored.edit("workflow/tasks/mujoco.yaml", "reference_high: 3234.3,", "reference_high: 3243.3,")
+    stored.edit("workflow/tasks/mujoco.yaml", "reference_high: 3234.3", "reference_high: 3243.3")
     said = make_again_and_compare(stored)
     assert alarmed(stored, said) == {(DT, "evaluate")}
     assert re.findall(r"\| (\w+) \(step 4, index 0\) \|", page(stored)) == ["normalised_score"]

@@ -25,14 +25,15 @@ class Layout(FigureLayout):
 
     def check(self, artifact: Artifact, where: str) -> None:
         """A line of a profile is a method: one metric, and one cell of each method and task."""
-        metrics = {metric for query in artifact.cells for metric in query.metrics}
+        metrics = {metric for query in artifact.queries for metric in query.metrics}
         if len(metrics) != 1:
             raise SpecError(
                 f"{where}: a profile is of one metric, not of {', '.join(sorted(metrics)) or 'none'}. Name "
                 "one in all of its cells, or choose another layout."
             )
         seen: set[tuple[str, str]] = set()
-        for number, query in enumerate(artifact.cells):
+        queries = ((n, query) for n, block in enumerate(artifact.cells) for query in block.queries)
+        for number, query in queries:
             swept = any(isinstance(value, tuple) and len(value) > 1 for value in query.settings.values())
             for pair in ((task, method) for task in query.tasks for method in query.methods):
                 if swept or pair in seen:

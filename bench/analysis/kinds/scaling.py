@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from bench.analysis.kinds import PanelLayout
 from bench.analysis.labels import axis_value, in_a_row, lines_on_tasks, method_title, metric_label
 from bench.analysis.style import label_values
-from bench.catalogue.models import OptionName
+from bench.catalogue.strict import OptionName
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -22,8 +22,9 @@ from bench.analysis.report.figures import Picture, picture_of
 from bench.analysis.report.numbers import Number, numbers_of
 from bench.analysis.report.runs import Records, Run
 from bench.analysis.tables import OLDER
-from bench.catalogue.artifacts import Artifact, Unsaid
+from bench.catalogue.artifacts import Artifact
 from bench.catalogue.catalogue import Catalogue, paper_name
+from bench.catalogue.paper import OpenChoice
 from bench.errors import UserError
 from bench.work.claims import load_claims
 from bench.work.jobs import RESULTS
@@ -50,7 +51,7 @@ class ArtifactShown:
     picture: Picture | None
     command: str
     # What the paper leaves open, each with the artifacts of the tier that vary it.
-    unsaid: list[tuple[Unsaid, list[str]]]
+    open_choices: list[tuple[OpenChoice, list[str]]]
 
     @property
     def paper(self) -> str:
@@ -123,9 +124,9 @@ class Report:
         rendering = Rendering(self.suite, self.tier, name)
         numbers = numbers_of(rendering, self.reported, self.records)
         picture = picture_of(rendering, numbers) if rendering.kind == "figure" else None
-        unsaid = [(item, varied_in(item.option, rendering)) for item in rendering.artifact.unsaid]
+        choices = [(one, varied_in(one.option, rendering)) for one in rendering.artifact.open_choices]
         return ArtifactShown(
-            name, rendering.artifact, rendering.kind, numbers, picture, command_of(rendering), unsaid
+            name, rendering.artifact, rendering.kind, numbers, picture, command_of(rendering), choices
         )
 
     @cached_property

@@ -5,20 +5,27 @@ Dropout acts on what the mixer adds as well, as everywhere in the suite; in its 
 
 from __future__ import annotations
 
-from bench.methods.three_token import ThreeTokenLearner
+from bench.catalogue.option_types import Options
+from bench.methods.sequence import SequenceLearner
+from bench.methods.three_token import ThreeTokenModel
 from bench.nn.backbone import Backbone
+from bench.nn.mamba import MambaMixer
 
 
-class Learner(ThreeTokenLearner):
+def channel_mixing_mamba(options: Options) -> Backbone:
+    """Mamba mixers, each followed by a feed-forward layer of four times the width."""
+    width = options["embedding_dim"]
+    return Backbone(
+        options["layers"],
+        width,
+        mixer=lambda _: MambaMixer(width, options["d_state"], options["d_conv"], options["expand"]),
+        feed_forward=options["activation"],
+        dropout=options["dropout"],
+    )
+
+
+class Learner(SequenceLearner):
     """Decision Mamba on windows of K steps."""
 
-    recurrent = True
-
-    def make_backbone(self) -> Backbone:
-        """Mamba mixers, each followed by a feed-forward layer of four times the width."""
-        options = self.options
-        return Backbone(
-            options["layers"], options["embedding_dim"], mixer="mamba", arrangement="post",
-            d_state=options["d_state"], d_conv=options["d_conv"], expand=options["expand"],
-            dropout=options["dropout"], activation=options["activation"],
-        )  # fmt: skip
+    def __init__(self, options: Options) -> None:
+        super().__init__(options, ThreeTokenModel(options, lambda: channel_mixing_mamba(options)), online="state")
