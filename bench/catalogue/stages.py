@@ -5,8 +5,9 @@ The row `train` belongs to the module `bench.stages.train`, to its rule, its rec
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
@@ -47,7 +48,7 @@ class Stage:
     # Nothing else may run on the machine meanwhile.
     alone: bool = False
 
-    def reads_donor(self, options: dict[str, Any]) -> bool:
+    def reads_donor(self, options: Mapping[str, object]) -> bool:
         """Whether a cell of these options is read together with its donor."""
         return self.donor_if is not None and options.get(self.donor_if[0]) == self.donor_if[1]
 

@@ -19,7 +19,7 @@ from bench.conformance.other_device import OtherDevice, Remote, move
 from bench.methods.base import Batch, Learner
 
 UPDATES = 3
-NEAR = {"rtol": 1e-3, "atol": 1e-4}
+RTOL, ATOL = 1e-3, 1e-4
 
 
 class Breach(AssertionError):  # noqa: N818 - it is what it is called
@@ -184,14 +184,20 @@ def environments_do_not_mix(case: Case) -> None:
     others[:, 1] = case.states(rng(4))[:, 1]
     past = case.past(rng(1))
     first, second = (act(learner.policy(trial()), seen, past)[:, 0] for seen in (states, others))
-    require(np.allclose(first, second, **NEAR), "actions in one environment depend on another one's states")
+    require(
+        np.allclose(first, second, RTOL, ATOL),
+        "actions in one environment depend on another one's states",
+    )
 
 
 def memory_predicts_what_the_context_does(case: Case) -> None:
     """Acting step by step from a memory equals reading the whole context again."""
     learner = trained(case)
     actions = [_acted(learner, case, cached) for cached in (True, False)]
-    require(np.allclose(*actions, **NEAR), "actions from a cache differ from those of the whole context")
+    require(
+        np.allclose(actions[0], actions[1], RTOL, ATOL),
+        "actions from a cache differ from those of the whole context",
+    )
 
 
 def policies_hold_no_learner(case: Case) -> None:
@@ -204,7 +210,8 @@ def policies_hold_no_learner(case: Case) -> None:
 def models_work_elsewhere(case: Case) -> None:
     """The loss, its gradient and the actions are the same on another device, and no tensor is left behind."""
     here, there = trained(case), trained(case)
-    here.begin_update(UPDATES, rng()), there.begin_update(UPDATES, rng())
+    for learner in (here, there):
+        learner.begin_update(UPDATES, rng())
     batch = here.draw(rng(1))
     expected, actions = _loss_and_gradients(here, batch), _acted(here, case)
     move(there.model)
@@ -213,8 +220,8 @@ def models_work_elsewhere(case: Case) -> None:
         other_actions = _acted(there, case)
     for name, value in expected.items():
         require(name in found, f"{name} has no gradient on another device")
-        require(torch.allclose(found[name], value, **NEAR), f"{name} differs on another device")
-    require(np.allclose(other_actions, actions, **NEAR), "actions differ on another device")
+        require(torch.allclose(found[name], value, RTOL, ATOL), f"{name} differs on another device")
+    require(np.allclose(other_actions, actions, RTOL, ATOL), "actions differ on another device")
 
 
 def _loss_and_gradients(learner: Learner, batch: Batch) -> dict[str, Tensor]:

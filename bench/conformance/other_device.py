@@ -75,4 +75,5 @@ def move(model: nn.Module) -> None:
                 held = Remote(parameter.detach().clone())
                 module._parameters[name] = nn.Parameter(held, requires_grad=parameter.requires_grad)
         for name, values in module._buffers.items():
-            module._buffers[name] = Remote(values.clone())
+            if values is not None:
+                module._buffers[name] = Remote(values.clone())

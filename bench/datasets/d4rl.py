@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.catalogue.catalogue import Task
+from bench.catalogue.option_types import Options
 from bench.catalogue.real_data import located
 from bench.catalogue.sources import DatasetRow
 from bench.datasets.real import check_counts, check_dimensions, check_sha256, store
@@ -34,7 +35,7 @@ FLAGS = ("terminals", "timeouts")
 Columns = dict[str, NDArray[np.float32]]
 
 
-def make(options: dict[str, Any], task: str, folder: Path, declared: Task) -> dict[str, Any]:
+def make(options: Options, task: str, folder: Path, declared: Task) -> dict[str, Any]:
     """Check the task's file and copy it into the store below `folder`; facts for the sidecar.
 
     Raises UnavailableError where the file is not in the folder that the run was given, and what `read_d4rl`

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.catalogue.option_types import Options
 from bench.envs.gridworld import ACTIONS, PHASES, GridWorld, make_rooms
 from bench.envs.gridworld_tasks import mean_optimal_returns, numbered_goals, task_count
 from bench.seeds import stream
@@ -55,7 +56,7 @@ class Histories:
 
 
 def split_tasks(
-    options: dict[str, Any], generator: np.random.Generator
+    options: Options, generator: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Goals of the training tasks and of the unseen test tasks, drawn without replacement.
 
@@ -85,7 +86,7 @@ def evenly_spaced(episodes: int, stored: int) -> NDArray[np.int64]:
 class _TableLearner:
     """Q-learning for all tasks at once; a flat table of (task, phase, cell, action)."""
 
-    def __init__(self, options: dict[str, Any], world: GridWorld, generator: np.random.Generator) -> None:
+    def __init__(self, options: Options, world: GridWorld, generator: np.random.Generator) -> None:
         self.options, self.world, self.generator = options, world, generator
         # The state holds the room's phase beside the cell: the learner, unlike the agents trained on
         # its history, is told; else no fixed policy could fetch the key and then the door.
@@ -138,7 +139,7 @@ class _TableLearner:
 
 
 def _learn(
-    options: dict[str, Any], goals: NDArray[np.int64], generator: np.random.Generator
+    options: Options, goals: NDArray[np.int64], generator: np.random.Generator
 ) -> tuple[dict[str, Any], NDArray[np.float32]]:
     """Run the learner on every task at once.
 
@@ -175,7 +176,7 @@ def _learn(
     return stored, returns
 
 
-def make(options: dict[str, Any], task: str, folder: Path) -> dict[str, Any]:
+def make(options: Options, task: str, folder: Path) -> dict[str, Any]:
     """Make the histories of a task and write them to `folder`; returns facts for the sidecar."""
     goals, unseen = split_tasks(options, stream("data", "split", task))
     stored, returns = _learn(options, goals, stream("data", "histories", task))

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.catalogue.option_types import Options
 from bench.datasets.minari_store import load_minari, save_minari
 from bench.datasets.trajectories import Trajectories, Trajectory
 from bench.datasets.waypoints import WaypointController
@@ -33,7 +34,7 @@ START, WAY, NOISE = 0, 1, 2  # the purposes of the random streams
 CONTROLLER_EPISODES = 64  # behind the return that is stated beside the data
 
 
-def make(options: dict[str, Any], task: str, folder: Path) -> dict[str, Any]:
+def make(options: Options, task: str, folder: Path) -> dict[str, Any]:
     """Walk the task's maze into a Minari dataset below `folder`; returns facts for the sidecar.
 
     Among them is the controller's own return where it goes to the task's goal and stays, without noise.
@@ -71,7 +72,7 @@ def load(folder: Path) -> Trajectories:
     return load_minari(folder, DATASET_ID)
 
 
-def collect(options: dict[str, Any], seed: int) -> list[Trajectory]:
+def collect(options: Options, seed: int) -> list[Trajectory]:
     """Trajectories of exactly `transitions` transitions together; the last one is cut where they are full.
 
     Raises ValueError for fewer than one transition or a negative seed.
@@ -93,7 +94,7 @@ def collect(options: dict[str, Any], seed: int) -> list[Trajectory]:
     return kept
 
 
-def walk_round(batch: MazeBatch, seed: int, first: int, options: dict[str, Any]) -> list[list[Trajectory]]:
+def walk_round(batch: MazeBatch, seed: int, first: int, options: Options) -> list[list[Trajectory]]:
     """The trajectories of each walk `first` and following of the run `seed`, one in each maze of `batch`."""
     numbers = range(first, first + batch.count)
     states = batch.reset(_starts(seed, numbers))
@@ -120,7 +121,7 @@ def walk_round(batch: MazeBatch, seed: int, first: int, options: dict[str, Any])
     ]
 
 
-def controller_returns(options: dict[str, Any], episodes: int, seed: int) -> NDArray[np.float64]:
+def controller_returns(options: Options, episodes: int, seed: int) -> NDArray[np.float64]:
     """(episodes,) returns of the controller, without noise, that goes to the task's goal and stays there."""
     batch = make_batch(options, episodes)
     states = batch.reset(_starts(seed, range(episodes)))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.catalogue.catalogue import Task
+from bench.catalogue.option_types import Options
 from bench.catalogue.real_data import located
 from bench.datasets.minari_store import load_minari
 from bench.datasets.real import check_counts, check_dimensions, check_sha256, store
@@ -18,7 +19,7 @@ from bench.datasets.real import load as load
 from bench.datasets.trajectories import Trajectories, Trajectory
 
 
-def make(options: dict[str, Any], task: str, folder: Path, declared: Task) -> dict[str, Any]:
+def make(options: Options, task: str, folder: Path, declared: Task) -> dict[str, Any]:
     """Check the task's datasets and copy them into the store below `folder`; facts for the sidecar.
 
     Raises UnavailableError where one is not in Minari's store, DatasetError, with file, key and remedy, where

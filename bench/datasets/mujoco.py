@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.catalogue.option_types import Options
 from bench.datasets.minari_store import load_minari, save_minari
 from bench.datasets.policies import BehaviourPolicy, load_ladder
 from bench.datasets.trajectories import Trajectories, Trajectory
@@ -29,7 +30,7 @@ ENVIRONMENTS = 16
 INITIAL_STATE, NOISE = 0, 1  # the purposes of the random streams
 
 
-def make(options: dict[str, Any], task: str, folder: Path) -> dict[str, Any]:
+def make(options: Options, task: str, folder: Path) -> dict[str, Any]:
     """Roll out the task's behaviour policy, or half and half of two, into a Minari dataset below `folder`.
 
     Returns facts for the sidecar. The stream of random numbers is the policy's, so that a delayed-reward

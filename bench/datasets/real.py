@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.catalogue.option_types import Options
 from bench.catalogue.sources import DatasetRow, file_sha256
 from bench.datasets.minari_store import load_minari, save_minari
 from bench.datasets.mujoco import delay_rewards
@@ -23,9 +24,7 @@ RETURN_TOLERANCE = 1e-4
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
-def store(
-    trajectories: Trajectories, options: dict[str, Any], folder: Path, described: str
-) -> dict[str, Any]:
+def store(trajectories: Trajectories, options: Options, folder: Path, described: str) -> dict[str, Any]:
     """Write what was read below `folder`, rewards delayed where the task says so; facts for the sidecar.
 
     `options`: `environment_id`, which the metadata name, and `delayed_reward`. Facts of returns are those of

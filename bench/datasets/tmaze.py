@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.catalogue.option_types import Options
 from bench.datasets.trajectories import Trajectories, Trajectory
 from bench.envs.tmaze import ACTIONS, DOWN, LEFT, RIGHT, UP, TMaze, alternating_goals, episode_length
 
@@ -27,7 +28,7 @@ def optimal_actions(corridor_length: int, oracle_length: int, goals: NDArray[np.
     return actions
 
 
-def make(options: dict[str, Any], task: str, folder: Path) -> dict[str, Any]:
+def make(options: Options, task: str, folder: Path) -> dict[str, Any]:
     """Play the optimal episodes and write them to `folder`; returns facts for the sidecar.
 
     Raises ValueError where `max_episode_steps` is not what the lengths of the maze give.

@@ -20,10 +20,11 @@ An episode always lasts `horizon` steps.
 from __future__ import annotations
 
 from itertools import permutations
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from bench.catalogue.option_types import Options
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -171,9 +172,7 @@ class GridWorld:
         return self.collected.sum(axis=1)
 
 
-def make_rooms(
-    options: dict[str, Any], goals: Integers, generator: np.random.Generator | None = None
-) -> GridWorld:
+def make_rooms(options: Options, goals: Integers, generator: np.random.Generator | None = None) -> GridWorld:
     """Rooms as the options `world`, `room_side`, `horizon`, `start` and `dynamics` describe them."""
     return GridWorld(
         options["world"],

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike
 
+from bench.catalogue.option_types import Options
 from bench.envs.gridworld import PERMUTATIONS, Floats, Integers, goal_columns, start_cells
 
 
@@ -91,11 +90,11 @@ def _optimal_with_a_moving_goal(
     return np.maximum(both, second_alone).astype(np.float32)
 
 
-def mean_optimal_returns(options: dict[str, Any], goals: Integers) -> Floats:
+def mean_optimal_returns(options: Options, goals: Integers) -> Floats:
     """(tasks,) optimal return of each task, averaged over the cells that the option `start` begins at."""
-    world, side, horizon, dynamics = (options[name] for name in ("world", "room_side", "horizon", "dynamics"))
+    side = options["room_side"]
     returns = [
-        optimal_return(world, side, horizon, goals, cell, dynamics)
+        optimal_return(options["world"], side, options["horizon"], goals, cell, options["dynamics"])
         for cell in start_cells(options["start"], side)
     ]
     return np.mean(returns, axis=0, dtype=np.float32)

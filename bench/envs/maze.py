@@ -26,6 +26,7 @@ import numpy as np
 from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
+from bench.catalogue.option_types import Options
 from bench.envs.batch import EpisodeBatch, positive
 from bench.errors import SpecError
 
@@ -159,7 +160,7 @@ class MazeBatch(EpisodeBatch):
         super().__init__(env_id, mazes, Box(-np.inf, np.inf, (4,)), actions, limit)
 
 
-def make_batch(options: dict[str, Any], count: int) -> MazeBatch:
+def make_batch(options: Options, count: int) -> MazeBatch:
     """`count` copies of a task's maze."""
     goal = options["goal_row"], options["goal_column"]
     return MazeBatch(options["environment_id"], count, goal, options["goal_radius"])

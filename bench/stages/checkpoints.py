@@ -7,13 +7,14 @@ from typing import Any
 
 import torch
 
+from bench.catalogue.option_types import Options
 from bench.errors import DatasetError, UserError
 from bench.methods.base import Learner, make_learner
 from bench.stages.runner import require_ok
 from bench.work.jobs import Job, dataset_job
 
 
-def checkpoint_steps(options: dict[str, Any]) -> list[int]:
+def checkpoint_steps(options: Options) -> list[int]:
     """The updates after which a run is evaluated, evenly spaced, the last one at its end."""
     count = min(options["checkpoints"], options["updates"])
     return [round(options["updates"] * (number + 1) / count) for number in range(count)]
@@ -41,7 +42,7 @@ def dataset_facts(job: Job) -> dict[str, Any]:
     return record.facts
 
 
-def test_options(job: Job) -> dict[str, Any]:
+def test_options(job: Job) -> Options:
     """A job's options, its target being the largest return of the dataset where `target_source` says so."""
     if job.options.get("target_source", "printed") == "printed":
         return job.options

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from bench.catalogue.option_types import Options
 from bench.datasets.integrity import verified
 from bench.methods.base import Learner, make_learner
 from bench.seeds import stream, stream_seed
@@ -27,7 +28,7 @@ from bench.work.record import Rows
 LOSS_POINTS = 50
 
 
-def learning_rate_factor(step: int, options: dict[str, Any]) -> float:
+def learning_rate_factor(step: int, options: Options) -> float:
     """Share of the peak learning rate at an update: linear warm-up, then constant or cosine to zero."""
     warmup = options["warmup_updates"]
     if step < warmup:

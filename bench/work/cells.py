@@ -6,7 +6,7 @@ are dropped, so that two artifacts that ask for the same thing share one cell.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -183,7 +183,7 @@ def option_names(catalogue: Catalogue, group: OptionGroup, task: str, method: st
             return catalogue.probe_options
 
 
-def data_options(catalogue: Catalogue, cell: Cell, options: dict[str, Any]) -> dict[str, Any]:
+def data_options(catalogue: Catalogue, cell: Cell, options: Mapping[str, object]) -> dict[str, object]:
     """The part of a cell's options that its dataset depends on."""
     task = catalogue.tasks[cell.task]
     return {key: options[key] for key in task.data_names}

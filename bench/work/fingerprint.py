@@ -13,7 +13,7 @@ import importlib.metadata
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,7 @@ def _files_of(roots: tuple[str, ...]) -> dict[str, list[Path]]:
     return found
 
 
-def _shipped_files(roots: tuple[str, ...], options: dict[str, Any]) -> dict[str, str]:
+def _shipped_files(roots: tuple[str, ...], options: Mapping[str, object]) -> dict[str, str]:
     """Data files beside the code whose name an option's value names."""
     beside = _files_of(roots)
     wanted = sorted({value for value in options.values() if isinstance(value, str) and value in beside})
@@ -81,7 +81,7 @@ def _shipped_files(roots: tuple[str, ...], options: dict[str, Any]) -> dict[str,
 
 def fingerprint_parts(
     roots: Iterable[str],
-    options: dict[str, Any],
+    options: Mapping[str, object],
     seed: int,
     upstream: Iterable[str],
     files: dict[str, str] | None = None,

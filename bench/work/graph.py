@@ -223,7 +223,10 @@ def _marker(out_of_date: bool, sidecar: Path, tier: str, name: str) -> list[Path
 
 
 def _of(
-    commands: list[str], options: dict[str, Any], upstream: list[str], files: dict[str, str] | None = None
+    commands: list[str],
+    options: Mapping[str, object],
+    upstream: list[str],
+    files: dict[str, str] | None = None,
 ) -> str:
     entries = [f"bench.commands.{command}" for command in commands]
     return fingerprint(fingerprint_parts(entries, options, 0, upstream, files))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from bench.catalogue.option_types import Options
 from bench.catalogue.real_data import content
 from bench.catalogue.stages import STAGES, Stage
 from bench.errors import SpecError
@@ -82,13 +83,14 @@ class Job:
         return [make_job(self.suite, name, self.tier, cell, self.seed) for name, cell in read]
 
     @cached_property
-    def options(self) -> dict[str, Any]:
+    def options(self) -> Options:
         """The options its result depends on."""
         asked = (self.cell.task, self.cell.method)
         names = {
             name for group in self.row.options for name in option_names(self.suite.catalogue, group, *asked)
         }
-        return {key: value for key, value in self.resolved.options.items() if key in names}
+        chosen = {key: value for key, value in self.resolved.options.items() if key in names}
+        return cast(Options, chosen)
 
     @cached_property
     def roots(self) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -168,5 +167,5 @@ class Records:
         return _listed(run.jobs[0].options, "=")
 
 
-def _listed(values: dict[str, Any], between: str = " ") -> str:
+def _listed(values: Mapping[str, object], between: str = " ") -> str:
     return ", ".join(f"{key}{between}{value}" for key, value in sorted(values.items()))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from bench.nn.kernels.code import Builder, Intrinsic, Signature, Target, Type, TypingContext, Value, Values
 from bench.nn.kernels.vector import (
     FLOATS,
     INT32,
@@ -43,12 +42,12 @@ EXP2_LOWEST, EXP2_HIGHEST = -126.0, 127.0
 ROUNDER = 12582912.0
 
 
-def has_feature(context: Any, feature: str) -> bool:
+def has_feature(context: Target, feature: str) -> bool:
     """Tell whether the processor compiled for has an LLVM feature."""
     return f"+{feature}" in str(context.codegen().magic_tuple()[2]).split(",")
 
 
-def _exp2_avx512(builder: Any, x: Any) -> Any:
+def _exp2_avx512(builder: Builder, x: Value) -> Value:
     rounded = builder.fsub(builder.fadd(x, constant(ROUNDER)), constant(ROUNDER))
     mantissa = polynomial(builder, EXP2_COEFFICIENTS, builder.fsub(x, rounded))
     all_lanes, this_rounding = ir.Constant(ir.IntType(16), -1), ir.Constant(INT32, 4)
@@ -56,7 +55,7 @@ def _exp2_avx512(builder: Any, x: Any) -> Any:
     return call(builder, "llvm.x86.avx512.mask.scalef.ps.512", FLOATS, operands)
 
 
-def _exp2(builder: Any, x: Any) -> Any:
+def _exp2(builder: Builder, x: Value) -> Value:
     x = clamp(builder, clamp(builder, x, ">", EXP2_LOWEST), "<", EXP2_HIGHEST)
     shifted = builder.fadd(x, constant(ROUNDER))
     remainder = builder.fsub(x, builder.fsub(shifted, constant(ROUNDER)))
@@ -67,14 +66,14 @@ def _exp2(builder: Any, x: Any) -> Any:
 
 
 @intrinsic
-def exp2(typing_context: Any, x: Any) -> Any:
+def exp2(typing_context: TypingContext, x: Type) -> Intrinsic:
     """2^x to about 1e-7 relative, exact at 0. NaN stays NaN.
 
     AVX-512 scales by a power of two in one instruction, right up to zero and infinity; elsewhere results
     saturate at the ends of the normal range.
     """
 
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    def generate(context: Target, builder: Builder, sig: Signature, args: Values) -> Value:
         operation = _exp2_avx512 if has_feature(context, "avx512f") else _exp2
         return elementwise(operation)(context, builder, sig, args)
 
@@ -83,17 +82,17 @@ def exp2(typing_context: Any, x: Any) -> Any:
 
 
 @intrinsic
-def fma(typing_context: Any, x: Any, y: Any, z: Any) -> Any:
+def fma(typing_context: TypingContext, x: Type, y: Type, z: Type) -> Intrinsic:
     """X y + z, fused where the machine can."""
     kind = wider(x, y, z)
     return None if kind is None else (kind(x, y, z), elementwise(multiply_add))
 
 
 @intrinsic
-def dot(typing_context: Any, x: Any, y: Any, z: Any) -> Any:
+def dot(typing_context: TypingContext, x: Type, y: Type, z: Type) -> Intrinsic:
     """Z plus the sum over the four parts of x y, for quads x and y and a vector z, in order."""
 
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    def generate(context: Target, builder: Builder, sig: Signature, args: Values) -> Value:
         result = args[2]
         for left, right in zip(*(split(builder, quad, value) for value in args[:2]), strict=True):
             result = multiply_add(builder, left, right, result)
@@ -103,48 +102,48 @@ def dot(typing_context: Any, x: Any, y: Any, z: Any) -> Any:
 
 
 @intrinsic
-def zero_quad(typing_context: Any) -> Any:
+def zero_quad(typing_context: TypingContext) -> Intrinsic:
     """A quad of zeros."""
     return quad(), lambda context, builder, sig, args: join(builder, [constant(0.0)] * UNROLL)
 
 
 @intrinsic
-def push(typing_context: Any, window: Any, newest: Any) -> Any:
+def push(typing_context: TypingContext, window: Type, newest: Type) -> Intrinsic:
     """A quad without its first vector, and `newest` as its last."""
 
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    def generate(context: Target, builder: Builder, sig: Signature, args: Values) -> Value:
         return join(builder, [*split(builder, quad, args[0])[1:], args[1]])
 
     return quad(quad, vector), generate
 
 
 @intrinsic
-def absolute(typing_context: Any, x: Any) -> Any:
+def absolute(typing_context: TypingContext, x: Type) -> Intrinsic:
     """Absolute value of a vector."""
     return vector(vector), lambda context, builder, sig, args: call(builder, "llvm.fabs.v16f32", FLOATS, args)
 
 
 @intrinsic
-def positive(typing_context: Any, x: Any) -> Any:
+def positive(typing_context: TypingContext, x: Type) -> Intrinsic:
     """max(x, 0) of a vector, keeping NaN."""
     return vector(vector), lambda context, builder, sig, args: clamp(builder, args[0], ">", 0.0)
 
 
 @intrinsic
-def where_negative(typing_context: Any, x: Any, y: Any, z: Any) -> Any:
+def where_negative(typing_context: TypingContext, x: Type, y: Type, z: Type) -> Intrinsic:
     """Y in the lanes where the vector x is below zero, z elsewhere."""
 
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    def generate(context: Target, builder: Builder, sig: Signature, args: Values) -> Value:
         return builder.select(builder.fcmp_ordered("<", args[0], constant(0.0)), args[1], args[2])
 
     return vector(vector, vector, vector), generate
 
 
 @intrinsic
-def total(typing_context: Any, x: Any) -> Any:
+def total(typing_context: TypingContext, x: Type) -> Intrinsic:
     """The sum over a vector's lanes, in a fixed order."""
 
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    def generate(context: Target, builder: Builder, sig: Signature, args: Values) -> Value:
         value, width = args[0], LANES
         while width > 1:
             width //= 2

@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from numba import njit, types
 from numba.extending import intrinsic
 
 from bench.nn.kernels.arithmetic import absolute, exp2, fma, positive, where_negative
+from bench.nn.kernels.code import Intrinsic, Type, TypingContext
 from bench.nn.kernels.memory import broadcast, load, load_quad, store
 from bench.nn.kernels.vector import polynomial, vector
 
@@ -22,7 +21,7 @@ ATANH_COEFFICIENTS = (1.0, 0.333331573411, 0.200124551398, 0.139803013736, 0.140
 
 
 @intrinsic
-def _atanh_ratio(typing_context: Any, square: Any) -> Any:
+def _atanh_ratio(typing_context: TypingContext, square: Type) -> Intrinsic:
     return vector(vector), lambda context, builder, sig, args: polynomial(
         builder, ATANH_COEFFICIENTS, args[0]
     )

@@ -4,13 +4,22 @@ contiguous.
 
 from __future__ import annotations
 
-from typing import Any
-
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from bench.nn.kernels.code import (
+    Builder,
+    Intrinsic,
+    Kinds,
+    Signature,
+    Target,
+    Type,
+    TypingContext,
+    Value,
+    Values,
+)
 from bench.nn.kernels.vector import (
     FLOATS,
     INT32,
@@ -29,7 +38,7 @@ from bench.nn.kernels.vector import (
 ALIGNMENT = FLOAT_BYTES = 4
 
 
-def _address(context: Any, builder: Any, kinds: Any, values: Any) -> Any:
+def _address(context: Target, builder: Builder, kinds: Kinds, values: Values) -> Value:
     """Return the address of array[index]; every axis has its stride, but the last one is contiguous."""
     array_kind, index_kind = kinds[:2]
     view = context.make_array(array_kind)(context, builder, values[0])
@@ -41,44 +50,44 @@ def _address(context: Any, builder: Any, kinds: Any, values: Any) -> Any:
     return builder.gep(_bytes(builder, view.data), [offset], source_etype=ir.IntType(8))
 
 
-def _bytes(builder: Any, address: Any) -> Any:
+def _bytes(builder: Builder, address: Value) -> Value:
     return builder.bitcast(address, ir.IntType(8).as_pointer())
 
 
-def _further(builder: Any, address: Any, floats: int) -> Any:
+def _further(builder: Builder, address: Value, floats: int) -> Value:
     return builder.gep(
         address, [ir.Constant(ir.IntType(64), floats * FLOAT_BYTES)], source_etype=ir.IntType(8)
     )
 
 
-def _load(builder: Any, address: Any, kind: ir.Type) -> Any:
+def _load(builder: Builder, address: Value, kind: ir.Type) -> Value:
     value = builder.load(builder.bitcast(address, kind.as_pointer()), typ=kind)
     value.align = ALIGNMENT
     return value
 
 
-def _spread(builder: Any, scalar: Any, kind: ir.VectorType) -> Any:
+def _spread(builder: Builder, scalar: Value, kind: ir.VectorType) -> Value:
     nothing = ir.Constant(kind, ir.Undefined)
     first = builder.insert_element(nothing, scalar, ir.Constant(INT32, 0))
     return builder.shuffle_vector(first, nothing, ir.Constant(INTEGERS, [0] * LANES))
 
 
-def _lane_mask(builder: Any, lanes: Any) -> Any:
+def _lane_mask(builder: Builder, lanes: Value) -> Value:
     spread = _spread(builder, builder.trunc(lanes, INT32), INTEGERS)
     return builder.icmp_signed("<", ir.Constant(INTEGERS, list(range(LANES))), spread)
 
 
 @intrinsic
-def broadcast(typing_context: Any, x: Any) -> Any:
+def broadcast(typing_context: TypingContext, x: Type) -> Intrinsic:
     """The float32 x in all lanes of a vector."""
     return vector(types.float32), lambda context, builder, sig, args: _spread(builder, args[0], FLOATS)
 
 
 @intrinsic
-def columns(typing_context: Any, array: Any, index: Any) -> Any:
+def columns(typing_context: TypingContext, array: Type, index: Type) -> Intrinsic:
     """Four neighbours along the last axis, each in all lanes of one part of a quad."""
 
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    def generate(context: Target, builder: Builder, sig: Signature, args: Values) -> Value:
         first = _address(context, builder, sig.args, args)
         scalars = [_load(builder, _further(builder, first, part), ir.FloatType()) for part in range(UNROLL)]
         return join(builder, [_spread(builder, scalar, FLOATS) for scalar in scalars])
@@ -87,7 +96,7 @@ def columns(typing_context: Any, array: Any, index: Any) -> Any:
 
 
 @intrinsic
-def load(typing_context: Any, array: Any, index: Any) -> Any:
+def load(typing_context: TypingContext, array: Type, index: Type) -> Intrinsic:
     """Sixteen neighbours along the last axis."""
     return vector(array, index), lambda context, builder, sig, args: _load(
         builder, _address(context, builder, sig.args, args), FLOATS
@@ -95,10 +104,10 @@ def load(typing_context: Any, array: Any, index: Any) -> Any:
 
 
 @intrinsic
-def load_quad(typing_context: Any, array: Any, index: Any) -> Any:
+def load_quad(typing_context: TypingContext, array: Type, index: Type) -> Intrinsic:
     """Sixty-four neighbours along the last axis, or through the last two where the last has sixteen."""
 
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    def generate(context: Target, builder: Builder, sig: Signature, args: Values) -> Value:
         first = _address(context, builder, sig.args, args)
         return join(
             builder,
@@ -109,10 +118,10 @@ def load_quad(typing_context: Any, array: Any, index: Any) -> Any:
 
 
 @intrinsic
-def store(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
+def store(typing_context: TypingContext, array: Type, index: Type, value: Type) -> Intrinsic:
     """Write a vector where `load` reads one, a quad where `load_quad` does."""
 
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    def generate(context: Target, builder: Builder, sig: Signature, args: Values) -> Value:
         parts = split(builder, quad, args[2]) if sig.args[2] == quad else [args[2]]
         first = _address(context, builder, sig.args, args)
         for part, content in enumerate(parts):
@@ -124,10 +133,10 @@ def store(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
 
 
 @intrinsic
-def load_first(typing_context: Any, array: Any, index: Any, lanes: Any) -> Any:
+def load_first(typing_context: TypingContext, array: Type, index: Type, lanes: Type) -> Intrinsic:
     """`load` of the first `lanes` lanes only, zero in the others."""
 
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    def generate(context: Target, builder: Builder, sig: Signature, args: Values) -> Value:
         pointer = builder.bitcast(_address(context, builder, sig.args, args), FLOATS.as_pointer())
         operands = [pointer, ir.Constant(INT32, ALIGNMENT), _lane_mask(builder, args[2]), constant(0.0)]
         return call(builder, "llvm.masked.load.v16f32.p0", FLOATS, operands)
@@ -136,10 +145,12 @@ def load_first(typing_context: Any, array: Any, index: Any, lanes: Any) -> Any:
 
 
 @intrinsic
-def store_first(typing_context: Any, array: Any, index: Any, value: Any, lanes: Any) -> Any:
+def store_first(
+    typing_context: TypingContext, array: Type, index: Type, value: Type, lanes: Type
+) -> Intrinsic:
     """`store` of a vector's first `lanes` lanes only."""
 
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    def generate(context: Target, builder: Builder, sig: Signature, args: Values) -> Value:
         pointer = builder.bitcast(_address(context, builder, sig.args, args), FLOATS.as_pointer())
         operands = [args[2], pointer, ir.Constant(INT32, ALIGNMENT), _lane_mask(builder, args[3])]
         call(builder, "llvm.masked.store.v16f32.p0", ir.VoidType(), operands)
@@ -149,10 +160,10 @@ def store_first(typing_context: Any, array: Any, index: Any, value: Any, lanes: 
 
 
 @intrinsic
-def prefetch(typing_context: Any, array: Any, index: Any) -> Any:
+def prefetch(typing_context: TypingContext, array: Type, index: Type) -> Intrinsic:
     """Ask for the cache line that holds array[index], which need not exist."""
 
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    def generate(context: Target, builder: Builder, sig: Signature, args: Values) -> Value:
         address = _address(context, builder, sig.args, args)
         for_reading, soon, data = (ir.Constant(INT32, value) for value in (0, 3, 1))
         call(builder, "llvm.prefetch.p0", ir.VoidType(), [address, for_reading, soon, data])

@@ -18,6 +18,8 @@ from numba.core import cgutils
 from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
 from numba.extending import lower_builtin, models, register_model
 
+from bench.nn.kernels.code import Builder, Signature, Target, Value, Values
+
 LANES = 16
 UNROLL = 4
 INT32 = ir.IntType(32)
@@ -46,24 +48,24 @@ vector, quad = VectorType(), QuadType()
 
 @register_model(VectorType)
 class _VectorModel(models.PrimitiveModel):
-    def __init__(self, manager: Any, numba_type: VectorType) -> None:
+    def __init__(self, manager: Value, numba_type: VectorType) -> None:
         super().__init__(manager, numba_type, FLOATS)
 
 
 @register_model(QuadType)
 class _QuadModel(models.PrimitiveModel):
-    def __init__(self, manager: Any, numba_type: QuadType) -> None:
+    def __init__(self, manager: Value, numba_type: QuadType) -> None:
         super().__init__(manager, numba_type, ir.ArrayType(FLOATS, UNROLL))
 
 
-def split(builder: Any, kind: types.Type, value: Any) -> list[Any]:
+def split(builder: Builder, kind: types.Type, value: Value) -> list[Value]:
     """Return the four vectors of a quad, or a vector four times."""
     if isinstance(kind, QuadType):
         return [builder.extract_value(value, part) for part in range(UNROLL)]
     return [value] * UNROLL
 
 
-def join(builder: Any, parts: Sequence[Any]) -> Any:
+def join(builder: Builder, parts: Values) -> Value:
     """Return the quad made of four vectors."""
     value = ir.Constant(ir.ArrayType(FLOATS, UNROLL), ir.Undefined)
     for index, part in enumerate(parts):
@@ -71,10 +73,10 @@ def join(builder: Any, parts: Sequence[Any]) -> Any:
     return value
 
 
-def elementwise(operation: Callable[..., Any]) -> Generator:
+def elementwise(operation: Callable[..., Value]) -> Generator:
     """Lift `operation(builder, *vectors)` to vectors and quads."""
 
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    def generate(context: Target, builder: Builder, sig: Signature, args: Values) -> Value:
         if not isinstance(sig.return_type, QuadType):
             return operation(builder, *args)
         columns = [split(builder, kind, value) for kind, value in zip(sig.args, args, strict=True)]
@@ -90,7 +92,7 @@ def wider(*kinds: types.Type) -> types.Type | None:
     return quad if quad in kinds else vector
 
 
-def _define_operator(symbol: Callable[..., Any], instruction: str, flags: tuple[str, ...] = ()) -> None:
+def _define_operator(symbol: Callable[..., Value], instruction: str, flags: tuple[str, ...] = ()) -> None:
     pairs = [(left, right) for left in (vector, quad) for right in (vector, quad)]
     generate = elementwise(lambda builder, x, y: getattr(builder, instruction)(x, y, flags=flags))
 
@@ -113,26 +115,26 @@ def constant(value: float) -> ir.Constant:
     return ir.Constant(FLOATS, [value] * LANES)
 
 
-def call(builder: Any, name: str, result: ir.Type, args: Sequence[Any]) -> Any:
+def call(builder: Builder, name: str, result: ir.Type, args: Values) -> Value:
     """Call the LLVM intrinsic `name`."""
-    kind = ir.FunctionType(result, [arg.type for arg in args])
+    kind = ir.FunctionType(result, [arg.type for arg in args])  # type: ignore[attr-defined]
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
 
 
-def multiply_add(builder: Any, x: Any, y: Any, z: Any) -> Any:
+def multiply_add(builder: Builder, x: Value, y: Value, z: Value) -> Value:
     """Emit x y + z, fused where the machine can."""
     return call(builder, "llvm.fmuladd.v16f32", FLOATS, [x, y, z])
 
 
-def polynomial(builder: Any, coefficients: Sequence[float], x: Any) -> Any:
+def polynomial(builder: Builder, coefficients: Sequence[float], x: Value) -> Value:
     """Emit Horner's scheme, lowest coefficient first."""
-    result = constant(coefficients[-1])
+    result: Value = constant(coefficients[-1])
     for coefficient in reversed(coefficients[:-1]):
         result = multiply_add(builder, result, x, constant(coefficient))
     return result
 
 
-def clamp(builder: Any, x: Any, predicate: str, bound: float) -> Any:
+def clamp(builder: Builder, x: Value, predicate: str, bound: float) -> Value:
     """Emit max(bound, x) for ">" and min(bound, x) for "<", keeping a NaN in x."""
     # Compared from the bound's side this is one instruction on x86.
     limit = constant(bound)

@@ -28,4 +28,6 @@ class Learner(SequenceLearner):
     """Decision Mamba on windows of K steps."""
 
     def __init__(self, options: Options) -> None:
-        super().__init__(options, ThreeTokenModel(options, lambda: channel_mixing_mamba(options)), online="state")
+        super().__init__(
+            options, ThreeTokenModel(options, lambda: channel_mixing_mamba(options)), online="state"
+        )
