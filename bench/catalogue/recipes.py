@@ -7,7 +7,7 @@
       - {..., options: grid}
       - {..., options: {like: grid-dmh, updates: 500}}
 
-What stands beside `like` is added to the recipe, or takes the place of its value.
+Values beside `like` are added to those of the recipe, or take their place.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ Recipes = Mapping[str, Mapping[str, Value]]
 def with_recipes(given: Any, inherited: Recipes) -> Any:
     """The content of a tier's file with each recipe in the place of its name.
 
-    `inherited`: recipes of the suite's tier, which a lab's file may name too. What is not a mapping stays as
-    it is: the type of its key refuses it. Raises a validation error if a recipe is unknown, or used nowhere.
+    `inherited`: recipes of the suite's tier, which a lab's file may name too. A file with a part of the wrong
+    kind stays as it is, and the type of that key refuses it. Raises a validation error if a recipe is unknown
+    or used nowhere.
     """
     recipes, budgets = _part(given, "recipes", dict), _part(given, "budgets", list)
-    if recipes is None or budgets is None:
+    if not budgets or recipes is None or not all(isinstance(recipe, dict) for recipe in recipes.values()):
         return given
     known: dict[str, Mapping[str, Value]] = dict(inherited)
     used: set[str] = set()
@@ -45,8 +46,9 @@ def with_recipes(given: Any, inherited: Recipes) -> Any:
         else budget
         for number, budget in enumerate(budgets)
     ]
-    for name in recipes.keys() - used:
-        raise said(SpecError(f"key recipes.{name}: no budget names this recipe; name it, or remove it"))
+    for name in recipes:
+        if name not in used:
+            raise said(SpecError(f"key recipes.{name}: no budget names this recipe; name it, or remove it"))
     return {**given, "recipes": {name: known[name] for name in recipes}, "budgets": budgets}
 
 

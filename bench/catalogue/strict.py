@@ -1,4 +1,4 @@
-"""What the model of every file stands on: its base class, the types of names and values, whole errors."""
+"""The base of every model of a file, the types of names and values, and errors with a whole message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where each option of a cell has its value from: the file and the layer that set it last."""
+"""Which file, and what in it, set each option of a cell."""
 
 from __future__ import annotations
 

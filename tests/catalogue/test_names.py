@@ -182,6 +182,8 @@ def test_a_labs_budget_is_like_a_recipe_of_the_suites_tier():
             "rooms-ad: {like: tmaze,",
             ("recipes.rooms-ad (it may be like those above",),
         ),
+        ("  tmaze-dema: {", "  planted: 5\n  tmaze-dema: {", ("key recipes.planted: ", "valid dictionary")),
+        ("budgets:\n", "budgts:\n", ("unknown key 'budgts'", "key budgets: Field required")),
         ("  tmaze-dema: {", "  planted: {layers: 1}\n  tmaze-dema: {", ("recipes.planted: no budget names",)),
     ],
 )
