@@ -16,7 +16,7 @@ from bench.work.entries import Entry
 from bench.work.fingerprint import changes
 from bench.work.jobs import Job
 from bench.work.plan import jobs_of
-from bench.work.record import OK, Status
+from bench.work.record import OK, Facts, Status
 from bench.work.stored import CELL_COLUMNS
 
 
@@ -69,7 +69,7 @@ def job_rows(job: Job) -> pd.DataFrame:
     if rows.empty:
         rows = pd.DataFrame([{"metric": "", "step": 0, "index": 0.0, "value": float("nan")}])
     task = catalogue.tasks[job.cell.task]
-    facts: dict[str, Any] = {
+    facts: Facts = {
         "task": job.cell.task, "method": job.cell.method, "settings": job.cell.slug, "seed": job.seed,
         "protocol": task.protocol, "budget": catalogue.tier(job.tier).budget,
         # What the numbers rest on is what was used when they were made.

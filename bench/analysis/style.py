@@ -37,8 +37,11 @@ LOOK = {
     "ytick.labelsize": 8,
 }
 
+# How a line or a bar is drawn: keywords of matplotlib.
+Look = dict[str, Any]
 
-def line_look(place: int) -> dict[str, Any]:
+
+def line_look(place: int) -> Look:
     """What `ax.plot` takes to draw the line of a place in the palettes; they begin anew when they end."""
     place %= len(COLOURS)
     return {

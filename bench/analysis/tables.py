@@ -32,6 +32,9 @@ OLDER = "†"
 # What a row over tasks has in common with the rows it is over.
 SHARED = ("artifact", "column", "method", "settings", "metric", "unit", "budget")
 
+# The columns of one row, by name.
+Columns = dict[str, Any]
+
 
 def long_table(rendering: Rendering, readings: list[Reading], reported: pd.DataFrame) -> pd.DataFrame:
     """One row an entry, reported, ours and the verdict side by side, and more for what is over tasks."""
@@ -39,7 +42,7 @@ def long_table(rendering: Rendering, readings: list[Reading], reported: pd.DataF
     assert isinstance(layout, TableLayout)
     rows = [_row(rendering, layout, reading, reported) for reading in readings]
     if layout.average:
-        columns: dict[str, list[tuple[dict[str, Any], Reading]]] = {}
+        columns: dict[str, list[tuple[Columns, Reading]]] = {}
         for row, reading in zip(rows, readings, strict=True):
             columns.setdefault(row["column"], []).append((row, reading))
         rows += [_average_row(layout, members, reported) for members in columns.values()]
@@ -47,9 +50,7 @@ def long_table(rendering: Rendering, readings: list[Reading], reported: pd.DataF
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _row(
-    rendering: Rendering, layout: TableLayout, reading: Reading, reported: pd.DataFrame
-) -> dict[str, Any]:
+def _row(rendering: Rendering, layout: TableLayout, reading: Reading, reported: pd.DataFrame) -> Columns:
     catalogue = rendering.suite.catalogue
     entry, cell = reading.entry, reading.entry.cell
     metric = catalogue.metrics.get(entry.metric)
@@ -77,11 +78,11 @@ def _printed_columns(printed: Printed | None) -> dict[str, str]:
     }
 
 
-def _summary_columns(summary: Summary) -> dict[str, Any]:
+def _summary_columns(summary: Summary) -> Columns:
     return {"ours": summary.mean, "low": summary.low, "high": summary.high, "n": summary.n}
 
 
-def _verdict_columns(verdict: Verdict) -> dict[str, Any]:
+def _verdict_columns(verdict: Verdict) -> Columns:
     return {
         "verdict": verdict.word, "why": verdict.why, "difference": verdict.difference,
         "difference_low": verdict.low, "difference_high": verdict.high,
@@ -90,8 +91,8 @@ def _verdict_columns(verdict: Verdict) -> dict[str, Any]:
 
 
 def _average_row(
-    layout: TableLayout, members: list[tuple[dict[str, Any], Reading]], reported: pd.DataFrame
-) -> dict[str, Any]:
+    layout: TableLayout, members: list[tuple[Columns, Reading]], reported: pd.DataFrame
+) -> Columns:
     """The mean over tasks of a column, where every task has a number; the reported one beside it."""
     first = members[0][0]
     summaries = [reading.summary for _, reading in members if reading.summary]
@@ -112,7 +113,7 @@ def _average_row(
     }  # fmt: skip
 
 
-def _interquartile_rows(members: list[tuple[dict[str, Any], Reading]]) -> list[dict[str, Any]]:
+def _interquartile_rows(members: list[tuple[Columns, Reading]]) -> list[Columns]:
     """The interquartile mean of a column's tasks and seeds; none unless each task has the same number."""
     first, runs = members[0][0], {len(reading.scores) for _, reading in members}
     if len(members) < 2 or len(runs) > 1 or not members[0][1].scores:
@@ -128,13 +129,13 @@ def _interquartile_rows(members: list[tuple[dict[str, Any], Reading]]) -> list[d
     }]  # fmt: skip
 
 
-def _shared(members: list[tuple[dict[str, Any], Reading]]) -> dict[str, Any]:
+def _shared(members: list[tuple[Columns, Reading]]) -> Columns:
     """What a row over tasks has from its column, and every source of data that it rests on."""
     sources = {source for row, _ in members for source in row["data_source"].split(" and ")}
     return {key: members[0][0][key] for key in SHARED} | {"data_source": " and ".join(sorted(sources))}
 
 
-def _changed(members: list[tuple[dict[str, Any], Reading]]) -> str:
+def _changed(members: list[tuple[Columns, Reading]]) -> str:
     """What has changed since any of some rows was made."""
     return "; ".join(dict.fromkeys(name for _, reading in members for name in reading.changed))
 

@@ -25,7 +25,7 @@ KINDS = "bench.analysis.kinds"
 TABLE = "table"
 
 
-def _declared(given: Any, info: ValidationInfo) -> Any:
+def _declared(given: object, info: ValidationInfo) -> object:
     """The open choice of the paper that a key names; what is written in place stays as it is."""
     if not isinstance(given, str):
         return given
@@ -188,7 +188,7 @@ def layout_class(kind: str) -> type[Layout]:
     return found
 
 
-def _as_its_kind(given: Any) -> Layout:
+def _as_its_kind(given: object) -> Layout:
     """The layout that a YAML file holds, as the class of its kind."""
     if isinstance(given, Layout):
         return given

@@ -43,7 +43,7 @@ def written_out(names: Any, sets: Mapping[str, tuple[str, ...]]) -> Any:
     )
 
 
-def _tasks(given: Any, info: ValidationInfo) -> Any:
+def _tasks(given: object, info: ValidationInfo) -> object:
     return written_out(given, names_of(info).sets)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter, ValidationInfo, WithJsonSchema, model_validator
 
@@ -125,7 +125,7 @@ class Spending(Strict):
 
     @model_validator(mode="before")
     @classmethod
-    def _recipes_in_the_place_of_their_names(cls, given: Any, info: ValidationInfo) -> Any:
+    def _recipes_in_the_place_of_their_names(cls, given: object, info: ValidationInfo) -> object:
         return with_recipes(given, names_of(info).recipes)
 
 

@@ -21,7 +21,7 @@ from bench.files import write_atomically
 from bench.work.jobs import Job
 from bench.work.plan import all_jobs
 from bench.work.provenance import git_commit, provenance
-from bench.work.record import COLUMNS, read_record
+from bench.work.record import COLUMNS, Facts, read_record
 from bench.work.rerun import Checkout, code_at_hand, code_of
 from bench.work.stored import stored_texts
 from bench.work.suite import Suite
@@ -91,7 +91,7 @@ def check(job: Job, now: Checkout, then: Checkout) -> str:
     return "the store" if stored else "what the earlier commit makes here"
 
 
-def _facts(folder: Path) -> dict[str, Any]:
+def _facts(folder: Path) -> Facts:
     return read_record(folder / "dataset.json").facts
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from bench.methods.in_context import random_episodes
 from bench.methods.spaces import Space, space_of
 from bench.work.availability import collector_module, evaluator_module, why_not_built
 from bench.work.cells import Cell, defaults
+from bench.work.record import Facts
 
 # Of these the options that a cell has are set, so that it is small and every part of it takes part.
 SMALL: dict[str, bool | int | float | str] = {
@@ -48,9 +49,9 @@ class Case:
     evaluator: str
     folder: Path
 
-    def make_dataset(self, folder: Path) -> dict[str, Any]:
+    def make_dataset(self, folder: Path) -> Facts:
         """Make the task's dataset in a folder; what it says of itself."""
-        facts: dict[str, Any] = importlib.import_module(self.collector).make(self.options, self.task, folder)
+        facts: Facts = importlib.import_module(self.collector).make(self.options, self.task, folder)
         return facts
 
     def dataset(self) -> object:

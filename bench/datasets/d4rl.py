@@ -27,6 +27,7 @@ from bench.datasets.real import check_counts, check_dimensions, check_sha256, st
 from bench.datasets.real import load as load
 from bench.datasets.trajectories import Trajectories
 from bench.errors import DatasetError
+from bench.work.record import Facts
 
 NEXT = "next_observations"
 # Key -> dimensions. The others are as long as the first.
@@ -35,7 +36,7 @@ FLAGS = ("terminals", "timeouts")
 Columns = dict[str, NDArray[np.float32]]
 
 
-def make(options: Options, task: str, folder: Path, declared: Task) -> dict[str, Any]:
+def make(options: Options, task: str, folder: Path, declared: Task) -> Facts:
     """Check the task's file and copy it into the store below `folder`; facts for the sidecar.
 
     Raises UnavailableError where the file is not in the folder that the run was given, and what `read_d4rl`

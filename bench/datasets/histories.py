@@ -26,6 +26,7 @@ from bench.catalogue.option_types import Options
 from bench.envs.gridworld import ACTIONS, PHASES, GridWorld, make_rooms
 from bench.envs.gridworld_tasks import mean_optimal_returns, numbered_goals, task_count
 from bench.seeds import stream
+from bench.work.record import Facts
 
 FILES = ("histories.npz",)
 # A task counts as solved when the last tenth of its history earns this share of the optimum.
@@ -176,7 +177,7 @@ def _learn(
     return stored, returns
 
 
-def make(options: Options, task: str, folder: Path) -> dict[str, Any]:
+def make(options: Options, task: str, folder: Path) -> Facts:
     """Make the histories of a task and write them to `folder`; returns facts for the sidecar."""
     goals, unseen = split_tasks(options, stream("data", "split", task))
     stored, returns = _learn(options, goals, stream("data", "histories", task))

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +26,7 @@ from bench.datasets.waypoints import WaypointController
 from bench.envs.maze import MazeBatch, make_batch, no_file_left
 from bench.errors import UnavailableError
 from bench.seeds import stream_seed
+from bench.work.record import Facts
 
 DATASET_ID = "local/waypoints-v0"
 WALKS = 16
@@ -34,7 +34,7 @@ START, WAY, NOISE = 0, 1, 2  # the purposes of the random streams
 CONTROLLER_EPISODES = 64  # behind the return that is stated beside the data
 
 
-def make(options: Options, task: str, folder: Path) -> dict[str, Any]:
+def make(options: Options, task: str, folder: Path) -> Facts:
     """Walk the task's maze into a Minari dataset below `folder`; returns facts for the sidecar.
 
     Among them is the controller's own return where it goes to the task's goal and stays, without noise.

@@ -8,7 +8,6 @@ set, one after the other.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from bench.catalogue.catalogue import Task
 from bench.catalogue.option_types import Options
@@ -17,9 +16,10 @@ from bench.datasets.minari_store import load_minari
 from bench.datasets.real import check_counts, check_dimensions, check_sha256, store
 from bench.datasets.real import load as load
 from bench.datasets.trajectories import Trajectories, Trajectory
+from bench.work.record import Facts
 
 
-def make(options: Options, task: str, folder: Path, declared: Task) -> dict[str, Any]:
+def make(options: Options, task: str, folder: Path, declared: Task) -> Facts:
     """Check the task's datasets and copy them into the store below `folder`; facts for the sidecar.
 
     Raises UnavailableError where one is not in Minari's store, DatasetError, with file, key and remedy, where

@@ -13,7 +13,6 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,13 +23,14 @@ from bench.datasets.policies import BehaviourPolicy, load_ladder
 from bench.datasets.trajectories import Trajectories, Trajectory
 from bench.envs.mujoco import MujocoBatch
 from bench.seeds import stream_seed
+from bench.work.record import Facts
 
 DATASET_ID = "local/behaviour-v0"
 ENVIRONMENTS = 16
 INITIAL_STATE, NOISE = 0, 1  # the purposes of the random streams
 
 
-def make(options: Options, task: str, folder: Path) -> dict[str, Any]:
+def make(options: Options, task: str, folder: Path) -> Facts:
     """Roll out the task's behaviour policy, or half and half of two, into a Minari dataset below `folder`.
 
     Returns facts for the sidecar. The stream of random numbers is the policy's, so that a delayed-reward

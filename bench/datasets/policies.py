@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import DatasetError, UnavailableError
+from bench.work.record import Facts
 
 SHIPPED = Path(__file__).parent / "policies"
 OBSERVATION_CLIP = 10.0  # standard deviations; the same bound while training and acting
@@ -127,7 +128,7 @@ def shipped_policies(folder: Path = SHIPPED) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.npz") if path.with_suffix(".json").is_file())
 
 
-def _read_record(record_file: Path) -> dict[str, Any]:
+def _read_record(record_file: Path) -> Facts:
     try:
         record = json.loads(record_file.read_text(encoding="utf-8"))
         missing = [key for key in ("env_id", "sha256", "command", "snapshots") if key not in record]

@@ -7,7 +7,6 @@ files of the user have gone since, and each of its inputs is checked as that of 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from bench.datasets.minari_store import load_minari, save_minari
 from bench.datasets.mujoco import delay_rewards
 from bench.datasets.trajectories import Trajectories
 from bench.errors import DatasetError
+from bench.work.record import Facts
 
 DATASET_ID = "real/copy-v0"
 # Returns that others report were added in float32: a share of the largest of them.
@@ -24,7 +24,7 @@ RETURN_TOLERANCE = 1e-4
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
-def store(trajectories: Trajectories, options: Options, folder: Path, described: str) -> dict[str, Any]:
+def store(trajectories: Trajectories, options: Options, folder: Path, described: str) -> Facts:
     """Write what was read below `folder`, rewards delayed where the task says so; facts for the sidecar.
 
     `options`: `environment_id`, which the metadata name, and `delayed_reward`. Facts of returns are those of

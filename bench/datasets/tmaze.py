@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from bench.catalogue.option_types import Options
 from bench.datasets.trajectories import Trajectories, Trajectory
 from bench.envs.tmaze import ACTIONS, DOWN, LEFT, RIGHT, UP, TMaze, alternating_goals, episode_length
+from bench.work.record import Facts
 
 FILES = ("trajectories.npz",)
 
@@ -28,7 +28,7 @@ def optimal_actions(corridor_length: int, oracle_length: int, goals: NDArray[np.
     return actions
 
 
-def make(options: Options, task: str, folder: Path) -> dict[str, Any]:
+def make(options: Options, task: str, folder: Path) -> Facts:
     """Play the optimal episodes and write them to `folder`; returns facts for the sidecar.
 
     Raises ValueError where `max_episode_steps` is not what the lengths of the maze give.

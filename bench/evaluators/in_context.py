@@ -6,8 +6,6 @@ sampling noise a room meets depends on the task and the seed alone, not on the m
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -17,6 +15,7 @@ from bench.envs.gridworld import make_rooms
 from bench.evaluators.episodes import Agent, Rows, Synchronous, play
 from bench.methods.base import Trial
 from bench.seeds import stream, stream_seed
+from bench.work.record import Facts
 
 
 def spread_goals(goals: NDArray[np.int64], rooms: int) -> NDArray[np.int64]:
@@ -24,7 +23,7 @@ def spread_goals(goals: NDArray[np.int64], rooms: int) -> NDArray[np.int64]:
     return goals[np.arange(rooms) % len(goals)]
 
 
-def evaluate(agent: Agent, options: Options, task: str, seed: int, facts: dict[str, Any]) -> Rows:
+def evaluate(agent: Agent, options: Options, task: str, seed: int, facts: Facts) -> Rows:
     """Rows (metric, index, value): the mean return of each episode, and of the last one.
 
     `facts` are the dataset's; its `test_tasks` are the unseen goals, its `train_tasks` those that were

@@ -5,8 +5,6 @@ Initial states depend on the environment and the seed alone, not on the method.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -16,6 +14,7 @@ from bench.envs.mujoco import MujocoBatch
 from bench.evaluators.episodes import Agent, Rows, play
 from bench.methods.base import Trial
 from bench.seeds import stream, stream_seed
+from bench.work.record import Facts
 
 
 class Robots:
@@ -37,7 +36,7 @@ class Robots:
         return states, rewards, ~self.batch.alive
 
 
-def evaluate(agent: Agent, options: Options, task: str, seed: int, facts: dict[str, Any]) -> Rows:
+def evaluate(agent: Agent, options: Options, task: str, seed: int, facts: Facts) -> Rows:
     """Rows (metric, index, value): the mean return of each episode, and what the last one scores."""
     count, environment = options["evaluation_episodes"], options["environment_id"]
     batch = MujocoBatch(environment, count)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 
@@ -13,9 +11,10 @@ from bench.evaluators.episodes import Agent, Rows, Synchronous, play
 from bench.evaluators.tmaze import scores
 from bench.methods.base import Trial
 from bench.seeds import stream_seed
+from bench.work.record import Facts
 
 
-def evaluate(agent: Agent, options: Options, task: str, seed: int, facts: dict[str, Any]) -> Rows:
+def evaluate(agent: Agent, options: Options, task: str, seed: int, facts: Facts) -> Rows:
     """Rows (metric, index, value): mean and deviation of the return, and the share of mazes solved."""
     goals = alternating_goals(options["evaluation_episodes"])
     maze = TMaze(options["corridor_length"], options["oracle_length"], goals, options["penalty"])

@@ -21,11 +21,12 @@ from bench.envs.mujoco import MujocoBatch
 from bench.evaluators.episodes import Agent, Rows
 from bench.methods.base import Observation, Trial
 from bench.seeds import stream, stream_seed
+from bench.work.record import Facts
 
 Played = tuple[NDArray[np.float64], NDArray[np.float64]]  # returns and lengths (episodes,)
 
 
-def evaluate(agent: Agent, options: Options, task: str, seed: int, facts: dict[str, Any]) -> Rows:
+def evaluate(agent: Agent, options: Options, task: str, seed: int, facts: Facts) -> Rows:
     """Rows (metric, index, value): mean return at each target, and what the protocol's own target gives."""
     return scores(options, lambda target: roll_out(agent, options, target, seed))
 

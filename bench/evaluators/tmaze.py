@@ -7,8 +7,6 @@ depends on the task and the seed alone.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -19,12 +17,13 @@ from bench.envs.tmaze import TMaze, alternating_goals
 from bench.evaluators.episodes import Agent, Rows
 from bench.methods.base import Observation, Trial
 from bench.seeds import stream_seed
+from bench.work.record import Facts
 
 # The best way returns 1, one that misses the goal's arm at most 0.
 SOLVED = 0.95
 
 
-def evaluate(agent: Agent, options: Options, task: str, seed: int, facts: dict[str, Any]) -> Rows:
+def evaluate(agent: Agent, options: Options, task: str, seed: int, facts: Facts) -> Rows:
     """Rows (metric, index, value): mean and deviation of the return, and the share of mazes solved."""
     generator = torch.Generator().manual_seed(stream_seed("eval", "actions", task, seed))
     return scores(roll_out(agent, options, generator))

@@ -21,7 +21,6 @@ fused. The maps themselves lie beside the table in `attend.npz`:
 from __future__ import annotations
 
 import importlib
-from typing import Any
 
 import numpy as np
 import torch
@@ -33,10 +32,10 @@ from bench.stages.runner import SkippedError, stage_command
 from bench.stages.runtime import described, one_thread
 from bench.work.availability import evaluator_module, why_not_built
 from bench.work.jobs import Job
-from bench.work.record import Rows
+from bench.work.record import Facts, Rows
 
 
-def attend(job: Job) -> tuple[Rows, dict[str, Any]]:
+def attend(job: Job) -> tuple[Rows, Facts]:
     """Rows as above; the maps are written beside their place and moved in."""
     one_thread()
     missing = why_not_built(job.suite.catalogue, job.stage, job.cell)

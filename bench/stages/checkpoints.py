@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -12,6 +11,7 @@ from bench.errors import DatasetError, UserError
 from bench.methods.base import Learner, make_learner
 from bench.stages.runner import require_ok
 from bench.work.jobs import Job, dataset_job
+from bench.work.record import Facts
 
 
 def checkpoint_steps(options: Options) -> list[int]:
@@ -33,7 +33,7 @@ def require_trained(trained: Job, what: str = "its training") -> None:
     require_ok(what, trained.recorded())
 
 
-def dataset_facts(job: Job) -> dict[str, Any]:
+def dataset_facts(job: Job) -> Facts:
     """What the dataset of a job's cell says of itself; DatasetError where its record cannot be read."""
     source = dataset_job(job.suite, job.tier, job.cell)
     record = source.recorded()

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import importlib
 import shutil
-from typing import Any
 
 from bench.datasets.integrity import checksums
 from bench.stages.runner import stage_command
 from bench.work.availability import collector_module
 from bench.work.jobs import Job
-from bench.work.record import Rows
+from bench.work.record import Facts, Rows
 
 
-def dataset(job: Job) -> tuple[Rows, dict[str, Any]]:
+def dataset(job: Job) -> tuple[Rows, Facts]:
     """Collect the data beside its place and move it in whole; facts and checksums go to the sidecar."""
     collector = importlib.import_module(collector_module(job.suite.catalogue, job.cell.task))
     target = job.folder / "data"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
 
 import torch
 
@@ -19,10 +18,10 @@ from bench.stages.runner import stage_command
 from bench.stages.runtime import described, one_thread
 from bench.work.availability import evaluator_module
 from bench.work.jobs import Job
-from bench.work.record import Rows
+from bench.work.record import Facts, Rows
 
 
-def evaluate(job: Job) -> tuple[Rows, dict[str, Any]]:
+def evaluate(job: Job) -> tuple[Rows, Facts]:
     """Scores of every checkpoint, in the order of training; nothing is selected here."""
     one_thread()
     trained = job.upstream[0]

@@ -8,7 +8,6 @@ cell, the unchanged one included, meet the same starts.
 from __future__ import annotations
 
 import importlib
-from typing import Any
 
 import torch
 
@@ -23,7 +22,7 @@ from bench.stages.runtime import described, one_thread
 from bench.work.availability import evaluator_module, why_not_built
 from bench.work.cells import trained_cell
 from bench.work.jobs import Job
-from bench.work.record import Rows
+from bench.work.record import Facts, Rows
 
 
 def change(learner: Learner, job: Job, donor: Learner | None) -> None:
@@ -56,7 +55,7 @@ def change(learner: Learner, job: Job, donor: Learner | None) -> None:
         raise SpecError(f"{job.cell.key}: option {name}: {error}. {remedy}") from None
 
 
-def intervene(job: Job) -> tuple[Rows, dict[str, Any]]:
+def intervene(job: Job) -> tuple[Rows, Facts]:
     """The score of each test episode, in the protocol's units, after the intervention."""
     one_thread()
     missing = why_not_built(job.suite.catalogue, job.stage, job.cell)

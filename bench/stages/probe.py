@@ -7,7 +7,6 @@ update on a single sequence; times are medians of `probe_repeats` runs.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +21,7 @@ from bench.seeds import stream, stream_seed
 from bench.stages.runner import stage_command
 from bench.stages.runtime import described, one_thread
 from bench.work.jobs import Job
-from bench.work.record import Rows
+from bench.work.record import Facts, Rows
 
 UPDATES = 10_000
 MIB = 2**20
@@ -52,7 +51,7 @@ def training_step(learner: Learner, sequences: int, generator: np.random.Generat
     return step
 
 
-def probe(job: Job) -> tuple[Rows, dict[str, Any]]:
+def probe(job: Job) -> tuple[Rows, Facts]:
     """Count and measure the cell; the facts hold both ways of counting and what the times are of."""
     one_thread()
     options = job.options

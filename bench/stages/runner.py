@@ -14,7 +14,7 @@ import time
 import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import pandas as pd
 import typer
@@ -26,10 +26,10 @@ from bench.stages.devices import hold_device
 from bench.work.cells import parse_slug
 from bench.work.jobs import Job, make_job
 from bench.work.provenance import provenance
-from bench.work.record import COLUMNS, OK, Record, Rows, Status
+from bench.work.record import COLUMNS, OK, Facts, Record, Rows, Status
 from bench.work.suite import Suite
 
-Work = Callable[[Job], tuple[Rows, dict[str, Any]]]
+Work = Callable[[Job], tuple[Rows, Facts]]
 
 
 class SkippedError(Exception):
@@ -64,7 +64,7 @@ def run(job: Job, work: Work) -> None:
     gpu = hold_device() if job.row.gpu else ""
     started, clock, cpu = datetime.now(UTC), time.perf_counter(), time.process_time()
     rows: Rows = []
-    facts: dict[str, Any] = {}
+    facts: Facts = {}
     try:
         rows, facts = work(job)
         status = OK
@@ -121,7 +121,7 @@ def _is_out_of_memory(error: Exception) -> bool:
     return type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
 
 
-def _identity(job: Job) -> dict[str, Any]:
+def _identity(job: Job) -> Facts:
     return {
         "stage": job.stage,
         "tier": job.tier,

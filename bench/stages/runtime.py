@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 import torch
 
 from bench.errors import SpecError, UnavailableError
 from bench.nn.scan import scan_backend
+from bench.work.record import Facts
 
 
 def one_thread() -> None:
@@ -39,7 +39,7 @@ def training_device() -> torch.device:
     return torch.device(name)
 
 
-def described(device: torch.device) -> dict[str, Any]:
+def described(device: torch.device) -> Facts:
     """What a record says of the device and of the scan's backend on it."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
     return {"device": name, "scan_backend": scan_backend(device), "threads": torch.get_num_threads()}

@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import math
 import time
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +22,7 @@ from bench.stages.runner import DivergedError, require_ok, stage_command
 from bench.stages.runtime import described, one_thread, training_device
 from bench.work.availability import collector_module
 from bench.work.jobs import Job
-from bench.work.record import Rows
+from bench.work.record import Facts, Rows
 
 LOSS_POINTS = 50
 
@@ -123,7 +122,7 @@ class Run:
                 print(f"resumed after {self.step} updates")
 
 
-def train(job: Job) -> tuple[Rows, dict[str, Any]]:
+def train(job: Job) -> tuple[Rows, Facts]:
     """Train to the end; returns the loss curve and facts about the model."""
     one_thread()
     source = job.upstream[0]

@@ -25,6 +25,9 @@ HASHED = ("digest", "files", "options", "seed", "upstream", "packages")
 # What no number of a CPU depends on: on a GPU the device in the record tells the numbers apart.
 GPU_PACKAGES = frozenset({"causal_conv1d", "mamba_ssm", "triton"})
 
+# What a fingerprint is made of: digests, options, files, packages and fingerprints of what is read.
+Ingredients = dict[str, Any]
+
 
 @cache
 def closure_of(roots: tuple[str, ...]) -> Closure:
@@ -85,7 +88,7 @@ def fingerprint_parts(
     seed: int,
     upstream: Iterable[str],
     files: dict[str, str] | None = None,
-) -> dict[str, Any]:
+) -> Ingredients:
     """The parts of a fingerprint, as kept in the sidecar so that a change can be named.
 
     `roots` are the definitions from which the work starts, as `bench.stages.train.train`, or whole modules;
@@ -105,13 +108,13 @@ def fingerprint_parts(
     }
 
 
-def fingerprint(parts: dict[str, Any]) -> str:
+def fingerprint(parts: Ingredients) -> str:
     """Hash of the parts: 16 hexadecimal digits."""
     hashed = {name: parts[name] for name in HASHED}
     return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def changes(before_parts: dict[str, Any], after_parts: dict[str, Any]) -> list[str]:
+def changes(before_parts: Ingredients, after_parts: Ingredients) -> list[str]:
     """What differs between the parts of two fingerprints, one line each, by name and kind.
 
     As in `bench.nn.scan.selective_scan`, `option updates: 165 -> 300`, `file ...`, `package torch: 2.13.0 ->
@@ -130,7 +133,7 @@ def changes(before_parts: dict[str, Any], after_parts: dict[str, Any]) -> list[s
     ]
 
 
-def _changed_code(before_parts: dict[str, Any], after_parts: dict[str, Any]) -> list[str]:
+def _changed_code(before_parts: Ingredients, after_parts: Ingredients) -> list[str]:
     """The definitions that differ; if none does but what they refer to, `code` alone."""
     if before_parts.get("digest") == after_parts.get("digest"):
         return []
@@ -164,14 +167,14 @@ def _unmoved(code: dict[str, str], moved: Counter[tuple[str, str]]) -> dict[str,
     return left
 
 
-def package_changes(before_parts: dict[str, Any], after_parts: dict[str, Any]) -> list[str]:
+def package_changes(before_parts: Ingredients, after_parts: Ingredients) -> list[str]:
     """The packages that both use in different versions, as `changes` has them, and `python 3.11 -> 3.12`."""
     found = _package_versions(before_parts, after_parts)
     pythons = [str(parts["python"]) for parts in (before_parts, after_parts) if "python" in parts]
     return [*found, f"python {' -> '.join(pythons)}"] if len(set(pythons)) > 1 else found
 
 
-def _package_versions(before_parts: dict[str, Any], after_parts: dict[str, Any]) -> list[str]:
+def _package_versions(before_parts: Ingredients, after_parts: Ingredients) -> list[str]:
     """The packages that both use in different versions. One that is `absent` on either side is no change."""
     return [
         f"package {name}: {versions}"
@@ -180,7 +183,7 @@ def _package_versions(before_parts: dict[str, Any], after_parts: dict[str, Any])
     ]
 
 
-def _changed(before: dict[str, Any], after: dict[str, Any], kind: str) -> list[tuple[str, str, str]]:
+def _changed(before: Ingredients, after: Ingredients, kind: str) -> list[tuple[str, str, str]]:
     """(name, ` (new)` or ` (gone)` or nothing, `old -> new`) of every entry of a part that differs."""
     old, new = before.get(kind, {}), after.get(kind, {})
     found = []

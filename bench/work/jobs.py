@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from bench.catalogue.option_types import Options
 from bench.catalogue.real_data import content
@@ -14,7 +14,7 @@ from bench.errors import SpecError
 from bench.work.availability import root_of
 from bench.work.cells import Cell, Resolved, dataset_cell, option_names, reads_of, resolve
 from bench.work.entries import dataset_users
-from bench.work.fingerprint import fingerprint, fingerprint_parts
+from bench.work.fingerprint import Ingredients, fingerprint, fingerprint_parts
 from bench.work.record import Record, read_record
 from bench.work.stored import Key
 from bench.work.suite import Suite, once
@@ -102,7 +102,7 @@ class Job:
         ]
 
     @cached_property
-    def parts(self) -> dict[str, Any]:
+    def parts(self) -> Ingredients:
         """What its fingerprint is made of."""
         files = content(self.suite.catalogue.tasks[self.cell.task]) if self.row.subject == "task" else {}
         return fingerprint_parts(

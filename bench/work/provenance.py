@@ -7,9 +7,9 @@ import os
 import platform
 import subprocess
 from pathlib import Path
-from typing import Any
 
 from bench.files import ROOT
+from bench.work.record import Facts
 
 # The widest vector instructions of a processor, the widest first: which kernels of a library run on it.
 VECTORS = {"avx512f": "AVX-512", "avx2": "AVX2", "sve": "SVE", "asimd": "NEON"}
@@ -17,7 +17,7 @@ VECTORS = {"avx512f": "AVX-512", "avx2": "AVX2", "sve": "SVE", "asimd": "NEON"}
 KERNEL_CHOICES = ("ATEN_CPU_CAPABILITY", "OPENBLAS_CORETYPE", "MKL_CBWR")
 
 
-def provenance() -> dict[str, Any]:
+def provenance() -> Facts:
     """Commit, versions of the packages that compute, Python and platform."""
     names = ("torch", "numpy", "numba", "gymnasium", "mujoco", "minari", "pandas", "fvcore")
     versions = {}

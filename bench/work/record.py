@@ -26,6 +26,8 @@ class Row(NamedTuple):
 
 COLUMNS = Row._fields
 Rows = list[tuple[str, int, float, float]]
+# What a stage says of its work beside numbers: name -> what JSON can hold.
+Facts = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ class Record(BaseModel):
     data_source: str = ""
     fingerprint: str = ""
     command: str = ""
-    facts: dict[str, Any] = Field(default={})
+    facts: Facts = Field(default={})
     gpu: str = ""
     seconds: float = 0.0
     # None in what was never made.

@@ -15,7 +15,7 @@ scipy. So a kind imports those inside the functions that need them, and for anno
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import ConfigDict
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from bench.analysis.readings import Reading
+    from bench.analysis.style import Look
     from bench.work.entries import Entry
 
 
@@ -60,7 +61,7 @@ class PanelLayout(FigureLayout):
         """What the line, or bar, of an entry is called, in the legend too; entries of one name look alike."""
 
     @abstractmethod
-    def paint(self, ax: Axes, readings: list[Reading], looks: dict[str, dict[str, Any]]) -> None:
+    def paint(self, ax: Axes, readings: list[Reading], looks: dict[str, Look]) -> None:
         """Draw a panel and name its axes.
 
         At least one of the readings has a number (`summary`); skip those that have none. `looks` holds, for

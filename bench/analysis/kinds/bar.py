@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bench.analysis.kinds import PanelLayout
 from bench.analysis.labels import axis_value, in_a_row, lines_on_tasks, metric_label
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from bench.analysis.readings import Reading
     from bench.analysis.statistics import Summary
+    from bench.analysis.style import Look
     from bench.work.entries import Entry
 
 UNCHANGED = "unchanged model"
@@ -41,7 +42,7 @@ class Layout(PanelLayout):
         name = axis_value(entry, self.bar)
         return UNCHANGED if name == self.baseline else name
 
-    def paint(self, ax: Axes, readings: list[Reading], looks: dict[str, dict[str, Any]]) -> None:
+    def paint(self, ax: Axes, readings: list[Reading], looks: dict[str, Look]) -> None:
         """Groups of bars; the baseline, where the layout names one, as a line across all of them."""
         bars = [reading for reading in readings if self.line_name(reading.entry) != UNCHANGED]
         groups = list(dict.fromkeys(axis_value(reading.entry, self.group) for reading in bars))

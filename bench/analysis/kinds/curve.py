@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bench.analysis.kinds import PanelLayout
 from bench.analysis.labels import axis_value, lines_on_tasks, metric_label
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from bench.analysis.readings import Reading
+    from bench.analysis.style import Look
     from bench.work.entries import Entry
 
 
@@ -31,7 +32,7 @@ class Layout(PanelLayout):
         """The entry's value of the field `line`."""
         return axis_value(entry, self.line)
 
-    def paint(self, ax: Axes, readings: list[Reading], looks: dict[str, dict[str, Any]]) -> None:
+    def paint(self, ax: Axes, readings: list[Reading], looks: dict[str, Look]) -> None:
         """Every mean, with its interval as a band."""
         means: list[float] = []
         for reading in readings:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bench.analysis.kinds import PanelLayout
 from bench.analysis.labels import axis_value, in_a_row, lines_on_tasks, method_title, metric_label
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from bench.analysis.readings import Reading
+    from bench.analysis.style import Look
     from bench.work.entries import Entry
 
 
@@ -38,7 +39,7 @@ class Layout(PanelLayout):
         extra = ", ".join(f"{name.replace('_', ' ')}={value}" for name, value in settings.items())
         return f"{method_title(entry)} ({extra})"
 
-    def paint(self, ax: Axes, readings: list[Reading], looks: dict[str, dict[str, Any]]) -> None:
+    def paint(self, ax: Axes, readings: list[Reading], looks: dict[str, Look]) -> None:
         """Every mean, those of one line joined in the order of the setting."""
         lines: dict[str, list[tuple[float, float]]] = {}
         for reading in readings:

@@ -6,7 +6,6 @@ transposed convolution, separate gradients that are then summed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -19,7 +18,7 @@ from bench.nn.backends import layout, numba_scan
 from bench.nn.backends.layout import Rows, array
 from bench.nn.checks import require_finite
 from bench.nn.kernels import convolution
-from bench.nn.kernels.cache import compile_kernel
+from bench.nn.kernels.cache import Compiled, compile_kernel
 from bench.nn.kernels.convolution import TAPS
 from bench.nn.kernels.vector import LANES
 
@@ -27,13 +26,13 @@ NAMES = ("x", "conv1d.weight", "conv1d.bias", "x_proj", "dt_proj.weight", "dt_pr
 
 
 @cache
-def forward_kernel() -> Callable[..., Any]:
+def forward_kernel() -> Compiled:
     """Compile the convolution's forward kernel, or find it compiled."""
     return compile_kernel(convolution.convolution_forward, convolution.FORWARD_SIGNATURE)
 
 
 @cache
-def backward_kernel() -> Callable[..., Any]:
+def backward_kernel() -> Compiled:
     """Compile the convolution's backward kernel, or find it compiled."""
     return compile_kernel(convolution.convolution_backward, convolution.BACKWARD_SIGNATURE)
 

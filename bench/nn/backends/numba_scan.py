@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -18,20 +17,20 @@ from bench.nn.backends import layout
 from bench.nn.backends.layout import Array, Rows, array, by_block, from_blocks
 from bench.nn.checks import require_finite
 from bench.nn.kernels import scan_backward, scan_forward
-from bench.nn.kernels.cache import compile_kernel
+from bench.nn.kernels.cache import Compiled, compile_kernel
 from bench.nn.kernels.vector import LANES, UNROLL
 
 CHUNK = scan_forward.CHUNK
 
 
 @cache
-def forward_kernel() -> Callable[..., Any]:
+def forward_kernel() -> Compiled:
     """Compile the forward kernel, or find it compiled."""
     return compile_kernel(scan_forward.scan_forward, scan_forward.SIGNATURE)
 
 
 @cache
-def backward_kernel() -> Callable[..., Any]:
+def backward_kernel() -> Compiled:
     """Compile the backward kernel, or find it compiled."""
     return compile_kernel(scan_backward.scan_backward, scan_backward.SIGNATURE)
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +13,7 @@ from torch import Tensor
 from bench.nn.backends.layout import Array, array, by_block, channels_by_block, from_blocks
 from bench.nn.backends.numba_mixer import split
 from bench.nn.kernels import step as kernels
-from bench.nn.kernels.cache import compile_kernel
+from bench.nn.kernels.cache import Compiled, compile_kernel
 from bench.nn.kernels.convolution import TAPS
 from bench.nn.kernels.vector import UNROLL
 
@@ -35,13 +34,13 @@ class CompiledState(NamedTuple):
 
 
 @cache
-def convolution_kernel() -> Callable[..., Any]:
+def convolution_kernel() -> Compiled:
     """Compile the convolution's step, or find it compiled."""
     return compile_kernel(kernels.convolution_step, kernels.CONVOLUTION_SIGNATURE)
 
 
 @cache
-def scan_kernel() -> Callable[..., Any]:
+def scan_kernel() -> Compiled:
     """Compile the scan's step, or find it compiled."""
     return compile_kernel(kernels.scan_step, kernels.SCAN_SIGNATURE)
 

@@ -32,10 +32,11 @@ from numba.core.serialize import dumps
 
 CHECKSUM_BYTES = hashlib.sha256().digest_size
 
+# A kernel, or the Python function that it is compiled from.
+Compiled = Callable[..., Any]
 
-def compile_kernel(
-    function: Callable[..., Any], signature: Any, folder: Path | None = None
-) -> Callable[..., Any]:
+
+def compile_kernel(function: Compiled, signature: Any, folder: Path | None = None) -> Compiled:
     """Return `function` compiled for `signature`, from disk where an equal kernel was compiled before.
 
     `folder` overrides the cache folder. Where it cannot be written the kernel is compiled for this process
