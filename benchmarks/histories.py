@@ -19,8 +19,8 @@ from typing import Any
 import torch
 
 from bench.catalogue.load import load_catalogue
-from bench.datasets.histories import make
 from bench.work.cells import defaults
+from bench.worlds.gridworld.data import make
 from benchmarks.timing import Measurement, write
 
 DYNAMIC: dict[str, tuple[dict[str, Any], ...]] = {

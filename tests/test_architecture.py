@@ -11,7 +11,7 @@ from bench.work.syntax import import_bindings
 ROOT = Path(__file__).resolve().parents[1]
 # From what everything may use to what nothing uses: a room knows of those before it.
 ROOMS = (
-    "ground", "catalogue", "work", "nn", "envs", "datasets", "methods", "evaluators", "measure", "stages",
+    "ground", "catalogue", "work", "nn", "datasets", "worlds", "methods", "evaluators", "measure", "stages",
     "conformance", "analysis", "commands", "entrance",
 )  # fmt: skip
 GROUND = ("bench.errors", "bench.files", "bench.seeds")

@@ -17,7 +17,7 @@ from bench.files import ROOT, shown
 VARIABLE = "BENCH_PAPERS"
 # Folders of YAML, those of code (methods have both), and what the papers print.
 SPECIFICATION = ("papers", "claims", "methods", "tasks", "options", "protocols", "tiers")
-CODE = ("methods", "envs", "datasets", "evaluators")
+CODE = ("methods", "worlds")
 REPORTED = "reported"
 METRICS = "metrics.yaml"
 SETS = "sets.yaml"
@@ -110,7 +110,9 @@ def import_from(folder: Path | None) -> None:
         package.__path__ = [str(own)]
         if folder is None or not (folder / room).is_dir():
             continue
-        for path in sorted((folder / room).glob("*.py")):
+        for path in _entries(folder / room):
+            if path.suffix not in ("", ".py") or path.name.startswith("__"):
+                continue
             if (own / path.name).exists():
                 refuse_twice(path, f"module bench.{room}.{path.stem}", own / path.name)
         package.__path__ = [str(own), str(folder / room)]

@@ -90,7 +90,7 @@ def _tasks(
                 family.environment,
                 family.space,
                 family.problem,
-                given.reader if given else family.collector,
+                given.reader if given else family.environment,
                 family.protocol,
                 DATA_SOURCES[given.reader] if given else family.data_source,
                 family.environment_options,

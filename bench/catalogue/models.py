@@ -106,18 +106,16 @@ class TaskEntry(Strict):
 
 
 class TaskFamily(Strict):
-    """Tasks that share an environment module, a dataset module and a protocol."""
+    """Tasks of one world that share a protocol."""
 
     title: str
-    environment: Name
+    environment: Name  # the world: a folder of bench/worlds/
     space: Name  # what its states and actions are, such as `continuous`; methods say which kinds they act in
     problem: Name  # such as `locomotion`: a method may have settings for some problems only
-    collector: Name
     protocol: Name
     data_source: Literal["real", "local", "stand-in"]
-    readers: tuple[
-        Reader, ...
-    ] = ()  # collectors of real data, which take the place of `collector` in a run that has it
+    # Collectors of real data, which take the place of the world's own in a run that has it.
+    readers: tuple[Reader, ...] = ()
     environment_options: OptionTable = Field(default={})
     data_options: OptionTable = Field(default={})
     groups: dict[Name, Values] = Field(default={})  # values that several of its tasks share
@@ -125,13 +123,10 @@ class TaskFamily(Strict):
 
 
 class Protocol(Strict):
-    """How a score is read off a run: evaluator, options, score selection, equivalence margin."""
+    """How a score is read off a run: options, score selection, equivalence margin."""
 
     title: str
-    evaluator: Name
-    in_context_evaluator: Name | None = (
-        None  # for methods that read their own past episodes; None: not tested
-    )
+    in_context: bool = False  # whether methods that read their own past episodes can be tested
     score: str
     selection: Selection
     margin: float = Field(gt=0)

@@ -20,7 +20,7 @@ from bench.datasets.trajectories import Trajectories
 from bench.methods.base import Learner, Observation, Policy, Trial, make_learner
 from bench.methods.in_context import random_episodes
 from bench.methods.spaces import Space, space_of
-from bench.work.availability import collector_module, evaluator_module, why_not_built
+from bench.work.availability import collector_module, evaluator_module, test_module, why_not_built
 from bench.work.cells import Cell, defaults
 from bench.work.record import Facts
 
@@ -47,6 +47,7 @@ class Case:
     options: Options
     collector: str
     evaluator: str
+    test: str
     folder: Path
 
     def make_dataset(self, folder: Path) -> Facts:
@@ -138,7 +139,13 @@ def make_case(catalogue: Catalogue, task: str, method: str) -> Case:
     cell, folder = Cell(task, method, ()), Path(_scratch().name) / task
     options = small_options(catalogue, task, method)
     case = Case(
-        method, task, options, collector_module(catalogue, task), evaluator_module(catalogue, cell), folder
+        method,
+        task,
+        options,
+        collector_module(catalogue, task),
+        evaluator_module(catalogue, cell),
+        test_module(catalogue, task),
+        folder,
     )
     if not folder.exists():
         folder.mkdir()

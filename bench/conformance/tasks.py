@@ -61,12 +61,12 @@ def tests_repeat(case: Case) -> None:
 
 @torch.no_grad()
 def _tested(case: Case, seed: int) -> Any:
-    evaluator = importlib.import_module(case.evaluator)
+    evaluator, test = (importlib.import_module(name) for name in (case.evaluator, case.test))
     learner = case.learner()
     learner.model.eval()
     with TemporaryDirectory() as folder:
         facts = case.make_dataset(Path(folder))
-    return evaluator.evaluate(learner, case.options, case.task, seed, facts)
+    return evaluator.evaluate(learner, test, case.options, case.task, seed, facts)
 
 
 CHECKS: tuple[Callable[[Case], None], ...] = (

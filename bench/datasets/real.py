@@ -13,8 +13,7 @@ import numpy as np
 from bench.catalogue.option_types import Options
 from bench.catalogue.sources import DatasetRow, file_sha256
 from bench.datasets.minari_store import load_minari, save_minari
-from bench.datasets.mujoco import delay_rewards
-from bench.datasets.trajectories import Trajectories
+from bench.datasets.trajectories import Trajectories, delay_rewards
 from bench.errors import DatasetError
 from bench.work.record import Facts
 

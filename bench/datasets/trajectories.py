@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 import numpy as np
@@ -153,6 +153,13 @@ class Trajectories:
 
     def __iter__(self) -> Iterator[Trajectory]:
         return (self[index] for index in range(len(self)))
+
+
+def delay_rewards(trajectories: Trajectories) -> Trajectories:
+    """The same trajectories with all reward of each moved to its last step (DeMa Appendix F.1)."""
+    rewards = np.zeros_like(trajectories.rewards)
+    rewards[trajectories.starts[1:] - 1] = trajectories.returns
+    return replace(trajectories, rewards=rewards)
 
 
 def _shape_problems(store: Trajectories) -> list[str]:

@@ -1,40 +1,80 @@
-"""Online testing without updates (DM-H Section 5.1): consecutive episodes on unseen tasks.
+"""Online testing without updates: consecutive episodes of an agent that reads its own past ones.
 
-Rooms are spread evenly over the unseen goals and stepped together. Which goals, starts and
-sampling noise a room meets depends on the task and the seed alone, not on the method.
+All environments begin an episode together; one whose episode is over waits for the others. What an environment
+meets, its task, starts and sampling noise, depends on the task and the seed alone, not on the method.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from bench.catalogue.option_types import Options
-from bench.envs.gridworld import make_rooms
-from bench.evaluators.episodes import Agent, Rows, Synchronous, play
-from bench.methods.base import Trial
-from bench.seeds import stream, stream_seed
+from bench.datasets.episodes import Episodes, Numbers, States
+from bench.evaluators.contract import Agent, actions_generator
+from bench.methods.base import Observation, Policy, Trial
 from bench.work.record import Facts
+from bench.worlds.contract import Test, TestRows, World
 
 
-def spread_goals(goals: NDArray[np.int64], rooms: int) -> NDArray[np.int64]:
-    """(rooms, columns): the goals one after the other, round and round."""
-    return goals[np.arange(rooms) % len(goals)]
+def evaluate(agent: Agent, test: Test, options: Options, task: str, seed: int, facts: Facts) -> TestRows:
+    """Rows (metric, index, value): the mean return of each episode, and what is read off the last one."""
+    world = test.make_world(options, task, seed, facts)
+    trial = Trial(world.count, actions_generator(task, seed), options.get("temperature", 0.0))
+    played = play(world, agent.policy(trial), options["episodes"] if test.CONSECUTIVE else 1)
+    world.close()
+    returns = played.returns.astype(np.float64)
+    last = test.scores(returns[:, -1], played.lengths[:, -1].astype(np.float64), options)
+    if not test.CONSECUTIVE:
+        return last
+    curve = [
+        ("episode_return", number + 1.0, float(mean)) for number, mean in enumerate(returns.mean(axis=0))
+    ]
+    return [*curve, *last]
 
 
-def evaluate(agent: Agent, options: Options, task: str, seed: int, facts: Facts) -> Rows:
-    """Rows (metric, index, value): the mean return of each episode, and of the last one.
+@torch.no_grad()
+def play(world: World, policy: Policy, episodes: int) -> Episodes:
+    """The last of `episodes` episodes of each environment, with all before it: (count, episodes, ...)."""
+    past: list[Episodes] = []
+    for _ in range(episodes):
+        seen = world.reset()
+        policy.begin(_joined(past, seen))
+        past.append(_episode(world, policy, seen))
+    return _joined(past, seen)
 
-    `facts` are the dataset's; its `test_tasks` are the unseen goals, its `train_tasks` those that were
-    trained on (`tested_tasks=training`, for choosing settings without a look at the unseen ones).
-    """
-    known = facts["test_tasks" if options["tested_tasks"] == "unseen" else "train_tasks"]
-    goals = spread_goals(np.array(known, dtype=np.int64), options["evaluation_environments"])
-    world = make_rooms(options, goals, stream("eval", "starts", task, seed))
-    generator = torch.Generator().manual_seed(stream_seed("eval", "actions", task, seed))
-    policy = agent.policy(Trial(len(goals), generator, options["temperature"]))
-    returns = play(Synchronous(world, len(goals)), policy, options["episodes"])
-    means = returns.mean(axis=0, dtype=np.float64)
-    rows = [("episode_return", float(number + 1), float(mean)) for number, mean in enumerate(means)]
-    return [*rows, ("last_return", 0.0, float(means[-1]))]
+
+def _episode(world: World, policy: Policy, seen: States) -> Episodes:
+    """One episode of each environment, (count, 1, ...), from the states `seen` (count, S) it begins with."""
+    states, actions, rewards = [seen], [], []
+    over, lengths = np.zeros(world.count, bool), np.zeros(world.count, np.int64)
+    none_wanted = np.zeros(world.count, np.float32)
+    while not over.all():
+        lengths += ~over
+        actions.append(policy.act(Observation(states[-1], none_wanted, ~over)))
+        following, reward, ended = world.step(actions[-1])
+        over = over | ended
+        policy.observe(reward.astype(np.float32))
+        states.append(following)
+        rewards.append(reward.astype(np.float32))
+    met, done, earned = (np.stack(values, axis=1)[:, None] for values in (states, actions, rewards))
+    return Episodes(met, done, earned, lengths[:, None])
+
+
+def _joined(past: list[Episodes], seen: States) -> Episodes:
+    """Episodes (count, 1, ...) side by side, padded to the longest; (count, 0, ...) of none."""
+    if not past:
+        return Episodes.none(seen)
+    longest = max(episode.rewards.shape[2] for episode in past)
+
+    def padded(values: Numbers, steps: int) -> Numbers:
+        width = [(0, 0)] * values.ndim
+        width[2] = (0, steps - values.shape[2])
+        return np.pad(values, width)
+
+    return Episodes(
+        np.concatenate([padded(episode.states, longest + 1) for episode in past], axis=1),
+        np.concatenate([padded(episode.actions, longest) for episode in past], axis=1),
+        np.concatenate([padded(episode.rewards, longest) for episode in past], axis=1),
+        np.concatenate([episode.lengths for episode in past], axis=1),
+    )

@@ -1,14 +1,10 @@
-"""Rollouts of a return-conditioned policy in MuJoCo, all episodes side by side.
+"""Episodes of a policy that is asked for a return, one in each environment, all side by side.
 
 The return still wanted starts at `target_return` and falls by each reward, as in the Decision
-Transformer's code; on delayed-reward tasks it stays, since no reward is seen before the end.
-Initial states depend on the task and the seed alone, not on the method.
+Transformer's code. With `delayed_reward` it stays, since no reward is seen before the end.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,90 +12,89 @@ from numpy.typing import NDArray
 
 from bench.catalogue.option_types import Options
 from bench.datasets.episodes import Episodes
-from bench.envs.batch import EpisodeBatch
-from bench.envs.mujoco import MujocoBatch
-from bench.evaluators.episodes import Agent, Rows
+from bench.evaluators.contract import Agent, actions_generator
 from bench.methods.base import Observation, Trial
-from bench.seeds import stream, stream_seed
+from bench.seeds import stream_seed
 from bench.work.record import Facts
+from bench.worlds.contract import Test, TestRows, World
+from bench.worlds.scores import normalised
 
-Played = tuple[NDArray[np.float64], NDArray[np.float64]]  # returns and lengths (episodes,)
-
-
-def evaluate(agent: Agent, options: Options, task: str, seed: int, facts: Facts) -> Rows:
-    """Rows (metric, index, value): mean return at each target, and what the protocol's own target gives."""
-    return scores(options, lambda target: roll_out(agent, options, target, seed))
+Played = tuple[NDArray[np.float64], NDArray[np.float64]]  # returns and lengths (count,)
 
 
-def scores(options: Options, play_at: Callable[[float], Played]) -> Rows:
-    """Rows of the episodes that `play_at` gives for each target.
+def evaluate(agent: Agent, test: Test, options: Options, task: str, seed: int, facts: Facts) -> TestRows:
+    """Rows (metric, index, value) of the episodes at the target that the score is read at.
 
-    `second_target_return` of 0 leaves the second target out. `target_selection=best` reads the
-    score at the better target, as several codes do; `first` at the first, whatever comes of it.
+    A task with two targets has a row `return_at_target` for each of them before.
     """
-    played = _at_targets(options, play_at)
-    returns, lengths = _chosen(played, options)
+    played = play_at_targets(agent, test, options, task, seed, facts)
+    returns, lengths = chosen(played, options)
+    rows = test.scores(returns, lengths, options)
+    if "second_target_return" not in options:
+        return rows
     return [
-        *(("return_at_target", target, float(earned.mean())) for target, (earned, _) in played.items()),
-        ("return", 0.0, float(returns.mean())),
-        ("return_deviation", 0.0, float(returns.std(ddof=1)) if len(returns) > 1 else 0.0),
-        ("episode_length", 0.0, float(lengths.mean())),
-        ("normalised_score", 0.0, float(_normalised(returns.mean(), options))),
+        *(("return_at_target", asked, float(earned.mean())) for asked, (earned, _) in played.items()),
+        *rows,
     ]
 
 
-def episode_scores(agent: Agent, options: Options, seed: int) -> NDArray[np.float64]:
-    """(episodes,) normalised score of each of the episodes whose mean `evaluate` calls the score."""
-    played = _at_targets(options, lambda target: roll_out(agent, options, target, seed))
-    normalised: NDArray[np.float64] = _normalised(_chosen(played, options)[0], options)
-    return normalised
+def episode_scores(
+    agent: Agent, test: Test, options: Options, task: str, seed: int, facts: Facts
+) -> NDArray[np.float64]:
+    """(count,) normalised score of each of the episodes whose mean `evaluate` calls the score."""
+    played = play_at_targets(agent, test, options, task, seed, facts)
+    return normalised(chosen(played, options)[0], options)
 
 
-def _at_targets(options: Options, play_at: Callable[[float], Played]) -> dict[float, Played]:
-    """Target return -> returns and lengths of the episodes that were asked for it."""
-    targets = [target for target in (options["target_return"], options["second_target_return"]) if target]
-    return {float(target): play_at(target) for target in targets}
+def play_at_targets(
+    agent: Agent, test: Test, options: Options, task: str, seed: int, facts: Facts
+) -> dict[float, Played]:
+    """Target return -> the episodes that were asked for it; `second_target_return` of 0 is no target."""
+    played: dict[float, Played] = {}
+    for target in (options["target_return"], options.get("second_target_return", 0.0)):
+        if target or not played:
+            world = test.make_world(options, task, seed, facts)
+            played[float(target)] = play(world, agent, target, trial_of(world, options, task, seed), options)
+    return played
 
 
-def _chosen(played: dict[float, Played], options: Options) -> Played:
-    """The episodes that the score is read off."""
-    if options["target_selection"] == "first":
+def chosen(played: dict[float, Played], options: Options) -> Played:
+    """The episodes that the score is read off.
+
+    `target_selection=best` reads it at the better target, as several codes do; `first` at the first,
+    whatever comes of it.
+    """
+    if options.get("target_selection", "first") == "first":
         return next(iter(played.values()))
     return max(played.values(), key=lambda one: float(one[0].mean()))
 
 
-def _normalised(returns: Any, options: Options) -> Any:
-    low, high = options["reference_low"], options["reference_high"]
-    return 100.0 * (returns - low) / (high - low)
-
-
-def roll_out(agent: Agent, options: Options, target: float, seed: int) -> Played:
-    """Returns and lengths (episodes,) of one episode in each environment, asked for `target`."""
-    batch = MujocoBatch(options["environment_id"], options["evaluation_episodes"])
-    return play(agent, batch, target, seed, subtract_rewards=not options["delayed_reward"])
+def trial_of(world: World, options: Options, task: str, seed: int) -> Trial:
+    """How the policy acts: candidates for continuous actions are drawn from a stream that all tests share."""
+    if options["discrete_actions"]:
+        return Trial(world.count, actions_generator(task, seed), options["temperature"])
+    return Trial(world.count, torch.Generator().manual_seed(stream_seed("eval", "candidates")))
 
 
 @torch.no_grad()
-def play(agent: Agent, batch: EpisodeBatch, target: float, seed: int, subtract_rewards: bool) -> Played:
-    """The same in the environments of `batch`, which are closed at the end.
+def play(world: World, agent: Agent, target: float, trial: Trial, options: Options) -> Played:
+    """Returns and lengths (count,) of one episode in each environment, which are closed at the end.
 
-    With `subtract_rewards` the return still wanted falls by each reward.
+    A policy gives discrete actions one-hot.
     """
-    # Seeded by the environment's name, so that dense and delayed tasks meet the same starts.
-    seeds = stream("eval", "starts", batch.env_id, seed).integers(2**31, size=batch.count)
-    states = batch.reset([int(number) for number in seeds])
-    generator = torch.Generator().manual_seed(stream_seed("eval", "candidates"))
-    policy = agent.policy(Trial(batch.count, generator))
+    states = world.reset()
+    policy = agent.policy(trial)
     policy.begin(Episodes.none(states))
-    wanted = np.full(batch.count, target, dtype=np.float32)
-    returns, lengths = np.zeros(batch.count), np.zeros(batch.count)
-    while batch.alive.any():
-        alive = batch.alive
-        states, rewards, _, _ = batch.step(policy.act(Observation(states, wanted, alive)))
+    wanted = np.full(world.count, target, dtype=np.float32)
+    returns, lengths, alive = np.zeros(world.count), np.zeros(world.count), np.ones(world.count, bool)
+    while alive.any():
+        actions = policy.act(Observation(states, wanted, alive))
+        states, rewards, over = world.step(actions.argmax(axis=1) if options["discrete_actions"] else actions)
         policy.observe(rewards.astype(np.float32))
         returns += rewards
         lengths += alive
-        if subtract_rewards:
+        alive = ~over
+        if not options.get("delayed_reward", False):
             wanted -= rewards.astype(np.float32)
-    batch.close()
+    world.close()
     return returns, lengths

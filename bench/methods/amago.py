@@ -30,7 +30,6 @@ from torch import Tensor, nn
 from bench.catalogue.option_types import Options
 from bench.datasets.episodes import Episodes
 from bench.datasets.histories import Histories
-from bench.envs.gridworld import ACTIONS, make_rooms
 from bench.methods import base
 from bench.methods.amago_model import AMAGOModel
 from bench.methods.amago_policy import AMAGOPolicy
@@ -38,6 +37,7 @@ from bench.methods.amago_replay import Replay, joined
 from bench.methods.base import Batch, Observation, Trial
 from bench.methods.critics import polyak_update
 from bench.methods.in_context import draw_contexts, random_episodes
+from bench.worlds.gridworld.world import ACTIONS, make_rooms
 
 RETURNS_MEMORY = 0.99  # of the running mean and deviation of the returns
 

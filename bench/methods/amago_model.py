@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from bench.catalogue.option_types import Options
-from bench.envs.gridworld import ACTIONS
 from bench.methods.backbones import PositionedModel, transformer
 from bench.methods.spaces import space_of
 from bench.nn.perceptron import Perceptron
+from bench.worlds.gridworld.world import ACTIONS
 
 
 class Critics(nn.Module):

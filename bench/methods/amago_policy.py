@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from bench.datasets.episodes import Actions, Episodes
-from bench.envs.gridworld import ACTIONS
 from bench.methods.amago_model import AMAGOModel
 from bench.methods.base import Floats, Observation, Trial
 from bench.methods.in_context import choose_actions
+from bench.worlds.gridworld.world import ACTIONS
 
 
 class AMAGOPolicy:

@@ -31,13 +31,13 @@ from torch import Tensor, nn
 from bench.catalogue.option_types import Options
 from bench.datasets.episodes import Actions, Episodes
 from bench.datasets.histories import Histories
-from bench.envs.gridworld import ACTIONS
-from bench.envs.gridworld_oracle import action_labels, optimal_actions
 from bench.methods import base
 from bench.methods.backbones import PositionedModel, transformer
 from bench.methods.base import Batch, Floats, Observation, Trial
 from bench.methods.in_context import choose_actions, random_episodes
 from bench.methods.spaces import space_of
+from bench.worlds.gridworld.oracle import action_labels, optimal_actions
+from bench.worlds.gridworld.world import ACTIONS
 
 TOKENS_AT_ONCE = 2**15  # bounds the memory of a test, in which every room has a whole context
 

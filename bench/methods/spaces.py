@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from bench.catalogue.option_types import Options
-from bench.envs.gridworld import ACTIONS
 from bench.methods.heads import prediction_head, prediction_loss
+from bench.worlds.gridworld.world import ACTIONS
 
 
 @dataclass(frozen=True)

@@ -20,17 +20,15 @@ fused. The maps themselves lie beside the table in `attend.npz`:
 
 from __future__ import annotations
 
-import importlib
-
 import numpy as np
 import torch
 
 from bench.errors import SpecError
 from bench.measure.hidden_attention import Recorder, attention_maps, fit_exponential
-from bench.stages.checkpoints import dataset_facts, load_last, require_trained, test_options
+from bench.stages.checkpoints import dataset_facts, imported_test, load_last, require_trained, test_options
 from bench.stages.runner import SkippedError, stage_command
 from bench.stages.runtime import described, one_thread
-from bench.work.availability import evaluator_module, why_not_built
+from bench.work.availability import why_not_built
 from bench.work.jobs import Job
 from bench.work.record import Facts, Rows
 
@@ -45,9 +43,9 @@ def attend(job: Job) -> tuple[Rows, Facts]:
     options = test_options(job)
     learner, updates = load_last(job.upstream[0])
     recorder = Recorder(learner)
-    evaluator = importlib.import_module(evaluator_module(job.suite.catalogue, job.cell))
+    evaluator, test = imported_test(job)
     one_target = options | {"second_target_return": 0.0}
-    evaluator.evaluate(recorder, one_target, job.cell.task, job.seed, dataset_facts(job))
+    evaluator.evaluate(recorder, test, one_target, job.cell.task, job.seed, dataset_facts(job))
     episode = recorder.longest()
     first, last = options["attend_from"], min(options["attend_to"], len(episode.states) - 1)
     if first > last:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
+from types import ModuleType
 
 import torch
 
@@ -10,6 +12,7 @@ from bench.catalogue.option_types import Options
 from bench.errors import DatasetError, UserError
 from bench.methods.base import Learner, make_learner
 from bench.stages.runner import require_ok
+from bench.work.availability import evaluator_module, test_module
 from bench.work.jobs import Job, dataset_job
 from bench.work.record import Facts
 
@@ -40,6 +43,13 @@ def dataset_facts(job: Job) -> Facts:
     if not record.is_made:
         raise DatasetError(f"{source.record}: missing or damaged. Delete {source.folder} and run again.")
     return record.facts
+
+
+def imported_test(job: Job) -> tuple[ModuleType, ModuleType]:
+    """The evaluator of a job's cell, and the test of its world."""
+    catalogue = job.suite.catalogue
+    evaluator = importlib.import_module(evaluator_module(catalogue, job.cell))
+    return evaluator, importlib.import_module(test_module(catalogue, job.cell.task))
 
 
 def test_options(job: Job) -> Options:

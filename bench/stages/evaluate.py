@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
-
 import torch
 
 from bench.methods.base import make_learner
 from bench.stages.checkpoints import (
     checkpoint_steps,
     dataset_facts,
+    imported_test,
     load_checkpoint,
     require_trained,
     test_options,
 )
 from bench.stages.runner import stage_command
 from bench.stages.runtime import described, one_thread
-from bench.work.availability import evaluator_module
 from bench.work.jobs import Job
 from bench.work.record import Facts, Rows
 
@@ -26,7 +24,7 @@ def evaluate(job: Job) -> tuple[Rows, Facts]:
     one_thread()
     trained = job.upstream[0]
     require_trained(trained)
-    evaluator = importlib.import_module(evaluator_module(job.suite.catalogue, job.cell))
+    evaluator, test = imported_test(job)
     facts = dataset_facts(job)
     options = test_options(job)
     learner = make_learner(job.cell.method, options)
@@ -35,7 +33,9 @@ def evaluate(job: Job) -> tuple[Rows, Facts]:
         load_checkpoint(learner, trained, step)
         rows += [
             (metric, step, index, value)
-            for metric, index, value in evaluator.evaluate(learner, options, job.cell.task, job.seed, facts)
+            for metric, index, value in evaluator.evaluate(
+                learner, test, options, job.cell.task, job.seed, facts
+            )
         ]
     return rows, {"checkpoints": checkpoint_steps(trained.options), **described(torch.device("cpu"))}
 

@@ -7,8 +7,6 @@ cell, the unchanged one included, meet the same starts.
 
 from __future__ import annotations
 
-import importlib
-
 import torch
 
 from bench.errors import SpecError
@@ -16,10 +14,10 @@ from bench.methods.base import Learner
 from bench.nn.intervene import intervene as replace
 from bench.nn.intervene import mamba_mixers
 from bench.seeds import stream_seed
-from bench.stages.checkpoints import load_last, require_trained, test_options
+from bench.stages.checkpoints import dataset_facts, imported_test, load_last, require_trained, test_options
 from bench.stages.runner import stage_command
 from bench.stages.runtime import described, one_thread
-from bench.work.availability import evaluator_module, why_not_built
+from bench.work.availability import why_not_built
 from bench.work.cells import trained_cell
 from bench.work.jobs import Job
 from bench.work.record import Facts, Rows
@@ -69,8 +67,9 @@ def intervene(job: Job) -> tuple[Rows, Facts]:
     donor = load_last(others[0])[0] if others else None
     if job.options["intervention"] != "none":
         change(learner, job, donor)
-    evaluator = importlib.import_module(evaluator_module(job.suite.catalogue, job.cell))
-    scores = evaluator.episode_scores(learner, test_options(job), job.seed)
+    evaluator, test = imported_test(job)
+    facts = dataset_facts(job)
+    scores = evaluator.episode_scores(learner, test, test_options(job), job.cell.task, job.seed, facts)
     rows: Rows = [("intervened_score", step, float(number), float(s)) for number, s in enumerate(scores)]
     return rows, {"donor": others[0].cell.key if others else "", **described(torch.device("cpu"))}
 

@@ -15,26 +15,41 @@ def method_module(method: str) -> str:
 
 
 def collector_module(catalogue: Catalogue, task: str) -> str:
-    """Module that makes and reads a task's dataset, under `bench.datasets`."""
-    return f"bench.datasets.{catalogue.tasks[task].collector.replace('-', '_')}"
+    """Module that makes and reads a task's dataset: its world's, or a reader of real data."""
+    given = catalogue.tasks[task].given
+    if given is not None:
+        return f"bench.datasets.{given.reader.replace('-', '_')}"
+    return f"{world_package(catalogue, task)}.data"
+
+
+def world_package(catalogue: Catalogue, task: str) -> str:
+    """Folder of a task's world, under `bench.worlds`."""
+    return f"bench.worlds.{catalogue.tasks[task].environment.replace('-', '_')}"
+
+
+def test_module(catalogue: Catalogue, task: str) -> str:
+    """Module that says what is played to score a policy on a task: its world's."""
+    return f"{world_package(catalogue, task)}.test"
 
 
 def evaluator_module(catalogue: Catalogue, cell: Cell) -> str:
-    """Module that evaluates a cell: its protocol's, which may have one of its own for in-context methods."""
-    protocol = catalogue.protocols[catalogue.tasks[cell.task].protocol]
-    name = protocol.evaluator
-    if catalogue.methods[cell.method].in_context and protocol.in_context_evaluator:
-        name = protocol.in_context_evaluator
-    return f"bench.evaluators.{name.replace('-', '_')}"
+    """Module that plays a cell's policy: as one that reads its past episodes, or is asked for a return."""
+    in_context = catalogue.methods[cell.method].in_context
+    return f"bench.evaluators.{'in_context' if in_context else 'return_conditioned'}"
 
 
 def root_of(catalogue: Catalogue, call: str, cell: Cell) -> str:
     """What a stage calls by name, such as `method.Learner`, as the definition in the cell's own module."""
     kind, _, name = call.partition(".")
-    if kind == "collector":
-        module = collector_module(catalogue, cell.task)
-    else:
-        module = method_module(cell.method) if kind == "method" else evaluator_module(catalogue, cell)
+    match kind:
+        case "collector":
+            module = collector_module(catalogue, cell.task)
+        case "test":
+            module = test_module(catalogue, cell.task)
+        case "method":
+            module = method_module(cell.method)
+        case _:
+            module = evaluator_module(catalogue, cell)
     return f"{module}.{name}"
 
 
@@ -43,7 +58,7 @@ def why_not_built(catalogue: Catalogue, stage: str, cell: Cell) -> str:
     task = catalogue.tasks[cell.task]
     if module_path(f"bench.stages.{stage}") is None:
         return f"stage {stage} is not built yet"
-    if not task.built or module_path(f"bench.envs.{task.environment.replace('-', '_')}") is None:
+    if not task.built or module_path(test_module(catalogue, cell.task)) is None:
         return f"task {cell.task} is not built yet"
     if module_path(method_module(cell.method)) is None:
         return f"method {cell.method} is not built yet"
@@ -58,12 +73,12 @@ def why_not_built(catalogue: Catalogue, stage: str, cell: Cell) -> str:
 def _can_play(catalogue: Catalogue, cell: Cell) -> bool:
     """Whether the method acts in the task's kind of space, has settings for its problem, and can be tested.
 
-    A method that learns in context can be tested if the protocol has an evaluator for such methods.
+    A method that learns in context can be tested if the protocol says so.
     """
     task, method = catalogue.tasks[cell.task], catalogue.methods[cell.method]
-    tested = not method.in_context or catalogue.protocols[task.protocol].in_context_evaluator
+    tested = not method.in_context or catalogue.protocols[task.protocol].in_context
     settings_known = not method.settings_for or task.problem in method.settings_for
-    return task.space in method.acts_in and settings_known and bool(tested)
+    return task.space in method.acts_in and settings_known and tested
 
 
 def why_missing(catalogue: Catalogue, tier: str, cell: Cell, stage: str) -> str:

@@ -46,7 +46,7 @@ def test_a_folder_gives_d4rl_to_the_tasks_that_have_it_and_to_no_other(tmp_path)
     assert (hopper.collector, hopper.data_source) == ("d4rl", "real")
     assert [row.file for row in hopper.rows] == [REPLAY]
     assert "transitions" not in hopper.data_names, "a file is read whole"
-    assert (tasks["darkroom"].collector, tasks["darkroom"].data_source) == ("histories", "local")
+    assert (tasks["darkroom"].collector, tasks["darkroom"].data_source) == ("gridworld", "local")
     delayed = tasks["hopper-medium-replay-delayed"]
     assert delayed.rows == hopper.rows
 

@@ -171,7 +171,7 @@ def test_a_tensor_that_stays_behind_is_found():
 
 def dataset_case(monkeypatch, **changes):
     """BC's case, whose collector has other functions."""
-    import bench.datasets.mujoco as collector
+    import bench.worlds.mujoco.data as collector
 
     for name, function in changes.items():
         monkeypatch.setattr(collector, name, function)

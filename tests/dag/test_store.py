@@ -82,7 +82,7 @@ def test_a_number_by_older_code_is_shown_with_a_mark_and_what_changed(fresh):
 
 
 def test_a_change_of_what_came_before_is_named_by_its_own_definition(fresh):
-    fresh.edit("bench/datasets/histories.py", "np.linspace(0, episodes", "np.linspace(0 * 1, episodes")
+    fresh.edit("bench/worlds/gridworld/data.py", "np.linspace(0, episodes", "np.linspace(0 * 1, episodes")
     from_store(fresh, "figures")
     data = pd.read_csv(fresh.root / "figures/tiny/dmh_fig02.csv", keep_default_na=False)
     assert "bench.datasets.histories.evenly_spaced" in set(data["changed"])

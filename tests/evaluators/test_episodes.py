@@ -7,12 +7,12 @@ import pytest
 import torch
 from suites import CATALOGUE
 
-from bench.envs.mujoco import MujocoBatch
-from bench.evaluators.episodes import play
-from bench.evaluators.in_context import evaluate, spread_goals
-from bench.evaluators.in_context_control import Robots
+from bench.evaluators.in_context import evaluate, play
 from bench.methods.base import Trial, make_learner
 from bench.work.cells import defaults
+from bench.worlds.gridworld import test as rooms
+from bench.worlds.gridworld.test import spread_goals
+from bench.worlds.mujoco.test import make_world
 
 
 class Countdown:
@@ -53,8 +53,8 @@ class Recorder:
 
 def test_a_policy_is_told_all_earlier_episodes_at_their_own_lengths():
     policy = Recorder(3)
-    returns = play(Countdown(3), policy, 3)
-    assert returns.tolist() == [[1, 1, 1], [2, 2, 2], [3, 3, 3]]
+    played = play(Countdown(3), policy, 3)
+    assert played.returns.tolist() == [[1, 1, 1], [2, 2, 2], [3, 3, 3]]
     assert [past.lengths.shape[1] for past in policy.pasts] == [0, 1, 2]
     last = policy.pasts[-1]
     assert last.lengths.tolist() == [[1, 1], [2, 2], [3, 3]]
@@ -84,7 +84,7 @@ def test_settings_can_be_chosen_on_the_goals_that_were_trained_on(tested, expect
         "room_side": 3, "horizon": 4, "evaluation_environments": 6, "episodes": 2, "tested_tasks": tested,
     }  # fmt: skip
     facts = {"test_tasks": [[1, 1]], "train_tasks": [[0, 0], [2, 2]]}  # the first lies where episodes begin
-    rows = evaluate(Learner(), options, "darkroom", 0, facts)
+    rows = evaluate(Learner(), rooms, options, "darkroom", 0, facts)
     assert rows == [
         ("episode_return", 1.0, expected),
         ("episode_return", 2.0, expected),
@@ -97,14 +97,15 @@ def test_robots_are_driven_through_episodes_of_unequal_length(method):
     torch.manual_seed(0)
     options = defaults(CATALOGUE, "hopper-medium", method) | {
         "embedding_dim": 16, "context_episodes": 2, "steps_per_subgoal": 5, "heads": 2,
+        "evaluation_episodes": 3,
     }  # fmt: skip
     learner = make_learner(method, options)
     returns = []
     for _ in range(2):
-        batch = MujocoBatch("Hopper-v5", 3)
-        robots = Robots(batch, np.random.default_rng(0))
-        returns.append(play(robots, learner.policy(Trial(3, torch.Generator().manual_seed(0))), 3))
-        batch.close()
+        world = make_world(options, "hopper-medium", 0, {})
+        trial = Trial(world.count, torch.Generator().manual_seed(0))
+        returns.append(play(world, learner.policy(trial), 3).returns)
+        world.close()
     np.testing.assert_array_equal(returns[0], returns[1])
     assert returns[0].shape == (3, 3)
     assert (returns[0] > 0).all()

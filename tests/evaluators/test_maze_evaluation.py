@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from suites import CATALOGUE
 
-from bench.datasets.waypoints import WaypointController
-from bench.envs.maze import make_batch
-from bench.evaluators.maze import evaluate
+from bench.evaluators.return_conditioned import evaluate
 from bench.seeds import stream_seed
 from bench.work.cells import defaults
+from bench.worlds.maze import test
+from bench.worlds.maze.waypoints import WaypointController
+from bench.worlds.maze.world import make_batch
 
 OPTIONS = defaults(CATALOGUE, "maze2d-umaze", "dt") | {"evaluation_episodes": 12}
 
@@ -57,7 +58,8 @@ class Still(Driven):
 def test_the_return_still_wanted_falls_by_each_reward_and_targets_share_their_starts():
     learner = Driven()
     rows = {
-        (metric, index): value for metric, index, value in evaluate(learner, OPTIONS, "maze2d-umaze", 0, {})
+        (metric, index): value
+        for metric, index, value in evaluate(learner, test, OPTIONS, "maze2d-umaze", 0, {})
     }
     assert set(rows) >= {("return_at_target", 300.0), ("return_at_target", 20.0)}
     np.testing.assert_array_equal(*learner.starts)
@@ -71,25 +73,25 @@ def test_the_return_still_wanted_falls_by_each_reward_and_targets_share_their_st
 
 
 def test_the_score_is_read_between_d4rls_references():
-    rows = {metric: value for metric, _, value in evaluate(Driven(), OPTIONS, "maze2d-umaze", 0, {})}
+    rows = {metric: value for metric, _, value in evaluate(Driven(), test, OPTIONS, "maze2d-umaze", 0, {})}
     assert rows["episode_length"] == 300
     assert rows["normalised_score"] == pytest.approx(100 * (rows["return"] - 23.85) / (161.86 - 23.85))
     assert rows["normalised_score"] > 90
-    still = {metric: value for metric, _, value in evaluate(Still(), OPTIONS, "maze2d-umaze", 0, {})}
+    still = {metric: value for metric, _, value in evaluate(Still(), test, OPTIONS, "maze2d-umaze", 0, {})}
     assert still["return"] < 0.5 * rows["return"]
 
 
 def test_starts_depend_on_the_seed_and_not_on_the_method():
     first, other, later = Still(), Driven(), Still()
-    evaluate(first, OPTIONS | {"second_target_return": 0.0}, "maze2d-umaze", 0, {})
-    evaluate(other, OPTIONS | {"second_target_return": 0.0}, "maze2d-umaze", 0, {})
-    evaluate(later, OPTIONS | {"second_target_return": 0.0}, "maze2d-umaze", 1, {})
+    evaluate(first, test, OPTIONS | {"second_target_return": 0.0}, "maze2d-umaze", 0, {})
+    evaluate(other, test, OPTIONS | {"second_target_return": 0.0}, "maze2d-umaze", 0, {})
+    evaluate(later, test, OPTIONS | {"second_target_return": 0.0}, "maze2d-umaze", 1, {})
     np.testing.assert_array_equal(first.starts[0], other.starts[0])
     assert (first.starts[0] != later.starts[0]).any()
 
 
 def test_what_a_policy_draws_comes_from_one_stream_whatever_is_asked_for():
     first, later = Still(), Still()
-    evaluate(first, OPTIONS, "maze2d-umaze", 0, {})
-    evaluate(later, OPTIONS, "maze2d-umaze", 1, {})
+    evaluate(first, test, OPTIONS, "maze2d-umaze", 0, {})
+    evaluate(later, test, OPTIONS, "maze2d-umaze", 1, {})
     assert first.streams == later.streams == [stream_seed("eval", "candidates")] * 2

@@ -8,10 +8,10 @@ from suites import CATALOGUE
 
 from bench.datasets.episodes import Episodes
 from bench.datasets.histories import Histories
-from bench.envs.gridworld import ACTIONS
 from bench.methods.base import Observation, Trial, make_learner
 from bench.methods.in_context import random_episodes
 from bench.work.cells import defaults
+from bench.worlds.gridworld.world import ACTIONS
 
 ROOMS = 3
 NEAR = {"rtol": 1e-4, "atol": 2e-5}

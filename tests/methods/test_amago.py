@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from method_cases import NEAR, decode, next_batch, observation, part, some_episodes, trial
 
-from bench.envs.gridworld import ACTIONS
 from bench.methods import amago_policy
 from bench.methods.amago import discounted_returns, td_targets
+from bench.worlds.gridworld.world import ACTIONS
 
 
 def test_targets_of_a_hand_made_meta_episode():

@@ -10,9 +10,9 @@ import torch
 from amago_cases import TINY, batch_of, make
 from method_cases import ROOMS, next_batch, some_histories, update
 
-from bench.envs.gridworld import GridWorld
 from bench.methods import amago_policy
 from bench.methods.amago_replay import Replay
+from bench.worlds.gridworld.world import GridWorld
 
 
 def updates(learner, generator, optimiser, numbers):

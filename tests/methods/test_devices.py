@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 from method_cases import next_batch, some_histories, tiny_learner
-from other_device import OtherDevice, Remote, move
 from suites import CATALOGUE
 
-from bench.datasets import tmaze
+from bench.conformance.other_device import OtherDevice, Remote, move
 from bench.datasets.trajectories import Trajectories, Trajectory
-from bench.work.availability import evaluator_module
+from bench.work.availability import evaluator_module, test_module
 from bench.work.cells import Cell
+from bench.worlds.tmaze import data as tmaze
 
 SMALL = {
     "embedding_dim": 16, "d_model": 16, "hidden_dim": 16, "head_dim": 8, "layers": 1, "mamba_layers": 1,
@@ -109,11 +109,12 @@ def test_an_update_is_the_same_on_another_device(tmp_path, task, method, changes
 @pytest.mark.parametrize(("task", "method", "changes"), CASES)
 def test_a_test_scores_the_same_on_another_device(task, method, changes, place):
     evaluator = importlib.import_module(evaluator_module(CATALOGUE, Cell(task, method, ())))
+    test = importlib.import_module(test_module(CATALOGUE, task))
     scores = []
     for there in (False, True):
         learner = tiny_learner(task, method, SMALL, **changes)
         with moved(learner, place) if there else nullcontext(), torch.no_grad():
-            rows = evaluator.evaluate(learner, learner.options, task, 0, FACTS)
+            rows = evaluator.evaluate(learner, test, learner.options, task, 0, FACTS)
         scores.append({(metric, index): value for metric, index, value in rows})
     assert scores[1] == pytest.approx(scores[0], rel=1e-2)
 

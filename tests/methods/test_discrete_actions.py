@@ -8,13 +8,14 @@ import torch
 from method_cases import NEAR, begun, next_batch, observation, tiny_learner, trial, update
 from suites import CATALOGUE
 
-from bench.datasets.tmaze import load, make
-from bench.envs.tmaze import TMaze
-from bench.evaluators.tmaze import evaluate
+from bench.evaluators.return_conditioned import evaluate
 from bench.methods import decoding
 from bench.methods.base import make_learner
 from bench.methods.heads import drawn_actions
 from bench.work.cells import defaults
+from bench.worlds.tmaze import test as mazes
+from bench.worlds.tmaze.data import load, make
+from bench.worlds.tmaze.world import TMaze
 
 TASK = "tmaze-passive-10"
 TINY = {"embedding_dim": 16, "d_model": 16, "layers": 2, "dropout": 0.0, "context_length": 11}
@@ -164,7 +165,7 @@ class Scripted:
 def test_the_evaluation_scores_who_knows_the_goal_1_and_a_habit_one_half(listens, share):
     options = defaults(CATALOGUE, TASK, "dt") | {"evaluation_episodes": 20, "penalty": -0.1}
     learner = Scripted(listens)
-    scores = {metric: value for metric, _, value in evaluate(learner, options, TASK, 0, {})}
+    scores = {metric: value for metric, _, value in evaluate(learner, mazes, options, TASK, 0, {})}
     assert scores["return"] == scores["solved"] == share
     assert (scores["return_deviation"] == 0.0) == listens
     assert len(learner.wanted) == options["max_episode_steps"]
@@ -175,7 +176,7 @@ def test_the_return_still_wanted_falls_by_what_was_paid(monkeypatch):
     monkeypatch.setattr(TMaze, "step", lambda self, actions: _paying(self, 0.25))
     options = defaults(CATALOGUE, TASK, "dt") | {"evaluation_episodes": 2, "target_return": 2.0}
     learner = Scripted(listens=False)
-    evaluate(learner, options, TASK, 0, {})
+    evaluate(learner, mazes, options, TASK, 0, {})
     assert [wanted.tolist() for wanted in learner.wanted] == [[2, 2], [1.75, 1.75], [1.5, 1.5]]
 
 
@@ -190,13 +191,13 @@ def test_a_decision_transformer_learns_to_remember_ten_steps(tmp_path):
     learner = make_learner("dt", options)
     learner.prepare(episodes(tmp_path))
     learner.model.eval()
-    before = {metric: value for metric, _, value in evaluate(learner, options, TASK, 0, {})}
+    before = {metric: value for metric, _, value in evaluate(learner, mazes, options, TASK, 0, {})}
     optimiser = torch.optim.AdamW(learner.model.parameters(), lr=1e-3)
     generator = np.random.default_rng(0)
     learner.model.train()
     for done in range(300):
         update(learner, done, optimiser, generator, clip=0.25)
     learner.model.eval()
-    after = {metric: value for metric, _, value in evaluate(learner, options, TASK, 0, {})}
+    after = {metric: value for metric, _, value in evaluate(learner, mazes, options, TASK, 0, {})}
     assert before["solved"] < 1.0
     assert after == {"return": 1.0, "return_deviation": 0.0, "solved": 1.0}

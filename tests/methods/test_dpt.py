@@ -9,10 +9,10 @@ from method_cases import NEAR, ROOMS, next_batch, observation, part, some_episod
 
 from bench.datasets.episodes import Episodes
 from bench.datasets.histories import Histories
-from bench.envs.gridworld import ACTIONS
-from bench.envs.gridworld_oracle import action_labels, optimal_actions
 from bench.methods import dpt
 from bench.methods.dpt import transition_tensors
+from bench.worlds.gridworld.oracle import action_labels, optimal_actions
+from bench.worlds.gridworld.world import ACTIONS
 
 TINY = {
     "room_side": 5,

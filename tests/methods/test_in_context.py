@@ -10,10 +10,10 @@ from method_cases import NEAR, ROOMS, decode, part, trial
 
 from bench.datasets.episodes import Episodes
 from bench.datasets.histories import Histories
-from bench.envs.gridworld import ACTIONS
 from bench.methods import ad, dmh
 from bench.methods.in_context import choose_actions, draw_contexts
 from bench.methods.spaces import space_of
+from bench.worlds.gridworld.world import ACTIONS
 
 
 def trained_logits(learner, episodes):

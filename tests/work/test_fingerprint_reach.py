@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 
 import pytest
+from suites import CATALOGUE
 
 from bench.files import ROOT
 
@@ -103,30 +104,27 @@ def test_types_docstrings_messages_and_the_order_of_imports_do_not_count(suite, 
 
 
 def test_a_constant_changes_the_cells_that_reach_it_and_no_others(suite, before):
-    edit(suite, "bench/evaluators/tmaze.py", "SOLVED = 0.95", "SOLVED = 0.9")
+    edit(suite, "bench/worlds/tmaze/test.py", "SOLVED = 0.95", "SOLVED = 0.9")
     assert changed(suite, before) == jobs(
         before, lambda stage, task, _: stage == "evaluate" and task.startswith("tmaze")
     )
 
 
 def test_a_default_does(suite, before):
-    file, tmaze = suite / "bench/evaluators/episodes.py", "bench/evaluators/tmaze.py"
+    file, tmaze = suite / "bench/worlds/scores.py", "bench/worlds/tmaze/test.py"
     file.write_text(file.read_text() + "\n\ndef factor(value=1):\n    return value\n")
     assert not changed(suite, before), "nothing calls it"
     edit(
         suite,
         tmaze,
         "import numpy as np\n",
-        "import numpy as np\nfrom bench.evaluators.episodes import factor\n",
+        "import numpy as np\nfrom bench.worlds.scores import factor\n",
     )
-    edit(suite, tmaze, "    return returns\n", "    return returns * factor()\n")
+    edit(suite, tmaze, "float(returns.mean())", "float(returns.mean() * factor())")
     called = fingerprints(suite)
-    edit(suite, "bench/evaluators/episodes.py", "value=1", "value=2")
+    edit(suite, "bench/worlds/scores.py", "value=1", "value=2")
     assert changed(suite, called) == jobs(
-        before,
-        lambda stage, task, method: (
-            stage == "evaluate" and task.startswith("tmaze") and method in ("dt", "dm")
-        ),
+        before, lambda stage, task, _: stage == "evaluate" and task.startswith("tmaze")
     )
 
 
@@ -139,20 +137,20 @@ def test_the_body_of_an_imported_function_does(suite, before):
 def test_which_function_is_imported_does(suite, before):
     edit(
         suite,
-        "bench/evaluators/in_context_tmaze.py",
-        "from bench.evaluators.tmaze import scores",
-        "from bench.evaluators.tmaze import evaluate as scores",
+        "bench/evaluators/in_context.py",
+        "import Agent, actions_generator",
+        "import Agent, Evaluator as actions_generator",
     )
     assert changed(suite, before) == jobs(
         before,
-        lambda stage, task, method: (stage, method) == ("evaluate", "dmh") and task.startswith("tmaze"),
+        lambda stage, _, method: stage == "evaluate" and CATALOGUE.methods[method].in_context,
     )
 
 
 def test_a_changed_training_reaches_what_is_made_from_it(suite, before):
-    edit(suite, "bench/datasets/tmaze.py", "def make(", "EXTRA = 1\n\n\ndef make(")
+    edit(suite, "bench/worlds/tmaze/data.py", "def make(", "EXTRA = 1\n\n\ndef make(")
     assert not changed(suite, before)
-    edit(suite, "bench/datasets/tmaze.py", "def make(", "@property\ndef make(")
+    edit(suite, "bench/worlds/tmaze/data.py", "def make(", "@property\ndef make(")
     assert changed(suite, before) == jobs(
         before,
         lambda stage, task, _: task.startswith("tmaze") and stage != "probe",

@@ -17,9 +17,9 @@ from typing import Annotated, Any
 
 import typer
 
-from bench.datasets.mujoco import episode_returns
 from bench.datasets.policies import SHIPPED, BehaviourPolicy, load_ladder, save_ladder
 from bench.errors import SpecError
+from bench.worlds.mujoco.data import episode_returns
 from tools.behaviour.ppo import PPOSettings
 from tools.behaviour.ppo import train as train_ppo
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.datasets.policies import OBSERVATION_CLIP
-from bench.envs.mujoco import MujocoBatch
+from bench.worlds.mujoco.world import MujocoBatch
 
 REWARD_CLIP = 10.0  # standard deviations of the discounted return
 STD_FLOOR = 1e-4

@@ -1,0 +1,25 @@
+"""Episodes of balls in a maze, all side by side. Starts depend on the maze and the seed alone."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.catalogue.option_types import Options
+from bench.work.record import Facts
+from bench.worlds.batch import SeededWorld
+from bench.worlds.contract import TestRows
+from bench.worlds.maze.world import make_batch
+from bench.worlds.scores import return_scores
+
+CONSECUTIVE = True
+
+
+def make_world(options: Options, task: str, seed: int, facts: Facts) -> SeededWorld:
+    """`evaluation_episodes` balls."""
+    return SeededWorld(make_batch(options, options["evaluation_episodes"]), seed)
+
+
+def scores(returns: NDArray[np.float64], lengths: NDArray[np.float64], options: Options) -> TestRows:
+    """Mean and deviation of the return, mean length, and the normalised score."""
+    return return_scores(returns, lengths, options)
