@@ -15,7 +15,8 @@ import torch
 
 from bench.catalogue.catalogue import Catalogue
 from bench.catalogue.option_types import Options
-from bench.datasets.episodes import Episodes, States
+from bench.datasets.arrays import States
+from bench.datasets.episodes import Episodes
 from bench.datasets.trajectories import Trajectories
 from bench.methods.base import Learner, Observation, Policy, Trial, make_learner
 from bench.methods.in_context import random_episodes

@@ -7,18 +7,14 @@ Actions are integers (...) or vectors (..., A).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-# Coordinates of a room and numbers of actions are integers; what a robot feels and does are floats. A task's
-# space says which it is.
-States: TypeAlias = NDArray[Any]
-Actions: TypeAlias = NDArray[Any]
-Numbers: TypeAlias = NDArray[Any]
+from bench.datasets.arrays import Actions, Numbers, States
 
 
 @dataclass

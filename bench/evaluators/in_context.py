@@ -1,6 +1,6 @@
 """Online testing without updates: consecutive episodes of an agent that reads its own past ones.
 
-All environments begin an episode together; one whose episode is over waits for the others. What an environment
+All environments begin an episode together; one whose episode is over waits for the others. What one of them
 meets, its task, starts and sampling noise, depends on the task and the seed alone, not on the method.
 """
 
@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from bench.catalogue.option_types import Options
-from bench.datasets.episodes import Episodes, Numbers, States
+from bench.datasets.arrays import Numbers, States
+from bench.datasets.episodes import Episodes
 from bench.evaluators.contract import Agent, actions_generator
 from bench.methods.base import Observation, Policy, Trial
 from bench.work.record import Facts

@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bench.datasets.episodes import Actions, Episodes
+from bench.datasets.arrays import Actions
+from bench.datasets.episodes import Episodes
 from bench.methods.base import Batch, Floats, Learner, Observation, Trial
 from bench.methods.decoding import StepPolicy
 from bench.methods.normaliser import Normaliser

@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 
 from bench.catalogue.option_types import Options
-from bench.datasets.episodes import Actions, Episodes, Packed, pack
+from bench.datasets.arrays import Actions
+from bench.datasets.episodes import Episodes, Packed, pack
 from bench.methods.backbones import PositionedModel
 from bench.methods.base import Batch, Floats, Learner, Observation, OnlineWork, Timed, Trial
 from bench.methods.in_context import (

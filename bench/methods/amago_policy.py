@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.datasets.episodes import Actions, Episodes
+from bench.datasets.arrays import Actions
+from bench.datasets.episodes import Episodes
 from bench.methods.amago_model import AMAGOModel
 from bench.methods.base import Floats, Observation, Trial
 from bench.methods.in_context import choose_actions

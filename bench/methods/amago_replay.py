@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from bench.catalogue.option_types import Options
-from bench.datasets.episodes import Actions, Episodes, Numbers, States
+from bench.datasets.arrays import Actions, Numbers, States
+from bench.datasets.episodes import Episodes
 
 
 def joined(parts: list[Episodes]) -> Episodes:

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bench.catalogue.option_types import Options
-from bench.datasets.episodes import Actions, Episodes, States
+from bench.datasets.arrays import Actions, States
+from bench.datasets.episodes import Episodes
 from bench.work.availability import method_module
 
 Batch = dict[str, Tensor]

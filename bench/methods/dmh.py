@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.catalogue.option_types import Options
-from bench.datasets.episodes import Actions, Episodes, States, tensor
+from bench.datasets.arrays import Actions, States
+from bench.datasets.episodes import Episodes, tensor
 from bench.methods import base
 from bench.methods.base import Batch, Floats, Observation, OnlineWork, Timed, Trial
 from bench.methods.dmh_blocks import Blocks, valuable_states

@@ -7,7 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.datasets.episodes import Episodes, Numbers, States, packing, tensor
+from bench.datasets.arrays import Numbers, States
+from bench.datasets.episodes import Episodes, packing, tensor
 
 
 def valuable_states(

@@ -29,7 +29,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bench.catalogue.option_types import Options
-from bench.datasets.episodes import Actions, Episodes
+from bench.datasets.arrays import Actions
+from bench.datasets.episodes import Episodes
 from bench.datasets.histories import Histories
 from bench.methods import base
 from bench.methods.backbones import PositionedModel, transformer

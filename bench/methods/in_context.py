@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bench.catalogue.option_types import Options
-from bench.datasets.episodes import Actions, Episodes, States
+from bench.datasets.arrays import Actions, States
+from bench.datasets.episodes import Episodes
 from bench.datasets.histories import Histories
 from bench.datasets.trajectories import Trajectories
 from bench.methods.base import Batch, Trial

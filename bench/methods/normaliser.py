@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.catalogue.option_types import Options
-from bench.datasets.episodes import States
+from bench.datasets.arrays import States
 from bench.datasets.trajectories import Trajectories
 
 

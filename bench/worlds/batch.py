@@ -16,7 +16,7 @@ import numpy as np
 from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
-from bench.datasets.episodes import Actions
+from bench.datasets.arrays import Actions
 from bench.seeds import stream
 
 FloatArray = NDArray[np.floating]

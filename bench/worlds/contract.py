@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.catalogue.option_types import Options
-from bench.datasets.episodes import Actions, Numbers, States
+from bench.datasets.arrays import Actions, Numbers, States
 from bench.datasets.histories import Histories
 from bench.datasets.trajectories import Trajectories
 from bench.work.record import Facts

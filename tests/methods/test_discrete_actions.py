@@ -182,7 +182,7 @@ def test_the_return_still_wanted_falls_by_what_was_paid(monkeypatch):
 
 def _paying(maze, reward):
     maze.time += 1
-    return np.zeros((2, 2), np.float32), np.full(2, reward, np.float32), maze.time == 3
+    return np.zeros((2, 2), np.float32), np.full(2, reward, np.float32), np.full(2, maze.time == 3)
 
 
 def test_a_decision_transformer_learns_to_remember_ten_steps(tmp_path):

@@ -44,7 +44,7 @@ def test_an_episode_is_what_the_maze_answers_to_its_actions(tmp_path, task, orac
         assert actions.sum(axis=1).tolist() == [1, 1], "one-hot"
         seen, rewards, over = maze.step(actions.argmax(axis=1))
         np.testing.assert_array_equal(data.rewards[data.starts[:-1] + t], rewards)
-        np.testing.assert_array_equal(data.terminations[data.starts[:-1] + t], [over, over])
+        np.testing.assert_array_equal(data.terminations[data.starts[:-1] + t], over)
     np.testing.assert_array_equal(data.final_observations, seen)
 
 

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.catalogue.option_types import Options
-from bench.datasets.episodes import Actions
+from bench.datasets.arrays import Actions
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float32]

@@ -20,7 +20,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.datasets.episodes import Actions
+from bench.datasets.arrays import Actions
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float32]
