@@ -25,7 +25,7 @@ def test_a_task_keeps_its_promise(method, task, check):
 
 
 def test_every_method_that_is_built_is_there():
-    built = {name for name, method in CATALOGUE.methods.items() if method.built_for}
+    built = {name for name, method in CATALOGUE.methods.items() if method.acts_in}
     assert {method for method, _ in CASES} == built
 
 

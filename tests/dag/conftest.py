@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 # Learning rates are high and without warm-up: a few updates then move every weight far, and a planted fault
@@ -112,6 +113,16 @@ class Suite:
         file.write_text(text.replace(old, new, 1))
 
 
+def shortened(paper: Path, artifacts: set[str]) -> str:
+    """A paper.yaml that asks for these artifacts alone, and holds the open choices that they name."""
+    text = yaml.safe_load(paper.read_text())
+    kept = [yaml.safe_load((paper.parent / f"{name}.yaml").read_text()) for name in artifacts]
+    named = {choice for artifact in kept for choice in artifact["open_choices"] if isinstance(choice, str)}
+    text["open_choices"] = {name: text["open_choices"][name] for name in sorted(named)}
+    del text["prints"]
+    return yaml.safe_dump(text)
+
+
 def copy_suite(target: Path, kept: dict[str, set[str]] = KEPT) -> Suite:
     """Copy what a run needs, with the tiny tier added; of the papers in `kept` these artifacts alone."""
     for name in ("bench", "workflow", "profiles"):
@@ -122,8 +133,7 @@ def copy_suite(target: Path, kept: dict[str, set[str]] = KEPT) -> Suite:
     for paper, artifacts in kept.items():
         for path in (target / "workflow" / "papers" / paper).glob("*.yaml"):
             if path.stem == "paper":
-                # It would ask for every artifact that the paper prints.
-                path.write_text(re.sub(r"^prints:.*\n", "", path.read_text(), flags=re.M))
+                path.write_text(shortened(path, artifacts))
             elif path.stem not in artifacts:
                 path.unlink()
         for path in (target / "workflow" / "claims").glob(f"{paper}_*.yaml"):
