@@ -51,7 +51,7 @@ def every_method(tmp_path):
 
 def test_what_runs_and_what_is_read_is_inside_the_fingerprint(every_method):
     _, trace = every_method
-    traced = trace("dema", "dpt")
+    traced = trace("dema")
     assert traced["found"] == {}
     assert traced["stages"] == sorted(STAGES)
 

@@ -76,6 +76,7 @@ def test_a_change_of_the_last_bit_is_refused_by_the_name_of_its_cell(stored):
     assert (stored.root / RECORDS).read_text() == before
 
 
+@pytest.mark.campaign
 def test_records_of_another_machine_are_compared_with_what_the_earlier_code_makes_here(stored):
     path = stored.root / RECORDS
     path.write_text(

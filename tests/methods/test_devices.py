@@ -22,6 +22,7 @@ SMALL = {
     "transformer_layers": 1, "heads": 2, "dropout": 0.0, "batch_size": 4, "context_length": 5,
     "context_episodes": 3, "steps_per_subgoal": 3, "room_side": 5, "horizon": 7, "collect_rooms": 4,
     "replay_size": 8, "evaluation_environments": 4, "episodes": 2, "evaluation_episodes": 2,
+    "candidates_per_target": 3,
 }  # fmt: skip
 SHORT = {"context_episodes": 2, "max_episode_steps": 200}  # an untrained agent falls before that
 CASES = [
@@ -39,6 +40,8 @@ CASES = [
     ("darkroom", "dpt", {"position_embedding": True}),
     ("darkroom", "amago", {"position_embedding": True}),
 ]
+# A whole episode of many candidates is long; tests/conformance has QT and Q-DeMa act for a few steps.
+PLAYED = [case for case in CASES if case[1] not in ("qt", "q-dema")]
 FACTS = {"test_tasks": [[2, 2], [1, 2]], "train_tasks": [[0, 0]]}
 NEAR = {"rtol": 1e-3, "atol": 1e-4}
 PLACES = [
@@ -106,7 +109,7 @@ def test_an_update_is_the_same_on_another_device(tmp_path, task, method, changes
 
 
 @pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize(("task", "method", "changes"), CASES)
+@pytest.mark.parametrize(("task", "method", "changes"), PLAYED)
 def test_a_test_scores_the_same_on_another_device(task, method, changes, place):
     evaluator = importlib.import_module(evaluator_module(CATALOGUE, Cell(task, method, ())))
     test = importlib.import_module(test_module(CATALOGUE, task))
