@@ -21,7 +21,7 @@ from bench.datasets.trajectories import Trajectories
 from bench.methods.base import Learner, Observation, Policy, Trial, make_learner
 from bench.methods.in_context import random_episodes
 from bench.methods.spaces import Space, space_of
-from bench.work.availability import collector_module, evaluator_module, test_module, why_not_built
+from bench.work.availability import collector_module, evaluator_module, why_not_built, world_test
 from bench.work.cells import Cell, defaults
 from bench.work.record import Facts
 
@@ -145,7 +145,7 @@ def make_case(catalogue: Catalogue, task: str, method: str) -> Case:
         options,
         collector_module(catalogue, task),
         evaluator_module(catalogue, cell),
-        test_module(catalogue, task),
+        world_test(catalogue, task),
         folder,
     )
     if not folder.exists():

@@ -12,7 +12,7 @@ from bench.catalogue.option_types import Options
 from bench.errors import DatasetError, UserError
 from bench.methods.base import Learner, make_learner
 from bench.stages.runner import require_ok
-from bench.work.availability import evaluator_module, test_module
+from bench.work.availability import evaluator_module, world_test
 from bench.work.jobs import Job, dataset_job
 from bench.work.record import Facts
 
@@ -49,7 +49,7 @@ def imported_test(job: Job) -> tuple[ModuleType, ModuleType]:
     """The evaluator of a job's cell, and the test of its world."""
     catalogue = job.suite.catalogue
     evaluator = importlib.import_module(evaluator_module(catalogue, job.cell))
-    return evaluator, importlib.import_module(test_module(catalogue, job.cell.task))
+    return evaluator, importlib.import_module(world_test(catalogue, job.cell.task))
 
 
 def test_options(job: Job) -> Options:

@@ -27,7 +27,7 @@ def world_package(catalogue: Catalogue, task: str) -> str:
     return f"bench.worlds.{catalogue.tasks[task].environment.replace('-', '_')}"
 
 
-def test_module(catalogue: Catalogue, task: str) -> str:
+def world_test(catalogue: Catalogue, task: str) -> str:
     """Module that says what is played to score a policy on a task: its world's."""
     return f"{world_package(catalogue, task)}.test"
 
@@ -45,7 +45,7 @@ def root_of(catalogue: Catalogue, call: str, cell: Cell) -> str:
         case "collector":
             module = collector_module(catalogue, cell.task)
         case "test":
-            module = test_module(catalogue, cell.task)
+            module = world_test(catalogue, cell.task)
         case "method":
             module = method_module(cell.method)
         case _:
@@ -58,7 +58,7 @@ def why_not_built(catalogue: Catalogue, stage: str, cell: Cell) -> str:
     task = catalogue.tasks[cell.task]
     if module_path(f"bench.stages.{stage}") is None:
         return f"stage {stage} is not built yet"
-    if not task.built or module_path(test_module(catalogue, cell.task)) is None:
+    if not task.built or module_path(world_test(catalogue, cell.task)) is None:
         return f"task {cell.task} is not built yet"
     if module_path(method_module(cell.method)) is None:
         return f"method {cell.method} is not built yet"

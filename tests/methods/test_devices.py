@@ -13,7 +13,7 @@ from suites import CATALOGUE
 
 from bench.conformance.other_device import OtherDevice, Remote, move
 from bench.datasets.trajectories import Trajectories, Trajectory
-from bench.work.availability import evaluator_module, test_module
+from bench.work.availability import evaluator_module, world_test
 from bench.work.cells import Cell
 from bench.worlds.tmaze import data as tmaze
 
@@ -112,7 +112,7 @@ def test_an_update_is_the_same_on_another_device(tmp_path, task, method, changes
 @pytest.mark.parametrize(("task", "method", "changes"), PLAYED)
 def test_a_test_scores_the_same_on_another_device(task, method, changes, place):
     evaluator = importlib.import_module(evaluator_module(CATALOGUE, Cell(task, method, ())))
-    test = importlib.import_module(test_module(CATALOGUE, task))
+    test = importlib.import_module(world_test(CATALOGUE, task))
     scores = []
     for there in (False, True):
         learner = tiny_learner(task, method, SMALL, **changes)
