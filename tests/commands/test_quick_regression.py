@@ -1,8 +1,7 @@
 """This tree against the committed store of the quick tier, by the command that a user runs.
 
 Every count of the tier, and cells trained again: equal if processor and packages are the store's, else as the
-store's seeds predict. Of the cells of `workflow/regress.yaml` `make test` trains the cheapest, `make check-all`
-trains all.
+store's seeds predict. `make check-all` trains all cells of `workflow/regress.yaml`, `make test` the cheapest.
 """
 
 import re
