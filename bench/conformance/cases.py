@@ -65,10 +65,13 @@ class Case:
         """The space of the task."""
         return space_of(self.options)
 
-    def learner(self) -> Learner:
-        """The learner, always with the same weights, far enough from its start for every input to matter."""
+    def learner(self, **changes: float) -> Learner:
+        """The learner, always with the same weights, far enough from its start for every input to matter.
+
+        `changes` are options of other values.
+        """
         torch.manual_seed(0)
-        learner = make_learner(self.method, self.options)
+        learner = make_learner(self.method, cast(Options, self.options | changes))
         with torch.no_grad():
             for parameter in learner.model.parameters():
                 parameter.add_(0.2 * torch.randn_like(parameter))

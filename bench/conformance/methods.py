@@ -200,6 +200,14 @@ def memory_predicts_what_the_context_does(case: Case) -> None:
     )
 
 
+def acting_is_in_evaluation_mode(case: Case) -> None:
+    """A policy acts without dropout, although the model was in training."""
+    learner = case.learner(dropout=0.5) if "dropout" in case.options else case.learner()
+    first, second = _acted(learner, case), _acted(learner, case)
+    require(not learner.model.training, "policy() leaves the model in training mode")
+    require(same(first, second), "dropout thins what a policy acts by")
+
+
 def policies_hold_no_learner(case: Case) -> None:
     """A policy holds a model, and no learner with its data."""
     policy = case.learner().policy(trial())
@@ -262,6 +270,7 @@ CHECKS: tuple[Callable[[Case], None], ...] = (
     episodes_begin_afresh,
     environments_do_not_mix,
     memory_predicts_what_the_context_does,
+    acting_is_in_evaluation_mode,
     policies_hold_no_learner,
     models_work_elsewhere,
 )

@@ -165,7 +165,7 @@ class Learner(ABC):
 
     @abstractmethod
     def policy(self, trial: Trial) -> Policy:
-        """The model as it is now, as a policy."""
+        """The model as it is now, as a policy; it is put into evaluation mode."""
 
     @hook
     def timed(self, generator: np.random.Generator) -> Timed:

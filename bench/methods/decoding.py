@@ -76,7 +76,7 @@ class WindowPolicy:
     def __init__(
         self, model: ReturnConditionedModel, normaliser: Normaliser, options: Options, trial: Trial
     ) -> None:
-        self.model, self.options, self.trial = model, options, trial
+        self.model, self.options, self.trial = model.eval(), options, trial
         self.inputs = Inputs(normaliser, options)
         self.window = Window(options, trial.count, self.inputs.device)
 
@@ -112,7 +112,7 @@ class StepPolicy:
     def __init__(
         self, model: ReturnConditionedModel, normaliser: Normaliser, options: Options, trial: Trial
     ) -> None:
-        self.model, self.options, self.trial = model, options, trial
+        self.model, self.options, self.trial = model.eval(), options, trial
         self.inputs = Inputs(normaliser, options)
         self._forget()
 

@@ -48,7 +48,7 @@ class FeedForwardPolicy:
     """Acts from the present state alone."""
 
     def __init__(self, model: FeedForwardModel) -> None:
-        self.model = model
+        self.model = model.eval()
 
     def begin(self, past: Episodes) -> None:
         """Nothing is remembered."""

@@ -22,15 +22,12 @@ def prediction_loss(predicted: Tensor, actions: Tensor, discrete: bool) -> Tenso
     return nn.functional.mse_loss(predicted, actions)
 
 
-def drawn_actions(logits: Tensor, temperature: float, generator: torch.Generator | None) -> Tensor:
+def drawn_actions(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
     """Numbers (n,) of actions drawn from logits (n, A); at temperature 0 the likeliest.
 
-    The draw is made where the generator is, so that every device draws alike. Raises ValueError where there
-    is something to draw and no generator.
+    The draw is made where the generator is, so that every device draws alike.
     """
     if temperature == 0.0:
         return logits.argmax(dim=-1)
-    if generator is None:
-        raise ValueError(f"temperature is {temperature}, so actions are drawn: pass a generator")
     probabilities = torch.softmax(logits.double() / temperature, dim=-1).to(generator.device)
     return torch.multinomial(probabilities, 1, generator=generator).squeeze(-1).to(logits.device)

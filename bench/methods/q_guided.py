@@ -206,4 +206,4 @@ class QGuidedLearner(Learner):
 
     def policy(self, trial: Trial) -> CandidatePolicy:
         """The trained policy, from a window, whether a trial is `cached` or not; it draws the candidates."""
-        return CandidatePolicy(self.model, self.model.normaliser, self.options, trial)
+        return CandidatePolicy(self.model.eval(), self.model.normaliser, self.options, trial)

@@ -48,7 +48,7 @@ class RvSPolicy:
     """Acts from the present state and the mean reward asked for."""
 
     def __init__(self, model: RvSModel, options: Options) -> None:
-        self.model, self.options = model, options
+        self.model, self.options = model.eval(), options
         self.time = 0
         self.asked: Floats | None = None
 

@@ -25,7 +25,7 @@ def test_the_example_of_a_world_keeps_the_contract(tmp_path):
             [sys.executable, "-m", "bench", "conform", "--method", method, "--task", "line"], check=False
         )
         assert suite.exit_code == 0, said
-        assert said.count(f"kept    {method} on line: ") == 16
+        assert said.count(f"kept    {method} on line: ") == 17
         assert "broken" not in said
 
 

@@ -24,8 +24,8 @@ class Broken:
     def __getattr__(self, name):
         return getattr(self.case, name)
 
-    def learner(self):
-        learner = self.case.learner()
+    def learner(self, **changes):
+        learner = self.case.learner(**changes)
         self.fault(learner)
         return learner
 
@@ -120,6 +120,17 @@ def hands_itself_to_its_policy(learner):
     learner.policy = holding
 
 
+def acts_in_training_mode(learner):
+    policy = learner.policy
+
+    def training(trial):
+        made = policy(trial)
+        made.model.train()
+        return made
+
+    learner.policy = training
+
+
 def leaves_a_tensor_behind(learner):
     mean = torch.zeros(1, 3)
     loss = learner.loss
@@ -150,6 +161,7 @@ BREACHES = [
     (methods.episodes_begin_afresh, forgets_nothing, "leaves something of the last episode"),
     (methods.environments_do_not_mix, acts_by_what_the_others_see, "depend on another one's states"),
     (methods.memory_predicts_what_the_context_does, acts_otherwise_from_a_cache, "differ from those"),
+    (methods.acting_is_in_evaluation_mode, acts_in_training_mode, "in training mode"),
     (methods.policies_hold_no_learner, hands_itself_to_its_policy, "FeedForwardPolicy.learner is a learner"),
 ]
 
