@@ -120,6 +120,18 @@ def test_steps_and_windows_give_the_same_logits(monkeypatch, method, changes):
     assert stepped.std(dim=(0, 1)).min() > 0.01, "logits that are all alike would be equal by chance"
 
 
+def test_temperature_zero_takes_the_likeliest_action_and_others_draw():
+    logits = torch.log(torch.tensor([[0.1, 0.6, 0.2, 0.1]])).expand(20_000, -1)
+    assert decoding.choose_actions(logits, trial(20_000), discrete=True)[0].tolist() == [0, 1, 0, 0]
+    drawn = {
+        temperature: decoding.choose_actions(logits, trial(20_000, temperature=temperature), True).mean(dim=0)
+        for temperature in (1.0, 0.5)
+    }
+    squares = torch.tensor([0.01, 0.36, 0.04, 0.01])
+    torch.testing.assert_close(drawn[1.0], torch.tensor([0.1, 0.6, 0.2, 0.1]), rtol=0, atol=0.02)
+    torch.testing.assert_close(drawn[0.5], squares / squares.sum(), rtol=0, atol=0.02)
+
+
 class Scripted:
     """Walks to the junction and goes up, or where it was told to; keeps what it was asked."""
 
