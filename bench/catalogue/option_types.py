@@ -103,7 +103,7 @@ class Options(TypedDict, total=False):
     optimal_action: Literal["x-first", "even"]
     oracle_length: int  # steps back to the oracle; 0 is the passive maze, which tells the goal at once
     penalty: float
-    policy_delay: int  # critic updates for each update of the policy and of the slow copies
+    policy_delay: int  # critic updates for each update of the policy and of the target networks
     policy_noise: float  # deviation of the noise on the target action
     policy_weight: float  # weight of the expected value under the policy
     position_embedding: bool
@@ -125,7 +125,7 @@ class Options(TypedDict, total=False):
     second_target_return: float  # a second target that is evaluated as well; 0 for none
     slow_policy_every: int  # updates from one move of the slow policy to the next
     slow_policy_from: int  # updates before the slow policy moves for the first time
-    slow_policy_update: float  # share of the policy that enters its slow copy
+    slow_policy_update: float  # share of the policy that enters its target network
     stacked_frames: int  # frames in an observation
     start: Literal["centre", "corner", "random"]  # where an episode starts; not printed
     step_size_minimum: float
@@ -139,8 +139,8 @@ class Options(TypedDict, total=False):
     target_return: float
     target_selection: Literal["first", "best"]  # which of the two targets the score is read at; not printed
     target_source: Literal["printed", "largest"]
-    target_update: float  # share of the critic that enters its slow copy at each update
-    td_steps: int  # steps of reward before a target takes the value of the slow copies
+    target_update: float  # share of the critic that enters its target network at each update
+    td_steps: int  # steps of reward before a target takes the value of the target networks
     temperature: float
     test_tasks: int  # unseen goals that are tested; the split is not printed
     tested_tasks: Literal["unseen", "training"]
