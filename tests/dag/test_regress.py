@@ -116,7 +116,7 @@ def test_a_wrong_normaliser(stored):
 
 def test_returns_to_go_that_are_off_by_one(promoted, stored):
     stored.edit(
-        "bench/methods/return_conditioned.py",
+        "bench/methods/windows.py",
         "dataset.returns_to_go() /",
         "(dataset.returns_to_go() - dataset.rewards) /",
     )
@@ -160,7 +160,7 @@ def test_a_row_deleted_from_the_store_and_one_from_the_run(stored):
 
 
 def test_a_changed_constant_of_a_count(stored):
-    stored.edit("bench/measure/counting.py", "SCAN_PRODUCTS = 4", "SCAN_PRODUCTS = 5")
+    stored.edit("bench/nn/counted_scan.py", "SCAN_PRODUCTS = 4", "SCAN_PRODUCTS = 5")
     said = compare(stored)
     assert alarmed(stored, said) == {(MAMBA, "probe")}
     assert "macs (step 0, index 0)" in page(stored)

@@ -40,7 +40,7 @@ def test_a_constant_of_one_method_reruns_that_methods_cells_alone(suite, notes):
 
 
 def test_a_constant_of_the_evaluation_does_not_train_again(suite):
-    suite.edit("bench/evaluators/in_context.py", "float(number + 1)", "float(number + 2)")
+    suite.edit("bench/evaluators/in_context.py", "number + 1.0", "number + 2.0")
     rerun = suite.would_run("dmh_fig02")
     assert {job.split()[0] for job in rerun} == {"evaluate", "figure"}
     assert len(rerun) == 5
