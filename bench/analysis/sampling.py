@@ -32,9 +32,13 @@ def _shares(weights: list[float]) -> list[float]:
     return [weight / sum(weights) for weight in weights]
 
 
+def seconds_again(job: Job) -> float:
+    """Processor seconds that it takes to make a job again with what it reads, by their stored records."""
+    return sum(_seconds(one) for one in (job, *_before(job)))
+
+
 def _speed(job: Job) -> float:
-    """One over the seconds it takes to make a job again with what it reads, by their stored records."""
-    return 1 / max(sum(_seconds(one) for one in (job, *_before(job))), 1.0)
+    return 1 / max(seconds_again(job), 1.0)
 
 
 def _before(job: Job) -> set[Job]:

@@ -3,7 +3,8 @@
 Records that an earlier commit calls current, and that the code at hand would make under another fingerprint
 from the same options, are given the new one. First a sample of them is made again and compared bit by bit:
 with the stored numbers if they were made on a machine like this one, else with what the earlier commit makes
-here. Any difference refuses, names the cell, and leaves the store as it is.
+here. Any difference refuses, names the cell, and leaves the store as it is. `--most-seconds` holds the sample
+to records that are quickly made again.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 import pandas as pd
 import typer
 
-from bench.analysis.sampling import sample
+from bench.analysis.sampling import sample, seconds_again
 from bench.errors import UserError, exit_with_message
 from bench.files import write_atomically
 from bench.work.jobs import Job
@@ -33,6 +34,10 @@ def main(
     verify: Annotated[int, typer.Option(min=1, help="how many of the affected records are made again")],
     tier: Annotated[list[str] | None, typer.Option(help="a tier; without, every tier with a store")] = None,
     seed: Annotated[int, typer.Option(min=0, help="of the sample")] = 0,
+    most_seconds: Annotated[
+        float | None,
+        typer.Option(min=1.0, help="sample no record that took longer, with all it was made from"),
+    ] = None,
 ) -> None:
     """Give stored records the fingerprints of this code, if a sample of them is made again bit by bit."""
     suite = Suite.from_environment()
@@ -42,7 +47,8 @@ def main(
         suite.catalogue.tier(name)
     with code_of(since) as then, code_at_hand() as now:
         affected = [job for name in tiers for job in carried(suite, name, then.fingerprints(name))]
-        chosen = sample(affected, verify, seed)
+        within = [job for job in affected if most_seconds is None or seconds_again(job) <= most_seconds]
+        chosen = sample(within, verify, seed)
         for number, job in enumerate(chosen, start=1):
             reference = check(job, now, then)
             print(f"{number} of {len(chosen)}: {named(job)} is equal to {reference}", flush=True)
