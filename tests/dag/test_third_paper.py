@@ -109,7 +109,9 @@ def test_an_edit_of_its_code_runs_its_cells_again_and_no_other(
     target = "results/tiny/tables/ota_table01.json"
     assert "rule train" not in snakemake(suite, edited, target, "--dry-run"), "only the folder moved"
     code = edited / "methods" / "ota.py"
-    code.write_text(code.read_text().replace('arrangement="post"', 'arrangement="pre"'))
+    text, layer = code.read_text(), 'feed_forward=options["activation"]'
+    assert layer in text
+    code.write_text(text.replace(layer, "feed_forward=None"))
     said = snakemake(suite, edited, target, "--dry-run")
     assert "method=ota" in said
     assert "method=dt" not in said
