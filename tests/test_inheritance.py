@@ -53,7 +53,7 @@ def test_every_method_has_a_learner():
 
 
 @pytest.mark.parametrize("found", LEARNERS, ids=lambda found: found.__module__)
-def test_a_learner_is_at_most_two_levels_below_nothing(found):
+def test_a_learner_builds_on_at_most_two_classes_of_the_suite(found):
     assert len(bases(found)) <= 2, [base.__name__ for base in bases(found)]
 
 
