@@ -53,7 +53,7 @@ def verdict_of(reading: Reading, tier: str, reported: pd.DataFrame) -> Verdict:
         reading.summary,
         reading.value,
         reading.status,
-        find_printed(reported, entry.artifact, cell.task, cell.method, cell.slug, entry.metric),
+        find_printed(reported, entry.artifact, cell.task, cell.method, entry.asked.slug, entry.metric),
         margin_of(catalogue, cell.task, entry.metric),
         data_source_of(reading),
         catalogue.tier(tier).budget,

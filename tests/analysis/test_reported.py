@@ -6,9 +6,10 @@ import pytest
 from suites import CATALOGUE, SUITE
 
 from bench.analysis.reported import COLUMNS, load_reported
+from bench.catalogue.values import defaults
 from bench.errors import UserError
 from bench.files import ROOT
-from bench.work.cells import defaults, parse_slug
+from bench.work.cells import parse_slug
 from bench.work.entries import entries
 
 FOLDER = ROOT / "results" / "reported"

@@ -100,7 +100,8 @@ def _figure_rows(rendering: Rendering, reported: pd.DataFrame) -> list[dict[str,
     for entry in rendering.entries:
         reading, cell = read_entry(entry, rendering.tier), entry.cell
         verdict = verdict_of(reading, rendering.tier, reported)
-        printed = find_printed(reported, rendering.name, cell.task, cell.method, cell.slug, entry.metric)
+        asked = entry.asked.slug
+        printed = find_printed(reported, rendering.name, cell.task, cell.method, asked, entry.metric)
         found = {
             **(reading.summary.as_row() if reading.summary else {}), **reading.selections,
             "difference": verdict.difference, "difference_low": verdict.low, "difference_high": verdict.high,
