@@ -77,8 +77,10 @@ def parse_slug(catalogue: Catalogue, task: str, method: str, slug: str) -> Cell:
         key, separator, text = pair.partition("=")
         if not separator:
             raise SpecError(f"settings {slug!r}: expected key=value pairs joined by commas, or 'default'.")
-        known = key in options
-        settings[key] = _typed(text, options[key].default, f"settings {slug!r}: {key}") if known else text
+        if key in options:
+            settings[key] = _typed(text, options[key].default, f"settings {slug!r}: option {key}")
+        else:
+            settings[key] = text
     check_settings(catalogue, settings, options, f"settings {slug!r} of {method} on {task}")
     # A name says everything, whatever the reading of the run.
     return make_cell(catalogue, task, method, {READING: TEXT} | settings)
@@ -160,7 +162,7 @@ def find_budget(catalogue: Catalogue, tier_name: str, cell: Cell, stage: str) ->
     for path, spending in catalogue.spendings[tier_name].items():
         matching = [budget for budget in spending.budgets if budget.names(cell.task, cell.method, stage)]
         if matching:
-            seen = _as_seen(catalogue, cell)
+            seen = _as_seen(catalogue, cell, stage)
             matching = [budget for budget in matching if any(budget.allows(*view) for view in seen)]
         if matching:
             return _most_specific(matching, f"{shown(path)}: {cell.key} at stage {stage}")
@@ -168,16 +170,20 @@ def find_budget(catalogue: Catalogue, tier_name: str, cell: Cell, stage: str) ->
 
 
 @once
-def _as_seen(catalogue: Catalogue, cell: Cell) -> list[tuple[dict[str, Value], dict[str, Any]]]:
+def _as_seen(catalogue: Catalogue, cell: Cell, stage: str) -> list[tuple[dict[str, Value], dict[str, Any]]]:
     """A cell's settings as a budget may name them, each with the values that they depart from.
 
     They depart from `text`, or the reading of the run, or that of the cell, which a budget has to name then.
+    What a stage does not depend on is no setting of it: a training is shared by all that is asked of it.
     """
     asked = asked_by(catalogue, cell)
+    tested = "protocol" in STAGES[stage].options
+    ignored = NOTHING if tested else catalogue.protocols[catalogue.tasks[cell.task].protocol].options.keys()
     free = {ReadingName(), catalogue.reading}
     seen = []
     for reading in dict.fromkeys([*free, _reading(catalogue, cell.reading)]):
         settings, values = departures(catalogue, asked, reading)
+        settings = {key: value for key, value in settings.items() if key not in ignored}
         if reading not in free:
             settings[READING] = reading.text
         seen.append((settings, {READING: TEXT, **values}))

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from bench.catalogue.artifacts import CellQuery
-from bench.catalogue.catalogue import Catalogue
-from bench.catalogue.choices import READING, TEXT, parse_reading
+from bench.catalogue.choices import READING, TEXT
 from bench.catalogue.once import once
 from bench.catalogue.stages import STAGES
-from bench.catalogue.values import read_values
 from bench.errors import SpecError
 from bench.work.availability import check_sweep, why_missing
 from bench.work.cells import (
@@ -89,19 +86,9 @@ def _entries(suite: Suite, artifact: str, tier: str) -> Iterator[Entry]:
                 read = [part.cell for part in entry.parts] or [cell]
                 missing = next((why for one in read if (why := why_missing(catalogue, tier, one, stage))), "")
                 if not missing:
-                    swept = _swept(catalogue, query, task, method)
-                    check_sweep(catalogue, tier, cell, stage, swept, artifact)
+                    # A reading sets other defaults, and a tier may reduce these as it may the usual ones.
+                    check_sweep(catalogue, tier, cell, stage, set(query.settings) - {READING}, artifact)
                 yield replace(entry, missing=missing)
-
-
-def _swept(catalogue: Catalogue, query: CellQuery, task: str, method: str) -> set[str]:
-    """The options that a query varies on a task: those of its settings, and what its readings differ in."""
-    readings = query.settings.get(READING, ())
-    swept = set(query.settings) - {READING}
-    for name in readings if isinstance(readings, tuple) else (readings,):
-        reading = parse_reading(str(name), catalogue.choices, "settings")
-        swept |= read_values(catalogue, task, method, reading, scale=False).keys()
-    return swept
 
 
 @once

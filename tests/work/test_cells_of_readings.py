@@ -1,4 +1,4 @@
-"""A cell under a reading of its paper: what it runs, how it is called, and what it shares with other cells."""
+"""A cell under a reading: what it runs, how it is called, and what it shares with other cells."""
 
 import pytest
 from reading_cases import TASK, suite_with_readings
