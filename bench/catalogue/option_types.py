@@ -23,6 +23,8 @@ class Options(TypedDict, total=False):
     behaviour_policy: str
     best_share: float  # share of the transitions kept, best trajectories first
     block: Literal["pre", "post"]
+    block_target_return: bool
+    branch_loss: Literal["average", "half"]
     buffers: int  # checkpoint buffers of the DQN run that trajectories are drawn from
     candidate_deviation: float
     candidate_targets: int
@@ -33,10 +35,13 @@ class Options(TypedDict, total=False):
     cloning_weight: float  # weight of the cloning of actions better than the policy
     collect_every: int  # updates between two collections
     collect_rooms: int  # meta-episodes of one collection
+    completion_embedding: Literal["linear", "rows"]
     conservative_weight: float  # weight of the conservative term; not printed in either paper
+    context_blocks: int  # blocks of c steps that a context of packed trajectories holds, the oldest being cut
     context_episodes: int  # episodes in the context, the current one included
     context_length: int  # steps of the past (K) that a decision sees
     context_order: Literal["return", "time", "shuffled"]
+    context_packing: Literal["none", "similar"]
     context_selection: Literal["random", "contiguous"]
     context_transitions: int
     convolution_window: int  # tokens that each convolution sees, in the place of attention
@@ -55,6 +60,7 @@ class Options(TypedDict, total=False):
     dropout: float  # dropout probability
     dynamics: Literal["permuted-actions", "moving-goal"]
     embedding_dim: int
+    embedding_norm: Literal["modality", "shared"]
     entropy_weight: float
     environment_id: str
     episodes: int
@@ -75,6 +81,7 @@ class Options(TypedDict, total=False):
     goal_range: Literal["episode", "block"]
     goal_row: int  # row of the cell that is the goal, counted from 0 with the walls
     gradient_clip: float
+    gradient_norm: Literal["module", "model"]
     head_dim: int  # hidden units of actor, critics and timestep encoder
     heads: int
     hidden_dim: int
@@ -89,14 +96,17 @@ class Options(TypedDict, total=False):
     intervention: Literal["none", "swap", "random", "zero"]
     layers: int
     learning_rate: float
-    local_tokens: Literal["literal", "merged"]
-    long_token: Literal["literal", "rich"]
+    local_position: Literal["block", "timestep"]
+    local_tokens: Literal["separate", "merged"]
+    local_window: Literal["block", "sliding"]
+    long_tokens: Literal["separate", "rich"]
     mamba_layers: int  # blocks of the Mamba over the long sequence
     max_episode_steps: int
     max_timestep: int  # rows of the timestep embedding, where there is one
     mode: Literal["window", "recurrent"]
     noise_clip: float  # bound of that noise
     noop_steps: int  # most no-ops at the start of an episode
+    norm: Literal["rms", "layer"]
     normalise_rewards: bool  # rewards scaled so that the best and the worst trajectory differ by 1,000
     normalise_states: bool  # observations less the dataset's mean, over its deviation
     observation_dim: int
@@ -135,7 +145,14 @@ class Options(TypedDict, total=False):
     stochastic: bool  # sample the behaviour policy's actions instead of taking their means
     stored_episodes: int
     subgoal: Literal["sampled", "mean"]
-    subgoal_deviation: float  # deviation of that Gaussian at the start of training, about; not printed
+    subgoal_deviation: float
+    subgoal_draws: Literal["block", "position"]
+    subgoal_head: Literal["linear", "tanh"]
+    subgoal_layer: bool
+    subgoal_rewards: Literal["passed", "indexed"]
+    subgoal_rule: Literal["own", "previous"]
+    subgoal_size: Literal["width", "state"]  # numbers of a sub-goal: the width, or as many as a state has
+    subgoal_ties: Literal["earliest", "latest"]  # which of equally valuable states counts; not printed
     target_return: float
     target_selection: Literal["first", "best"]  # which of the two targets the score is read at; not printed
     target_source: Literal["printed", "largest"]
@@ -146,7 +163,8 @@ class Options(TypedDict, total=False):
     tested_tasks: Literal["unseen", "training"]
     tokens: Literal["b3ld", "bl3d"]
     train_tasks: int  # goals with a learning history
-    trained_blocks: float  # share of a context's blocks of c steps whose actions enter the loss of an update
+    trained_blocks: float  # share of those episodes' blocks of c steps that enter the loss of an update
+    trained_episodes: Literal["all", "last"]  # episodes of a context whose actions enter the loss
     trajectories: int  # optimal episodes, goals in turn; the first two are all there are
     trajectory_end: Literal["time-limit", "goal"]
     transformer_layers: int  # blocks of the Transformer over a local sequence

@@ -18,7 +18,7 @@ from bench.datasets.arrays import Actions, States
 from bench.datasets.episodes import Episodes
 from bench.datasets.histories import Histories
 from bench.datasets.trajectories import Trajectories
-from bench.methods.base import Batch, Trial
+from bench.methods.base import Batch, Trial, hook
 from bench.methods.heads import drawn_actions
 from bench.methods.normaliser import Normaliser, Unchanged
 from bench.methods.spaces import Space, space_of
@@ -51,7 +51,7 @@ def draw_contexts(dataset: Dataset, options: Options, count: int, generator: np.
         chosen = generator.integers(length, size=(count, wanted))
     chosen = np.sort(chosen, axis=1)
     if isinstance(dataset, Trajectories):
-        drawn = _trajectories(dataset, chosen, options["discrete_actions"])
+        drawn = taken_trajectories(dataset, chosen, options["discrete_actions"])
     else:
         rows = task[:, None]
         rewards = dataset.rewards[rows, chosen]
@@ -59,7 +59,7 @@ def draw_contexts(dataset: Dataset, options: Options, count: int, generator: np.
     return drawn.ordered(options["context_order"])
 
 
-def _trajectories(dataset: Trajectories, chosen: NDArray[np.int64], discrete: bool) -> Episodes:
+def taken_trajectories(dataset: Trajectories, chosen: NDArray[np.int64], discrete: bool) -> Episodes:
     """The trajectories `chosen` (B, E) names, padded to the longest."""
     lengths = dataset.lengths[chosen]
     steps = np.arange(int(lengths.max()) + 1)
@@ -181,8 +181,12 @@ class Contexts:
 
     def draw(self, generator: np.random.Generator) -> Batch:
         """`batch_size` contexts of the dataset."""
-        drawn = draw_contexts(self.dataset, self.options, self.options["batch_size"], generator)
-        return self.batch_of(normalised(drawn, self.normaliser), generator)
+        return self.batch_of(normalised(self.contexts(generator), self.normaliser), generator)
+
+    @hook
+    def contexts(self, generator: np.random.Generator) -> Episodes:
+        """The episodes (B, E, ...) of a batch, as they are stored."""
+        return draw_contexts(self.dataset, self.options, self.options["batch_size"], generator)
 
     def synthetic(self, sequences: int, generator: np.random.Generator) -> Batch:
         """Full contexts with random content."""

@@ -48,6 +48,12 @@ class Space:
         """The code (*shape, action_dim + 1) of no action."""
         return nn.functional.pad(torch.zeros(*shape, self.action_dim, device=device), (0, 1), value=1.0)
 
+    def any_action(self, count: int, device: torch.device) -> Tensor:
+        """Actions (count,) or (count, action_dim), to stand where none is read."""
+        if self.discrete:
+            return torch.zeros(count, dtype=torch.int64, device=device)
+        return torch.zeros(count, self.action_dim, device=device)
+
     def head(self, width: int) -> nn.Sequential:
         """From hidden states (..., width) to logits, or to a continuous action in [-1, 1]."""
         return prediction_head(width, self.action_dim, self.discrete)

@@ -1,0 +1,26 @@
+"""How DM-H's modules embed what they read (arXiv 2406.00079, Section 4): a linear map, then LayerNorm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+
+class Embeddings(nn.Module):
+    """A map of each modality to the width, and a LayerNorm: one a modality, or one that all `share`.
+
+    `maps`: what takes a modality's values (..., features) to (..., width), by name.
+    """
+
+    def __init__(self, maps: Mapping[str, nn.Module], width: int, share: bool) -> None:
+        super().__init__()
+        self.maps = nn.ModuleDict(maps)
+        norm = nn.LayerNorm(width)
+        self.norms = nn.ModuleDict({name: norm if share else nn.LayerNorm(width) for name in maps})
+
+    def forward(self, modality: str, values: Tensor, time: Tensor | None = None) -> Tensor:
+        """Embed values of a modality; `time` (..., width) is added before the norm."""
+        mapped = self.maps[modality](values)
+        embedded: Tensor = self.norms[modality](mapped if time is None else mapped + time)
+        return embedded
