@@ -16,11 +16,12 @@ class Embeddings(nn.Module):
     def __init__(self, maps: Mapping[str, nn.Module], width: int, share: bool) -> None:
         super().__init__()
         self.maps = nn.ModuleDict(maps)
-        norm = nn.LayerNorm(width)
-        self.norms = nn.ModuleDict({name: norm if share else nn.LayerNorm(width) for name in maps})
+        self.norm = nn.LayerNorm(width) if share else None
+        self.norms = nn.ModuleDict({} if share else {name: nn.LayerNorm(width) for name in maps})
 
     def forward(self, modality: str, values: Tensor, time: Tensor | None = None) -> Tensor:
         """Embed values of a modality; `time` (..., width) is added before the norm."""
         mapped = self.maps[modality](values)
-        embedded: Tensor = self.norms[modality](mapped if time is None else mapped + time)
+        norm = self.norms[modality] if self.norm is None else self.norm
+        embedded: Tensor = norm(mapped if time is None else mapped + time)
         return embedded

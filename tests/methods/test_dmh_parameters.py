@@ -39,7 +39,7 @@ def shapes(states, actions):
         **linear("valuable_map", S, S),
     }  # fmt: skip
     for module in ("long_term", "local"):
-        found |= {f"{module}.embed.norms.state.weight": (D,), f"{module}.embed.norms.state.bias": (D,)}
+        found |= {f"{module}.embed.norm.weight": (D,), f"{module}.embed.norm.bias": (D,)}
     for layer in range(2):
         block = f"long_term.backbone.blocks.{layer}"
         found |= {
