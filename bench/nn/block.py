@@ -10,16 +10,19 @@ from bench.nn.linear import GPT2Linear
 from bench.nn.mixer import Mixer, StateT
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU}
-NORM_EPSILON = 1e-5
+EPSILON = 1e-5  # GPT-2's and Mamba's
 
 
 def make_norm(kind: str, width: int) -> nn.Module:
-    """`layer`: LayerNorm. `rms`: RMSNorm, which has a weight alone. Raises ValueError for another kind."""
+    """A norm over `width` features: `layer` with a weight and a bias, `rms` with a weight alone.
+
+    Raises ValueError for another kind.
+    """
     if kind == "layer":
-        return nn.LayerNorm(width, eps=NORM_EPSILON)
+        return nn.LayerNorm(width, eps=EPSILON)
     if kind == "rms":
-        return nn.RMSNorm(width, eps=NORM_EPSILON)
-    raise ValueError(f"norm: expected layer or rms, got {kind!r}")
+        return nn.RMSNorm(width, eps=EPSILON)
+    raise ValueError(f"norm: expected one of layer, rms, got {kind!r}")
 
 
 class MLP(nn.Sequential):
@@ -37,7 +40,7 @@ class MLP(nn.Sequential):
 
 
 class Block(nn.Module, Generic[StateT]):
-    """A mixer with its norm (`make_norm`) and residual connection, and an MLP with its own if `feed_forward` is given.
+    """A mixer with a norm and a residual connection, and an MLP with its own if `feed_forward` is given.
 
     Without: x + mixer(norm(x)), which is DeMa's "pre up-projection" (Section 4.3). With an activation of
     ACTIVATIONS: the same, then x + mlp(norm(x)), which is its "post up-projection", the transformer's.
@@ -45,11 +48,7 @@ class Block(nn.Module, Generic[StateT]):
     """
 
     def __init__(
-        self,
-        mixer: Mixer[StateT],
-        feed_forward: str | None = None,
-        dropout: float = 0.0,
-        norm: str = "layer",
+        self, mixer: Mixer[StateT], feed_forward: str | None = None, dropout: float = 0.0, norm: str = "layer"
     ) -> None:
         super().__init__()
         self.norm = make_norm(norm, mixer.width)
