@@ -38,7 +38,7 @@ class Options(TypedDict, total=False):
     completion_embedding: Literal["linear", "rows"]
     conservative_weight: float  # weight of the conservative term; not printed in either paper
     context_blocks: int  # blocks of c steps that a context of packed trajectories holds, the oldest being cut
-    context_episodes: int  # episodes in the context, the current one included
+    context_episodes: int  # episodes in the context, the current one included (n)
     context_length: int  # steps of the past (K) that a decision sees
     context_order: Literal["return", "time", "shuffled"]
     context_packing: Literal["none", "similar"]
@@ -94,9 +94,10 @@ class Options(TypedDict, total=False):
     intervened_layer: Literal["1", "2", "3", "all"]  # the layer whose hidden attention is replaced
     intervened_tensors: Literal["scan", "mixer"]
     intervention: Literal["none", "swap", "random", "zero"]
+    kept_episodes: Literal["last", "best", "all"]
     layers: int
     learning_rate: float
-    local_position: Literal["block", "timestep"]
+    local_position: Literal["block", "timestep", "none"]
     local_tokens: Literal["separate", "merged"]
     local_window: Literal["block", "sliding"]
     long_tokens: Literal["separate", "rich"]
@@ -128,7 +129,7 @@ class Options(TypedDict, total=False):
     return_scale: float  # returns are divided by it before they are embedded
     reward_memory: bool  # whether a state also says if a reward was seen before it in its episode
     reward_multiplier: float  # factor on the rewards that the critic sees
-    reward_scale: float  # rewards are divided by it before critics learn from them
+    reward_scale: float
     room_side: int  # cells along a side; the size is lost from every copy of DM-H
     sampled_actions: int  # actions drawn evenly, and as many of the actor's, for the conservative term
     second_policy: str  # shipped policy that half of the transitions come from, or none
@@ -138,6 +139,7 @@ class Options(TypedDict, total=False):
     slow_policy_update: float  # share of the policy that enters its target network
     stacked_frames: int  # frames in an observation
     start: Literal["centre", "corner", "random"]  # where an episode starts; not printed
+    state_code: Literal["coordinates", "one-hot"]
     step_size_minimum: float
     step_tokens: Literal["separate", "merged"]
     steps_per_subgoal: int  # steps that one sub-goal guides (c)
@@ -159,6 +161,7 @@ class Options(TypedDict, total=False):
     target_update: float  # share of the critic that enters its target network at each update
     td_steps: int  # steps of reward before a target takes the value of the target networks
     temperature: float
+    test_context_order: Literal["return", "time"]
     test_tasks: int  # unseen goals that are tested; the split is not printed
     tested_tasks: Literal["unseen", "training"]
     tokens: Literal["b3ld", "bl3d"]

@@ -38,7 +38,7 @@ class Learner(base.Learner):
         super().__init__(options, model, BlockContexts(model))
 
     def loss(self, batch: Batch) -> Tensor:
-        """Distance to the actions over all real steps: the mean of both branches, or z's and half the other's."""
+        """Distance to the actions over all real steps: both branches' mean, or z's and half the other's."""
         predicted, targets = self.model(**batch), batch["actions"][batch["inside"]]
         by_branch = [self.model.space.loss(branch, targets) for branch in predicted.split(len(targets))]
         if self.options["branch_loss"] == "half":

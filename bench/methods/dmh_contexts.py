@@ -55,7 +55,9 @@ class BlockContexts(Contexts):
         Of the blocks that may be trained, those of all episodes or of the last one, a share is.
         """
         options, long = self.options, self.model.long_term
-        blocks = Blocks(episodes, options["steps_per_subgoal"], options["context_blocks"] if self.packs else 0)
+        blocks = Blocks(
+            episodes, options["steps_per_subgoal"], options["context_blocks"] if self.packs else 0
+        )
         sequence, valid, place = blocks.long_sequence(episodes.returns[:, -1], long.rich)
         trainable = blocks.real.copy()
         if options["trained_episodes"] == "last":
@@ -81,9 +83,7 @@ class BlockContexts(Contexts):
         }
 
 
-def drawn_by_length(
-    dataset: Trajectories, count: int, generator: np.random.Generator
-) -> NDArray[np.int64]:
+def drawn_by_length(dataset: Trajectories, count: int, generator: np.random.Generator) -> NDArray[np.int64]:
     """(count,) trajectories in ascending order of return, drawn with a chance that grows with their length.
 
     The one of the highest return is never drawn (authors' code, gym/experiment.py, `pct_traj` 0).

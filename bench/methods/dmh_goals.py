@@ -67,9 +67,8 @@ def overtaking_blocks(
     It is the block after the first at whose end the earlier episode had earned more than the episode has at
     the end of its block, searched from the last one found on (authors' code, gym/experiment.py).
 
-    Args:
-        sums, earlier: (N, n) rewards of the blocks of the episode and of an earlier one.
-        real, earlier_real: (N, n) which blocks there are; all true ones come first.
+    sums, earlier (N, n): rewards of the blocks of the episode and of the one before; real, earlier_real
+    (N, n): which blocks there are, all true ones first.
     """
     now, then = sums.cumsum(axis=1), earlier.cumsum(axis=1)
     number = np.arange(sums.shape[1])
@@ -105,7 +104,10 @@ def valuable_states(options: Options, blocks: Blocks) -> States:
     chosen_episode = np.broadcast_to(columns, chosen_step.shape)
     if previous and count > 1:
         sums, real = blocks.sums(), blocks.inside[..., 0]
-        pairs = (values.reshape(-1, blocks.count) for values in (sums[:, 1:], real[:, 1:], sums[:, :-1], real[:, :-1]))
+        pairs = (
+            values.reshape(-1, blocks.count)
+            for values in (sums[:, 1:], real[:, 1:], sums[:, :-1], real[:, :-1])
+        )
         guide = np.full(chosen_step.shape, -1, np.int64)
         guide[:, 1:] = overtaking_blocks(*pairs).reshape(batch, count - 1, blocks.count)
         chosen_step = np.where(guide < 0, chosen_step, guide * steps)

@@ -37,14 +37,14 @@ class LocalModule(PositionedModel):
 
     `local_tokens=separate` makes four tokens a step (sub-goal, state, action, reward) and reads the action
     off the state's; `merged` makes one, of the sub-goal, s_t, a_{t-1} and r_{t-1}. Tokens are told their
-    place in the block, or the step of the episode (`local_position`).
+    place in the block, the step of the episode, or neither (`local_position`).
     """
 
     def __init__(self, options: Options) -> None:
         super().__init__()
         width, self.steps = options["embedding_dim"], options["steps_per_subgoal"]
         self.space, self.goal_size = space_of(options), subgoal_size(options)
-        self.merged = options["local_tokens"] == "merged"
+        self.merged, self.reward_scale = options["local_tokens"] == "merged", options["reward_scale"]
         self.per_step = 1 if self.merged else 4
         if not options["subgoal_layer"] and self.goal_size != width:
             raise ValueError(
@@ -62,12 +62,14 @@ class LocalModule(PositionedModel):
         self.embed = Embeddings(maps, width, options["embedding_norm"] == "shared")
         timed = options["local_position"] == "timestep"
         self.timestep_embedding = nn.Embedding(self.space.horizon, width) if timed else None
-        learnt = options["position_embedding"] and not timed
-        self.make_positions(self.steps * self.per_step, width, learnt, options["dropout"])
+        placed = options["local_position"] == "block"
+        self.make_positions(self.steps * self.per_step, width, placed, options["dropout"])
         self.backbone = transformer(options, options["transformer_layers"])
         self.head = self.space.head(width)
 
-    def forward(self, goals: Tensor, states: Tensor, actions: Tensor, rewards: Tensor, times: Tensor) -> Tensor:
+    def forward(
+        self, goals: Tensor, states: Tensor, actions: Tensor, rewards: Tensor, times: Tensor
+    ) -> Tensor:
         """Logits or actions (S, w, A).
 
         Sub-goals (S, w, Z), states (S, w, ...), actions (S, w, ...), rewards (S, w), steps of the episode
@@ -78,7 +80,7 @@ class LocalModule(PositionedModel):
             codes = torch.cat([self._no_action(codes[:, :1]), codes[:, :-1]], dim=1)
             rewards = torch.cat([torch.zeros_like(rewards[:, :1]), rewards[:, :-1]], dim=1)
         goal, state = self._shown(goals, states, time)
-        action, reward = self.embed("action", codes, time), self.embed("reward", rewards.unsqueeze(-1), time)
+        action, reward = self.embed("action", codes, time), self._reward(rewards, time)
         if self.merged:
             hidden = self.backbone(self.placed_from_first(goal + state + action + reward))
         else:
@@ -94,9 +96,9 @@ class LocalModule(PositionedModel):
     def step(
         self, goals: Tensor, states: Tensor, time: int, last: Step | None, begun: Begun
     ) -> tuple[Tensor, Begun]:
-        """Logits or actions (count, A) at step `time` of an episode; `last`: the step before, if of this block.
+        """Logits or actions (count, A) at step `time` of an episode.
 
-        Sub-goals (count, Z), states (count, ...).
+        Sub-goals (count, Z), states (count, ...); `last`: the step before, if it is of this block.
         """
         now = self._time(torch.full((len(goals),), time, device=goals.device))
         goal, state = self._shown(goals, states, now)
@@ -107,7 +109,7 @@ class LocalModule(PositionedModel):
         else:
             then = self._time(torch.full((len(goals),), time - 1, device=goals.device))
             action = self.embed("action", self._codes(last.action), then)
-            tokens = [action, self.embed("reward", last.reward.unsqueeze(-1), then), goal, state]
+            tokens = [action, self._reward(last.reward, then), goal, state]
         memory, position = begun
         for token in tokens:
             hidden, memory = self.backbone.step(self.placed(token, position), memory)
@@ -121,11 +123,16 @@ class LocalModule(PositionedModel):
             rewards = goals.new_zeros(len(goals))
         else:
             codes, rewards = self._codes(last.action), last.reward
-        return self.embed("action", codes, now) + self.embed("reward", rewards.unsqueeze(-1), now)
+        return self.embed("action", codes, now) + self._reward(rewards, now)
 
     def _shown(self, goals: Tensor, states: Tensor, time: Tensor | None) -> tuple[Tensor, Tensor]:
         """Embeddings (..., D) of what is known before acting."""
         return self.embed("goal", goals, time), self.embed("state", self.space.encode_states(states), time)
+
+    def _reward(self, rewards: Tensor, time: Tensor | None) -> Tensor:
+        """The embedding (..., D) of rewards (...)."""
+        embedded: Tensor = self.embed("reward", rewards.unsqueeze(-1) / self.reward_scale, time)
+        return embedded
 
     def _codes(self, actions: Tensor) -> Tensor:
         """Actions as they are embedded: (..., A), and a number more for "none yet" in merged tokens."""

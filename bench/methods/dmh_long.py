@@ -40,6 +40,7 @@ class LongTermModule(nn.Module):
         width, self.space = options["embedding_dim"], space_of(options)
         self.rich = options["long_tokens"] == "rich"
         self.told_return, self.return_scale = options["block_target_return"], options["return_scale"]
+        self.reward_scale = options["reward_scale"]
         self.state_place = int(self.told_return)
         self.per_block = self.state_place + (2 if self.rich else 3)
         rows = options["completion_embedding"] == "rows"
@@ -54,9 +55,13 @@ class LongTermModule(nn.Module):
             maps["block"] = nn.Linear(options["steps_per_subgoal"] * (self.space.state_features + 1), width)
         self.embed = Embeddings(maps, width, options["embedding_norm"] == "shared")
         self.completion_rows = rows
-        sizes = {name: options[name] for name in ("d_state", "d_conv", "expand", "step_size_minimum")}
+        sizes = {name: options[name] for name in ("d_state", "d_conv", "expand")}
+        least = options["step_size_minimum"]
         self.backbone = Backbone(
-            options["mamba_layers"], width, lambda _: MambaMixer(width, **sizes), norm=options["norm"]
+            options["mamba_layers"],
+            width,
+            mixer=lambda _: MambaMixer(width, **sizes, step_size_minimum=least),
+            norm=options["norm"],
         )
         self.goals = Gaussian(options, width)
 
@@ -82,10 +87,11 @@ class LongTermModule(nn.Module):
             completion = self.embed("completion", nn.functional.one_hot(kind, 2).float())
         else:
             completion = self.embed("completion", kind)
-        reward = self.embed("reward_sum", sums.unsqueeze(-1))
+        reward = self.embed("reward_sum", sums.unsqueeze(-1) / self.reward_scale)
         if reached is None or rewards is None:
             return torch.stack([reward, completion], dim=-2)
-        steps = torch.cat([self.space.encode_states(reached), rewards.unsqueeze(-1)], dim=-1)
+        earned = rewards.unsqueeze(-1) / self.reward_scale
+        steps = torch.cat([self.space.encode_states(reached), earned], dim=-1)
         return (reward + completion + self.embed("block", steps.flatten(-2))).unsqueeze(-2)
 
     def tokens(

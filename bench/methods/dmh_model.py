@@ -1,7 +1,7 @@
 """DM-H's two modules together: sub-goals of a context, and the actions that follow them.
 
-Shapes: B contexts, M blocks of the longest, S trained blocks, c steps a sub-goal, A `action_dim`, Z numbers of
-a sub-goal. Equations are those of arXiv 2406.00079, Section 4.
+Shapes: B contexts, M blocks of the longest, S trained blocks, c steps a sub-goal, A `action_dim`, Z numbers
+of a sub-goal. Equations are those of arXiv 2406.00079, Section 4.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ class DMHModel(nn.Module):
     ) -> Tensor:
         """Logits or actions of every real step of the trained blocks, (branches * real steps, A).
 
-        blocks: (B, M, ...), the arguments of `LongTermModule.tokens`, shorter rows padded behind; trained (S,):
-        indices into the flattened (B * M) blocks, of those trained in this update; noise (S, c or 1, Z): the
-        Gaussian samples of z; states (S, c, ...), actions (S, c, ...), rewards and times (S, c): their steps,
-        inside (S, c) whether they are in the episode; valuable_states (S, ...): the valuable sub-goal of
+        blocks: (B, M, ...), the arguments of `LongTermModule.tokens`, shorter rows padded behind. trained
+        (S,): indices into the flattened (B * M) blocks, of those trained in this update. noise (S, c or 1, Z):
+        the Gaussian samples of z. states (S, c, ...), actions (S, c, ...), rewards and times (S, c): their steps,
+        inside (S, c) whether they are in the episode. valuable_states (S, ...): the valuable sub-goal of
         each, or none for training without. The branch of z comes first, the branch of f(s^g) second.
         """
         long = self.long_term

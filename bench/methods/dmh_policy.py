@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -123,7 +122,9 @@ class DMHPolicy:
         """Sub-goals (count, `draws`, Z) of the block that is going on."""
         gaussian, generator = self.model.long_term.goals, self.trial.generator
         # Drawn where the generator is, so that every device draws alike.
-        noise = torch.randn(self.trial.count, draws, gaussian.size, generator=generator, device=generator.device)
+        noise = torch.randn(
+            self.trial.count, draws, gaussian.size, generator=generator, device=generator.device
+        )
         drawn: Tensor = gaussian(self.hidden, noise.to(self.device))
         return drawn
 

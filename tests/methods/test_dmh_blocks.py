@@ -16,7 +16,7 @@ LENGTHS = [[[6, 6]] * ROOMS, [[7, 7]] * ROOMS, [[2, 5], [7, 1], [3, 6]]]
 @pytest.mark.parametrize("lengths", LENGTHS)
 def test_a_block_tells_its_first_state_and_what_its_own_steps_earned(lengths):
     steps = 3
-    episodes = of_lengths({"horizon": 7, "room_side": 5}, lengths)
+    episodes = of_lengths(make("dmh").options, lengths)
     asked = np.array([10.0, 20.0, 30.0], np.float32)
     told, valid, place = Blocks(episodes, steps).long_sequence(asked, whole=True)
     for room in range(ROOMS):
@@ -38,7 +38,7 @@ def test_a_block_tells_its_first_state_and_what_its_own_steps_earned(lengths):
 
 
 def test_a_limit_keeps_the_latest_blocks_of_a_context():
-    episodes = of_lengths({"horizon": 7, "room_side": 5}, [[7, 0, 4], [2, 3, 1], [7, 7, 7]])
+    episodes = of_lengths(make("dmh").options, [[7, 0, 4], [2, 3, 1], [7, 7, 7]])
     whole, limited = Blocks(episodes, 2), Blocks(episodes, 2, limit=5)
     assert whole.real.sum(axis=(1, 2)).tolist() == [6, 4, 12]
     assert limited.real.sum(axis=(1, 2)).tolist() == [5, 4, 5]
@@ -78,7 +78,9 @@ def test_the_loss_can_be_that_of_the_last_episode_of_each_context_alone():
     episodes = history(every.options, 3)
     batches = [batch_of(learner, episodes) for learner in (every, last)]
     assert batches[0]["trained"].tolist() == list(range(27))
-    assert batches[1]["trained"].tolist() == [room * 9 + 6 + block for room in range(ROOMS) for block in range(3)]
+    assert batches[1]["trained"].tolist() == [
+        room * 9 + 6 + block for room in range(ROOMS) for block in range(3)
+    ]
     expected = batches[0]["actions"].reshape(ROOMS, 9, 3)[:, 6:].flatten(0, 1)
     assert torch.equal(batches[1]["actions"], expected)
 

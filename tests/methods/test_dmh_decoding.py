@@ -17,7 +17,11 @@ CODE = {
     "subgoal_rule": "previous",
 }  # fmt: skip
 READINGS = {"text": {}, "merged": {"long_tokens": "rich", "local_tokens": "merged"}, "code": CODE}
-MIXED = {"code, merged": CODE | READINGS["merged"], "no positions": {"position_embedding": False}, "layer norm": {"norm": "layer"}}
+MIXED = {
+    "code, merged": CODE | READINGS["merged"],
+    "no positions": {"local_position": "none"},
+    "layer norm": {"norm": "layer"},
+}
 
 
 def of_last_episode(learner, episodes):

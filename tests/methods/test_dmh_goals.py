@@ -1,4 +1,4 @@
-"""DM-H's valuable sub-goals: which state of the data each block is told, and the branch that learns from them."""
+"""DM-H's sub-goals: the valuable states of the data, the branch that learns from them, and draws of z."""
 
 from __future__ import annotations
 
@@ -88,13 +88,15 @@ def test_a_block_is_guided_by_the_episode_before_where_that_had_earned_more(data
     lengths = data.draw(st.lists(st.integers(1, longest), min_size=3, max_size=3))
     rewards = np.zeros((1, 3, longest), np.float32)
     for episode, length in enumerate(lengths):
-        rewards[0, episode, :length] = data.draw(st.lists(st.integers(-1, 2), min_size=length, max_size=length))
+        rewards[0, episode, :length] = data.draw(
+            st.lists(st.integers(-1, 2), min_size=length, max_size=length)
+        )
     numbered = np.arange(3 * (longest + 1)).reshape(1, 3, longest + 1, 1)
     episodes = Episodes(numbered, np.zeros((1, 3, longest), np.int64), rewards, np.array([lengths]))
     blocks = Blocks(episodes, steps)
     goals = valuable_states(OPTIONS | {"subgoal_rule": "previous"}, blocks)[0, :, :, 0]
     own = valuable_steps(rewards[0], np.array(lengths), blocks.starts, Rule(longest, floor=0.0))
-    sums = [[float(s) for s, real in zip(*row, strict=True) if real] for row in zip(blocks.sums()[0], blocks.real[0])]
+    sums = [row[real].tolist() for row, real in zip(blocks.sums()[0], blocks.real[0], strict=True)]
     for episode in range(3):
         guides = guided(sums[episode], sums[episode - 1]) if episode else [None] * len(sums[0])
         for number, guide in enumerate(guides):
@@ -114,7 +116,9 @@ def test_the_first_episode_of_a_context_is_guided_by_itself_alone():
 
 def test_a_sub_goal_without_a_layer_has_the_width_of_the_tokens():
     assert make("dmh", subgoal_layer=False).model.local.goal_size == 16
-    with pytest.raises(ValueError, match="subgoal_layer: a sub-goal of 10 numbers needs a layer to the width 16"):
+    with pytest.raises(
+        ValueError, match="subgoal_layer: a sub-goal of 2 numbers needs a layer to the width 16"
+    ):
         make("dmh", subgoal_layer=False, subgoal_size="state")
 
 

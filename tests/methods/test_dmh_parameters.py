@@ -9,7 +9,7 @@ from suites import CATALOGUE
 from bench.methods.base import make_learner
 from bench.work.cells import defaults
 
-# What the authors' repository sets (gym/experiment.py, gym/decision_mamba.py, gym/src/models/decoder_action.py).
+# What the authors' repository sets: gym/experiment.py, decision_mamba.py and src/models/decoder_action.py.
 CODE = {
     "block_target_return": True, "subgoal_head": "tanh", "subgoal_size": "state", "subgoal_draws": "position",
     "local_position": "timestep", "embedding_norm": "shared", "completion_embedding": "rows", "heads": 1,
@@ -46,7 +46,8 @@ def shapes(states, actions):
             f"{block}.norm.weight": (D,), f"{block}.mixer.in_proj.weight": (2 * C, D),
             f"{block}.mixer.conv1d.weight": (C, 1, 4), f"{block}.mixer.conv1d.bias": (C,),
             f"{block}.mixer.x_proj.weight": (R + 2 * N, C), **linear(f"{block}.mixer.dt_proj", R, C),
-            f"{block}.mixer.A_log": (C, N), f"{block}.mixer.D": (C,), f"{block}.mixer.out_proj.weight": (D, C),
+            f"{block}.mixer.A_log": (C, N), f"{block}.mixer.D": (C,),
+            f"{block}.mixer.out_proj.weight": (D, C),
         }  # fmt: skip
     for layer in range(3):
         block = f"local.backbone.blocks.{layer}"
@@ -58,7 +59,7 @@ def shapes(states, actions):
 
 
 def unused(states):
-    """Parameters that the authors build and no pass uses: embeddings of z in the Mamba side, a word table, heads."""
+    """Parameters that the authors build and no pass uses: Mamba's embedding of z, a word table, heads."""
     S = states
     embedding_of_z = (2 * S + 1) * D
     heads = (D + 1) * S + (D + 1) + (D + 1)  # state, reward, return
@@ -90,7 +91,9 @@ def test_the_text_gives_every_modality_a_norm_of_its_own_and_positions_in_the_bl
     options = defaults(CATALOGUE, "hopper-medium", "dmh")
     model = make_learner("dmh", options).model
     norms = {
-        name.rsplit(".", 1)[0] for name, _ in model.named_parameters() if ".norms." in name and name.endswith("weight")
+        name.rsplit(".", 1)[0]
+        for name, _ in model.named_parameters()
+        if ".norms." in name and name.endswith("weight")
     }
     assert norms == {
         *(f"long_term.embed.norms.{name}" for name in ("state", "reward_sum", "completion")),

@@ -168,7 +168,7 @@ def test_contexts_can_be_drawn_from_the_beginning_of_a_history(share, last):
 
 def test_actions_are_sampled_by_their_probability_or_the_likeliest_is_taken():
     logits = torch.tensor([[0.0, 2.0, 1.0, -1.0, 0.5]]).repeat(20_000, 1)
-    space = space_of({"room_side": 5, "horizon": 7})
+    space = space_of({"room_side": 5, "horizon": 7, "state_code": "coordinates"})
     drawn = choose_actions(logits, space, trial(20_000, temperature=2.0))
     frequencies = np.bincount(drawn, minlength=ACTIONS) / len(drawn)
     np.testing.assert_allclose(frequencies, torch.softmax(logits[0] / 2.0, dim=0).numpy(), atol=0.015)
