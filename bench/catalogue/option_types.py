@@ -127,6 +127,7 @@ class Options(TypedDict, total=False):
     reward_scale: float
     room_side: int  # cells along a side
     sampled_actions: int  # actions drawn evenly, and as many of the actor's, for the conservative term
+    scored_episode: Literal["last", "largest", "mean"]
     second_policy: str  # shipped policy that half of the transitions come from, or none
     second_target_return: float  # a second target that is evaluated as well; 0 for none
     slow_policy_every: int  # updates from one move of the slow policy to the next
