@@ -6,9 +6,9 @@ the model acts in an unseen task, its own past episodes as context, without any 
 
 Tricks, in the order in which they matter here:
 1. Training contexts are random episodes of a history in ascending order of return
-   (`context_selection`, `context_order`), as DM-H says of methods that learn in context (equation 4). AD's own
-   paper takes contiguous parts of thinned histories: `context_selection=contiguous`, `context_order=time` and
-   fewer `stored_episodes`. At test the past is read as it was played (`test_context_order`).
+   (`context_selection`, `context_order`), as DM-H says of methods that learn in context (equation 4).
+   AD's own paper takes contiguous parts of thinned histories: `context_selection=contiguous`,
+   `context_order=time` and fewer `stored_episodes`. `test_context_order` is that of a test.
 2. Actions are sampled at test time (`temperature`); the likeliest action does not explore.
 3. `step_tokens=separate`: tokens s_t, a_t, r_t of each step; a_t is read off the s_t token.
    `merged`: one token a step, of s_t, a_{t-1} and r_{t-1}; a third of the length.

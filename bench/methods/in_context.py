@@ -31,8 +31,8 @@ def draw_contexts(dataset: Dataset, options: Options, count: int, generator: np.
     """Draw `count` training contexts: of learning histories a task each, then episodes of its history.
 
     Trajectories are all of one task; none is drawn twice in a batch if there are enough of them.
-    `context_selection=random` takes episodes from anywhere, `contiguous` a run of neighbours among those stored;
-    `context_order` then sorts them by return (DM-H equation 4) or leaves them in time.
+    `context_selection=random` takes episodes from anywhere, `contiguous` a run of neighbours among those
+    stored; `context_order` then sorts them by return (DM-H equation 4) or leaves them in time.
     """
     wanted = options["context_episodes"]
     if isinstance(dataset, Histories):
@@ -83,8 +83,8 @@ class NormedLinear(nn.Sequential):
 class RewardEmbedding(NormedLinear):
     """The embedding (..., D) of rewards (...), or of sums of them, divided by `reward_scale`.
 
-    The LayerNorm forgets the size of what is large beside the bias of the linear layer: at initial weights the
-    embeddings of 50 and 60 differ by 0.3 % of their length, those of 0 and 1 by 84 %.
+    The LayerNorm forgets the size of what is large beside the bias of the linear layer: at initial weights
+    the embeddings of 50 and 60 differ by 0.3 % of their length, those of 0 and 1 by 84 %.
     """
 
     def __init__(self, options: Options) -> None:
@@ -174,8 +174,8 @@ def normalised(episodes: Episodes, normaliser: Normaliser | Unchanged) -> Episod
 def kept_episodes(past: Episodes, options: Options, most: int) -> Episodes:
     """What an agent keeps of its past, in `test_context_order`: `most` episodes, or all of them.
 
-    `kept_episodes=last` keeps those played last, `best` those of the highest return in each environment, of equal
-    ones the later; `all` keeps every one, which a method that holds a state in place of a window can read.
+    `kept_episodes=last` keeps those played last, `best` those of the highest return in each environment, of
+    equal ones the later; `all` keeps every one, for methods that hold a state in place of a window.
     """
     count = past.lengths.shape[1]
     first = max(count - most, 0)
