@@ -21,8 +21,11 @@ class Options(TypedDict, total=False):
     attention_fusion: Literal["mean", "sum"]
     batch_size: int
     behaviour_policy: str
-    best_share: float  # share of the transitions kept, best trajectories first
+    best_share: float  # share of the data kept, best trajectories first
+    best_share_of: Literal["trajectories", "transitions"]
     block: Literal["pre", "post"]
+    block_target_return: bool
+    branch_loss: Literal["average", "half"]
     buffers: int  # checkpoint buffers of the DQN run that trajectories are drawn from
     candidate_deviation: float
     candidate_targets: int
@@ -31,12 +34,15 @@ class Options(TypedDict, total=False):
     checkpoints: int  # evaluations of a run, evenly spaced, the last one at the end
     cloning_updates: int  # first updates in which the actor clones the dataset's actions
     cloning_weight: float  # weight of the cloning of actions better than the policy
-    collect_every: int  # updates between two collections
+    collect_every: int
     collect_rooms: int  # meta-episodes of one collection
+    completion_embedding: Literal["linear", "rows"]
     conservative_weight: float  # weight of the conservative term; not printed in either paper
-    context_episodes: int  # episodes in the context, the current one included
+    context_blocks: int  # blocks of c steps that a context of packed trajectories holds, the oldest being cut
+    context_episodes: int  # episodes in the context, the current one included (n)
     context_length: int  # steps of the past (K) that a decision sees
     context_order: Literal["return", "time", "shuffled"]
+    context_packing: Literal["none", "similar"]
     context_selection: Literal["random", "contiguous"]
     context_transitions: int
     convolution_window: int  # tokens that each convolution sees, in the place of attention
@@ -44,6 +50,7 @@ class Options(TypedDict, total=False):
     count_critics: bool  # whether the critics are among the parameters counted
     critic_weight: float  # weight of the critics' loss
     critics: int  # critics in the ensemble
+    critics_in_target: int  # target networks drawn for each step whose least value is the target
     d_conv: int  # taps of the causal convolution
     d_model: int  # width inside the Mamba blocks; the embedding is projected to it and back
     d_state: int
@@ -53,21 +60,25 @@ class Options(TypedDict, total=False):
     discrete_actions: bool  # actions are one of action_dim, stored one-hot and learnt by cross-entropy
     donor: str  # task whose trained model gives its hidden attention in a swap; its shapes must be the same
     dropout: float  # dropout probability
-    dynamics: Literal["permuted-actions", "moving-goal"]
     embedding_dim: int
+    embedding_norm: Literal["modality", "shared"]
+    empty_context_trained: bool  # whether the prediction after no transition at all is trained as well
     entropy_weight: float
     environment_id: str
     episodes: int
     epochs: int  # passes over the trajectories in place of `updates`; 0 leaves it to `updates`
-    epsilon_first: float  # probability of a random action at the start of training
-    epsilon_last: float  # probability of a random action at the end of its fall
-    epsilon_share: float  # share of the updates over which it falls
+    epsilon_first: float
+    epsilon_first_at_end: float
+    epsilon_last: float  # the same at the end of its fall over training
+    epsilon_last_at_end: float  # the same at the end of its fall over training
+    epsilon_scaled: bool
+    epsilon_share: float  # share of the updates over which they fall
     evaluation_environments: int  # rooms tested at once, spread evenly over the unseen goals
     evaluation_episodes: int
     expand: int  # inner width over token width
     expectile: float  # expectile of the state value
     experience: Literal["own", "histories", "both"]
-    exploration: float  # probability of a random action at the start of a history
+    exploration: float
     frame_side: int  # pixels along a side of a grey frame
     frame_skip: int  # frames that one action lasts
     goal_column: int  # its column
@@ -75,6 +86,7 @@ class Options(TypedDict, total=False):
     goal_range: Literal["episode", "block"]
     goal_row: int  # row of the cell that is the goal, counted from 0 with the walls
     gradient_clip: float
+    gradient_norm: Literal["module", "model"]
     head_dim: int  # hidden units of actor, critics and timestep encoder
     heads: int
     hidden_dim: int
@@ -82,21 +94,25 @@ class Options(TypedDict, total=False):
     history_learning_rate: float  # step size of the learner's gradient descent
     history_share: float
     history_steps: int
-    horizon: int  # steps in an episode
+    horizon: int  # steps in an episode; ten times as many in Large rooms
     initial_value: float
     intervened_layer: Literal["1", "2", "3", "all"]  # the layer whose hidden attention is replaced
     intervened_tensors: Literal["scan", "mixer"]
     intervention: Literal["none", "swap", "random", "zero"]
+    kept_episodes: Literal["last", "best", "all"]
     layers: int
     learning_rate: float
-    local_tokens: Literal["literal", "merged"]
-    long_token: Literal["literal", "rich"]
+    local_position: Literal["block", "timestep", "none"]
+    local_tokens: Literal["separate", "merged"]
+    local_window: Literal["block", "sliding"]
+    long_tokens: Literal["separate", "rich"]
     mamba_layers: int  # blocks of the Mamba over the long sequence
     max_episode_steps: int
     max_timestep: int  # rows of the timestep embedding, where there is one
     mode: Literal["window", "recurrent"]
     noise_clip: float  # bound of that noise
     noop_steps: int  # most no-ops at the start of an episode
+    norm: Literal["rms", "layer"]
     normalise_rewards: bool  # rewards scaled so that the best and the worst trajectory differ by 1,000
     normalise_states: bool  # observations less the dataset's mean, over its deviation
     observation_dim: int
@@ -114,13 +130,14 @@ class Options(TypedDict, total=False):
     random_values: Literal["initialisation", "normal"]
     reference_high: float  # return that scores 100
     reference_low: float  # return that scores 0
-    replay_size: int  # meta-episodes that the replay buffer holds
+    replay_size: int
     return_scale: float  # returns are divided by it before they are embedded
     reward_memory: bool  # whether a state also says if a reward was seen before it in its episode
     reward_multiplier: float  # factor on the rewards that the critic sees
-    reward_scale: float  # rewards are divided by it before critics learn from them
-    room_side: int  # cells along a side; the size is lost from every copy of DM-H
+    reward_scale: float
+    room_side: int  # cells along a side
     sampled_actions: int  # actions drawn evenly, and as many of the actor's, for the conservative term
+    scored_episode: Literal["last", "largest", "mean"]
     second_policy: str  # shipped policy that half of the transitions come from, or none
     second_target_return: float  # a second target that is evaluated as well; 0 for none
     slow_policy_every: int  # updates from one move of the slow policy to the next
@@ -128,6 +145,7 @@ class Options(TypedDict, total=False):
     slow_policy_update: float  # share of the policy that enters its target network
     stacked_frames: int  # frames in an observation
     start: Literal["centre", "corner", "random"]  # where an episode starts; not printed
+    state_code: Literal["coordinates", "one-hot"]
     step_size_minimum: float
     step_tokens: Literal["separate", "merged"]
     steps_per_subgoal: int  # steps that one sub-goal guides (c)
@@ -135,18 +153,27 @@ class Options(TypedDict, total=False):
     stochastic: bool  # sample the behaviour policy's actions instead of taking their means
     stored_episodes: int
     subgoal: Literal["sampled", "mean"]
-    subgoal_deviation: float  # deviation of that Gaussian at the start of training, about; not printed
+    subgoal_deviation: float
+    subgoal_draws: Literal["block", "position"]
+    subgoal_head: Literal["linear", "tanh"]
+    subgoal_layer: bool
+    subgoal_rewards: Literal["passed", "indexed"]
+    subgoal_rule: Literal["own", "previous"]
+    subgoal_size: Literal["width", "state"]  # numbers of a sub-goal: the width, or as many as a state has
+    subgoal_ties: Literal["earliest", "latest"]  # which of equally valuable states counts; not printed
     target_return: float
     target_selection: Literal["first", "best"]  # which of the two targets the score is read at; not printed
     target_source: Literal["printed", "largest"]
     target_update: float  # share of the critic that enters its target network at each update
     td_steps: int  # steps of reward before a target takes the value of the target networks
     temperature: float
+    test_context_order: Literal["return", "time"]
     test_tasks: int  # unseen goals that are tested; the split is not printed
     tested_tasks: Literal["unseen", "training"]
     tokens: Literal["b3ld", "bl3d"]
     train_tasks: int  # goals with a learning history
-    trained_blocks: float  # share of a context's blocks of c steps whose actions enter the loss of an update
+    trained_blocks: float  # share of those episodes' blocks of c steps that enter the loss of an update
+    trained_episodes: Literal["all", "last"]  # episodes of a context whose actions enter the loss
     trajectories: int  # optimal episodes, goals in turn; the first two are all there are
     trajectory_end: Literal["time-limit", "goal"]
     transformer_layers: int  # blocks of the Transformer over a local sequence
@@ -156,10 +183,10 @@ class Options(TypedDict, total=False):
     updates_per_batch: int
     valuable_subgoals: bool  # train on the valuable state as sub-goal too, beside the Mamba's own
     value_backup: Literal["window", "one-step"]
-    value_discount: float  # discount of the critic's targets
+    value_discount: float
     value_normalisation: bool  # values in units of the mean and deviation of the returns seen (PopArt)
     value_weight: float
-    warmup_updates: int
+    warmup_updates: int  # updates of linear warm-up
     waypoint_spread: float  # metres from a cell's middle within which its waypoint is drawn along each axis
     weight_ceiling: float  # largest of those weights
     weight_decay: float

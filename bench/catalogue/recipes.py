@@ -2,7 +2,7 @@
 
     recipes:
       grid: {embedding_dim: 64, updates: 2000}
-      grid-dmh: {like: grid, long_token: rich}
+      grid-dmh: {like: grid, long_tokens: rich}
     budgets:
       - {..., options: grid}
       - {..., options: {like: grid-dmh, updates: 500}}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from bench.catalogue.option_types import Options
 from bench.datasets.arrays import Numbers, States
@@ -19,19 +20,35 @@ from bench.worlds.contract import Test, TestRows, World
 
 
 def evaluate(agent: Agent, test: Test, options: Options, task: str, seed: int, facts: Facts) -> TestRows:
-    """Rows (metric, index, value): the mean return of each episode, and what is read off the last one."""
+    """Rows (metric, index, value): the mean return of each episode, and what is read off the scored one."""
     world = test.make_world(options, task, seed, facts)
     trial = Trial(world.count, actions_generator(task, seed), options.get("temperature", 0.0))
     played = play(world, agent.policy(trial), options["episodes"] if test.CONSECUTIVE else 1)
     world.close()
     returns = played.returns.astype(np.float64)
-    last = test.scores(returns[:, -1], played.lengths[:, -1].astype(np.float64), options)
+    lengths = played.lengths.astype(np.float64)
+    score = test.scores(*scored(returns, lengths, options.get("scored_episode", "last")), options)
     if not test.CONSECUTIVE:
-        return last
+        return score
     curve = [
         ("episode_return", number + 1.0, float(mean)) for number, mean in enumerate(returns.mean(axis=0))
     ]
-    return [*curve, *last]
+    return [*curve, *score]
+
+
+Scores = NDArray[np.float64]
+
+
+def scored(returns: Scores, lengths: Scores, episode: str) -> tuple[Scores, Scores]:
+    """Returns and lengths (count,) that are the score, of those of all episodes (count, E).
+
+    `episode` is the last one of each environment, the one of its largest return, or the mean of all.
+    """
+    if episode == "mean":
+        return returns.mean(axis=1), lengths.mean(axis=1)
+    rows = np.arange(len(returns))
+    chosen = returns.argmax(axis=1) if episode == "largest" else np.full(len(returns), -1)
+    return returns[rows, chosen], lengths[rows, chosen]
 
 
 @torch.no_grad()

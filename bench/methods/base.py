@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -162,6 +162,11 @@ class Learner(ABC):
     @abstractmethod
     def loss(self, batch: Batch) -> Tensor:
         """The training loss of a batch on the model's device, a scalar; the model is in training mode."""
+
+    @hook
+    def clipped(self) -> list[Iterable[nn.Parameter]]:
+        """Groups of parameters, the norm of whose gradient is bounded by `gradient_clip`, each on its own."""
+        return [self.model.parameters()]
 
     @abstractmethod
     def policy(self, trial: Trial) -> Policy:

@@ -72,7 +72,8 @@ class Run:
         loss = self.learner.loss(self.learner.on_device(self.learner.draw(self.generator)))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.learner.model.parameters(), self.options["gradient_clip"])
+        for parameters in self.learner.clipped():
+            torch.nn.utils.clip_grad_norm_(parameters, self.options["gradient_clip"])
         self.optimiser.step()
         self.scheduler.step()
         self.step += 1

@@ -72,7 +72,7 @@ def test_typo_in_a_key_of_a_query(workflow):
         (
             "option: test_tasks",
             "option: test_task",
-            ("key open_choices.2.option: unknown option 'test_task'", "'test_tasks'"),
+            ("key open_choices.0.option: unknown option 'test_task'", "'test_tasks'"),
         ),
         (
             "kind: curve",

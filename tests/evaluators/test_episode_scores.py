@@ -6,6 +6,7 @@ from suites import CATALOGUE
 
 from bench.catalogue.values import defaults
 from bench.evaluators import return_conditioned
+from bench.evaluators.in_context import scored
 from bench.worlds.mujoco import test
 
 RETURNS = {3600.0: [100.0, 300.0], 1800.0: [500.0, 900.0]}
@@ -42,3 +43,18 @@ def test_a_second_target_of_zero_is_not_played(monkeypatch):
     options = defaults(CATALOGUE, "hopper-medium", "dema") | {"second_target_return": 0.0}
     return_conditioned.episode_scores(None, test, options, "hopper-medium", 0, {})
     assert asked == [3600.0]
+
+
+@pytest.mark.parametrize(
+    ("episode", "returns", "lengths"),
+    [
+        ("last", [2.0, 5.0], [30.0, 60.0]),
+        ("largest", [9.0, 7.0], [20.0, 50.0]),
+        ("mean", [4.0, 6.0], [20.0, 50.0]),
+    ],
+)
+def test_of_consecutive_episodes_one_or_the_mean_of_all_is_the_score(episode, returns, lengths):
+    played = np.array([[1.0, 9.0, 2.0], [6.0, 7.0, 5.0]])
+    lasted = np.array([[10.0, 20.0, 30.0], [40.0, 50.0, 60.0]])
+    found = scored(played, lasted, episode)
+    assert [values.tolist() for values in found] == [returns, lengths]

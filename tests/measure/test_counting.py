@@ -79,8 +79,8 @@ def test_macs_of_an_lstm(layers):
         ("ad-transformer", {"step_tokens": "merged"}),
         ("ad-transformer", {"step_tokens": "separate"}),
         ("ad-mamba", {}),
-        ("dmh", {"long_token": "literal", "local_tokens": "literal"}),
-        ("dmh", {"long_token": "rich", "local_tokens": "merged"}),
+        ("dmh", {"long_tokens": "separate", "local_tokens": "separate"}),
+        ("dmh", {"long_tokens": "rich", "local_tokens": "merged"}),
     ],
 )
 def test_both_counters_agree_on_the_in_context_methods(method, changes):

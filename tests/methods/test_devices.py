@@ -35,8 +35,8 @@ CASES = [
     ("darkroom", "ad-transformer", {"step_tokens": "separate"}),
     ("darkroom", "ad-transformer", {"step_tokens": "merged"}),
     ("darkroom", "ad-mamba", {"step_tokens": "merged"}),
-    ("darkroom", "dmh", {"long_token": "rich", "local_tokens": "literal"}),
-    ("darkroom", "dmh", {"long_token": "literal", "local_tokens": "merged"}),
+    ("darkroom", "dmh", {"long_tokens": "rich", "local_tokens": "separate"}),
+    ("darkroom", "dmh", {"long_tokens": "separate", "local_tokens": "merged"}),
     ("darkroom", "dpt", {"position_embedding": True}),
     ("darkroom", "amago", {"position_embedding": True}),
 ]
