@@ -57,6 +57,7 @@ class Options(TypedDict, total=False):
     embedding_dim: int
     entropy_weight: float
     environment_id: str
+    environment_version: Literal["v4", "v5"]
     episodes: int
     epochs: int  # passes over the trajectories in place of `updates`; 0 leaves it to `updates`
     epsilon_first: float  # probability of a random action at the start of training
@@ -85,7 +86,7 @@ class Options(TypedDict, total=False):
     horizon: int  # steps in an episode
     initial_value: float
     intervened_layer: Literal["1", "2", "3", "all"]  # the layer whose hidden attention is replaced
-    intervened_tensors: Literal["scan", "mixer"]
+    intervened_tensors: Literal["convolution-and-scan", "scan", "mixer"]
     intervention: Literal["none", "swap", "random", "zero"]
     layers: int
     learning_rate: float
@@ -111,7 +112,7 @@ class Options(TypedDict, total=False):
     probe_online: bool  # whether a whole online test is timed (methods that act in context only)
     probe_repeats: int  # timed repetitions; the median is reported
     query_states: Literal["room", "context"]
-    random_values: Literal["initialisation", "normal"]
+    random_values: Literal["uniform", "initialisation", "normal"]
     reference_high: float  # return that scores 100
     reference_low: float  # return that scores 0
     replay_size: int  # meta-episodes that the replay buffer holds
@@ -122,7 +123,6 @@ class Options(TypedDict, total=False):
     room_side: int  # cells along a side; the size is lost from every copy of DM-H
     sampled_actions: int  # actions drawn evenly, and as many of the actor's, for the conservative term
     second_policy: str  # shipped policy that half of the transitions come from, or none
-    second_target_return: float  # a second target that is evaluated as well; 0 for none
     slow_policy_every: int  # updates from one move of the slow policy to the next
     slow_policy_from: int  # updates before the slow policy moves for the first time
     slow_policy_update: float  # share of the policy that enters its target network
@@ -136,8 +136,11 @@ class Options(TypedDict, total=False):
     stored_episodes: int
     subgoal: Literal["sampled", "mean"]
     subgoal_deviation: float  # deviation of that Gaussian at the start of training, about; not printed
+    target_multiples: Literal[
+        "1", "7.5", "15-10-7.5-5-2.5-1", "1-0.9-0.8-0.7-0.6-0.5-0.3", "1-0.5", "1-0.75-0.5", "1-2-10-20"
+    ]
     target_return: float
-    target_selection: Literal["first", "best"]  # which of the two targets the score is read at; not printed
+    target_selection: Literal["first", "best"]
     target_source: Literal["printed", "largest"]
     target_update: float  # share of the critic that enters its target network at each update
     td_steps: int  # steps of reward before a target takes the value of the target networks

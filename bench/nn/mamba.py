@@ -63,6 +63,11 @@ class MambaMixer(Mixer[StepState]):
     ValueError for a size below 1 or a step size outside of 0 ... 0.1.
     """
 
+    # x_proj makes the low-rank step, B and C; dt_proj the step; A_log the decay. With D, the skip connection,
+    # left in place a mixer whose attention is zero would still pass its input on.
+    attention = ("x_proj.weight", "dt_proj.weight", "dt_proj.bias", "A_log", "D")
+    short_convolution = ("conv1d.weight", "conv1d.bias")
+
     def __init__(
         self,
         width: int,
