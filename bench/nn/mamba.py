@@ -131,7 +131,9 @@ class SelectiveMixer(Mixer[StepState]):
 
             return self.leave(mix(xz, *self._weights(), resets))
         inputs = self._scan_inputs(xz, resets)
-        return self.leave(selective_scan(**inputs._asdict(), resets=resets))
+        y = selective_scan(**inputs._asdict(), resets=resets)
+        assert isinstance(y, Tensor)
+        return self.leave(y)
 
     def countable_forward(
         self, x: Tensor, mask: Tensor | None = None, resets: Tensor | None = None
