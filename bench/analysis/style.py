@@ -59,11 +59,11 @@ def under_heading(heading: str, note: str, columns: int) -> str:
     return f"{heading}\n{note}" if note else heading
 
 
-def label_values(ax: Axes, panel: str, readings: list[Reading]) -> None:
+def label_values(ax: Axes, panel: tuple[str, ...], readings: list[Reading]) -> None:
     """Name the metric on the axis, or its unit alone where the panel's title names it."""
     metric, catalogue = readings[0].entry.metric, readings[0].entry.suite.catalogue
     unit = catalogue.metrics[metric].unit
-    ax.set_ylabel(unit if panel == "metric" else textwrap.fill(metric_label(catalogue, metric), 40))
+    ax.set_ylabel(unit if "metric" in panel else textwrap.fill(metric_label(catalogue, metric), 40))
 
 
 def say_why(ax: Axes, readings: list[Reading]) -> None:

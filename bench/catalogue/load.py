@@ -67,9 +67,12 @@ def _rows(
     return tuple(datasets[name] for name in names)
 
 
-def _values(family: TaskFamily, entry: TaskEntry, where: str) -> dict[str, Value]:
-    """The values of a task: those of its groups in their order, then its own."""
-    values: dict[str, Value] = {}
+def _values(family: TaskFamily, entry: TaskEntry, given: Given | None, where: str) -> dict[str, Value]:
+    """The values of a task: those of its groups in their order, then its own.
+
+    Those that go with the real data it is given come first.
+    """
+    values: dict[str, Value] = dict(family.readers[given.reader]) if given else {}
     for group in entry.groups:
         if group not in family.groups:
             raise unknown("group of values", group, family.groups, f"{where}.groups")
@@ -99,7 +102,7 @@ def _tasks(
                 DATA_SOURCES[given.reader] if given else family.data_source,
                 family.environment_options,
                 family.data_options,
-                _values(family, entry, f"{shown(path)}: key tasks.{name}"),
+                _values(family, entry, given, f"{shown(path)}: key tasks.{name}"),
                 entry.built,
                 given,
                 _rows(entry, given, datasets, f"{shown(path)}: key tasks.{name}") if given else (),

@@ -114,8 +114,9 @@ class TaskFamily(Strict):
     problem: Name  # such as `locomotion`: a method may have settings for some problems only
     protocol: Name
     data_source: Literal["real", "local", "stand-in"]
-    # Collectors of real data, which take the place of the world's own in a run that has it.
-    readers: tuple[Reader, ...] = ()
+    # Collectors of real data, which take the place of the world's own in a run that has it, each with the
+    # values that go with its data.
+    readers: dict[Reader, Values] = Field(default={})
     environment_options: OptionTable = Field(default={})
     data_options: OptionTable = Field(default={})
     groups: dict[Name, Values] = Field(default={})  # values that several of its tasks share

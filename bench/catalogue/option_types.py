@@ -52,19 +52,20 @@ class Options(TypedDict, total=False):
     critics: int  # critics in the ensemble
     critics_in_target: int  # target networks drawn for each step whose least value is the target
     d_conv: int  # taps of the causal convolution
-    d_model: int  # width inside the Mamba blocks; the embedding is projected to it and back
+    d_model: int  # width of pre blocks, to which the embedded tokens are projected and which the head reads
     d_state: int
     decay: Literal["constant", "cosine"]  # learning rate after the warm-up
     delayed_reward: bool  # the whole reward of an episode at its last step
     discount: float  # the learner's discount
     discrete_actions: bool  # actions are one of action_dim, stored one-hot and learnt by cross-entropy
     donor: str  # task whose trained model gives its hidden attention in a swap; its shapes must be the same
-    dropout: float  # dropout probability
+    dropout: float
     embedding_dim: int
     embedding_norm: Literal["modality", "shared"]
     empty_context_trained: bool  # whether the prediction after no transition at all is trained as well
     entropy_weight: float
     environment_id: str
+    environment_version: Literal["v4", "v5"]
     episodes: int
     epochs: int  # passes over the trajectories in place of `updates`; 0 leaves it to `updates`
     epsilon_first: float
@@ -79,6 +80,7 @@ class Options(TypedDict, total=False):
     expectile: float  # expectile of the state value
     experience: Literal["own", "histories", "both"]
     exploration: float
+    first_step: Literal["predicted", "context"]
     frame_side: int  # pixels along a side of a grey frame
     frame_skip: int  # frames that one action lasts
     goal_column: int  # its column
@@ -96,8 +98,9 @@ class Options(TypedDict, total=False):
     history_steps: int
     horizon: int  # steps in an episode; ten times as many in Large rooms
     initial_value: float
+    initialisation: Literal["authors", "torch"]
     intervened_layer: Literal["1", "2", "3", "all"]  # the layer whose hidden attention is replaced
-    intervened_tensors: Literal["scan", "mixer"]
+    intervened_tensors: Literal["convolution-and-scan", "scan", "mixer"]
     intervention: Literal["none", "swap", "random", "zero"]
     kept_episodes: Literal["last", "best", "all"]
     layers: int
@@ -118,16 +121,19 @@ class Options(TypedDict, total=False):
     observation_dim: int
     optimal_action: Literal["x-first", "even"]
     oracle_length: int  # steps back to the oracle; 0 is the passive maze, which tells the goal at once
+    padding: Literal["masked", "attended"]
     penalty: float
     policy_delay: int  # critic updates for each update of the policy and of the target networks
     policy_noise: float  # deviation of the noise on the target action
     policy_weight: float  # weight of the expected value under the policy
     position_embedding: bool
+    post_dropout: float  # dropout on the tokens and in the feed-forward layers of post blocks
+    post_mixer: Literal["scan", "mamba"]
     probe_batch_size: int  # sequences in a timed training step
     probe_online: bool  # whether a whole online test is timed (methods that act in context only)
     probe_repeats: int  # timed repetitions; the median is reported
     query_states: Literal["room", "context"]
-    random_values: Literal["initialisation", "normal"]
+    random_values: Literal["uniform", "initialisation", "normal"]
     reference_high: float  # return that scores 100
     reference_low: float  # return that scores 0
     replay_size: int
@@ -139,7 +145,6 @@ class Options(TypedDict, total=False):
     sampled_actions: int  # actions drawn evenly, and as many of the actor's, for the conservative term
     scored_episode: Literal["last", "largest", "mean"]
     second_policy: str  # shipped policy that half of the transitions come from, or none
-    second_target_return: float  # a second target that is evaluated as well; 0 for none
     slow_policy_every: int  # updates from one move of the slow policy to the next
     slow_policy_from: int  # updates before the slow policy moves for the first time
     slow_policy_update: float  # share of the policy that enters its target network
@@ -161,8 +166,11 @@ class Options(TypedDict, total=False):
     subgoal_rule: Literal["own", "previous"]
     subgoal_size: Literal["width", "state"]  # numbers of a sub-goal: the width, or as many as a state has
     subgoal_ties: Literal["earliest", "latest"]  # which of equally valuable states counts; not printed
+    target_multiples: Literal[
+        "1", "7.5", "15-10-7.5-5-2.5-1", "1-0.9-0.8-0.7-0.6-0.5-0.3", "1-0.5", "1-0.75-0.5", "1-2-10-20"
+    ]
     target_return: float
-    target_selection: Literal["first", "best"]  # which of the two targets the score is read at; not printed
+    target_selection: Literal["first", "best"]
     target_source: Literal["printed", "largest"]
     target_update: float  # share of the critic that enters its target network at each update
     td_steps: int  # steps of reward before a target takes the value of the target networks
@@ -170,11 +178,14 @@ class Options(TypedDict, total=False):
     test_context_order: Literal["return", "time"]
     test_tasks: int  # unseen goals that are tested; the split is not printed
     tested_tasks: Literal["unseen", "training"]
+    token_order: Literal["return-action-state", "action-return-state", "return-state-action"]
     tokens: Literal["b3ld", "bl3d"]
     train_tasks: int  # goals with a learning history
     trained_blocks: float  # share of those episodes' blocks of c steps that enter the loss of an update
     trained_episodes: Literal["all", "last"]  # episodes of a context whose actions enter the loss
+    training_return: Literal["current", "previous"]
     trajectories: int  # optimal episodes, goals in turn; the first two are all there are
+    trajectory_draw: Literal["by-length", "even"]
     trajectory_end: Literal["time-limit", "goal"]
     transformer_layers: int  # blocks of the Transformer over a local sequence
     transitions: int  # steps in the dataset

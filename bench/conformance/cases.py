@@ -34,7 +34,7 @@ SMALL: dict[str, bool | int | float | str] = {
     "mamba_layers": 1, "transformer_layers": 1, "heads": 2, "dropout": 0.0, "batch_size": 4, "updates": 20,
     "collect_rooms": 4, "replay_size": 8, "candidates_per_target": 3, "sampled_actions": 2,
     "slow_policy_from": 2, "slow_policy_every": 2, "warmup_updates": 0, "evaluation_environments": 4,
-    "episodes": 2, "evaluation_episodes": 2, "second_target_return": 0.0,
+    "episodes": 2, "evaluation_episodes": 2, "target_multiples": "1",
 }  # fmt: skip
 COUNT, STEPS = 2, 4  # environments side by side, and steps that they are acted in
 EPISODE = 20  # the most steps of an episode

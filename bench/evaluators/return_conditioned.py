@@ -25,12 +25,12 @@ Played = tuple[NDArray[np.float64], NDArray[np.float64]]  # returns and lengths 
 def evaluate(agent: Agent, test: Test, options: Options, task: str, seed: int, facts: Facts) -> TestRows:
     """Rows (metric, index, value) of the episodes at the target that the score is read at.
 
-    A task with two targets has a row `return_at_target` for each of them before.
+    Where the protocol has multiples of a target, a row `return_at_target` for each of them comes before.
     """
     played = play_at_targets(agent, test, options, task, seed, facts)
     returns, lengths = chosen(played, options)
     rows = test.scores(returns, lengths, options)
-    if "second_target_return" not in options:
+    if "target_multiples" not in options:
         return rows
     return [
         *(("return_at_target", asked, float(earned.mean())) for asked, (earned, _) in played.items()),
@@ -49,20 +49,29 @@ def episode_scores(
 def play_at_targets(
     agent: Agent, test: Test, options: Options, task: str, seed: int, facts: Facts
 ) -> dict[float, Played]:
-    """Target return -> the episodes that were asked for it; `second_target_return` of 0 is no target."""
+    """Target return -> the episodes that were asked for it, in the order of `targets`.
+
+    All of them begin from the same states.
+    """
     played: dict[float, Played] = {}
-    for target in (options["target_return"], options.get("second_target_return", 0.0)):
-        if target or not played:
-            world = test.make_world(options, task, seed, facts)
-            played[float(target)] = play(world, agent, target, trial_of(world, options, task, seed), options)
+    for target in targets(options):
+        world = test.make_world(options, task, seed, facts)
+        played[target] = play(world, agent, target, trial_of(world, options, task, seed), options)
     return played
+
+
+def targets(options: Options) -> list[float]:
+    """The returns to ask for: `target_return` times each of `target_multiples`, numbers joined by hyphens."""
+    multiples = options.get("target_multiples", "1").split("-")
+    return [float(options["target_return"]) * float(multiple) for multiple in multiples]
 
 
 def chosen(played: dict[float, Played], options: Options) -> Played:
     """The episodes that the score is read off.
 
-    `target_selection=best` reads it at the better target, as several codes do; `first` at the first,
-    whatever comes of it.
+    `target_selection=best` reads it at the target of the highest mean, as several codes do; `first` at the
+    first, whatever comes of it. The best checkpoint of the best target is the same either way round: the
+    protocol's `selection` is applied to what is returned here.
     """
     if options.get("target_selection", "first") == "first":
         return next(iter(played.values()))

@@ -42,6 +42,9 @@ class CausalSelfAttention(Mixer[AttentionState]):
     4 width^2 + 4 width parameters, as GPT-2's. Raises ValueError if `heads` does not divide `width`.
     """
 
+    # Queries, keys and values.
+    attention = ("qkv.weight", "qkv.bias")
+
     def __init__(self, width: int, heads: int, dropout: float = 0.0) -> None:
         super().__init__()
         if heads < 1 or width % heads:

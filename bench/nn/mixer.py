@@ -18,6 +18,11 @@ class Mixer(nn.Module, ABC, Generic[StateT]):
     width: int
     # Whether the dropout of a block acts on what the mixer adds to its input.
     drops_out: ClassVar[bool] = True
+    # The parameters of its attention, that is, of how much it takes of each token before: named by the mixers
+    # whose attention can be replaced (`bench.nn.intervene`). Maps into the mixer and out of it are no part.
+    attention: ClassVar[tuple[str, ...]] = ()
+    # Those of a short convolution that its attention reads through.
+    short_convolution: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def forward(self, x: Tensor, mask: Tensor | None = None, resets: Tensor | None = None) -> Tensor:

@@ -44,7 +44,7 @@ def attend(job: Job) -> tuple[Rows, Facts]:
     learner, updates = load_last(job.upstream[0])
     recorder = Recorder(learner)
     evaluator, test = imported_test(job)
-    one_target = options | {"second_target_return": 0.0}
+    one_target = options | {"target_multiples": "1"}
     evaluator.evaluate(recorder, test, one_target, job.cell.task, job.seed, dataset_facts(job))
     episode = recorder.longest()
     first, last = options["attend_from"], min(options["attend_to"], len(episode.states) - 1)

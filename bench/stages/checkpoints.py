@@ -57,7 +57,7 @@ def test_options(job: Job) -> Options:
     if job.options.get("target_source", "printed") == "printed":
         return job.options
     largest = dataset_facts(job)["largest_return"]
-    return job.options | {"target_return": largest, "second_target_return": 0.0}
+    return job.options | {"target_return": largest, "target_multiples": "1"}
 
 
 def load_checkpoint(learner: Learner, trained: Job, step: int) -> None:

@@ -50,10 +50,10 @@ def _closed():
 
 def panels_of(name, readings):
     """Readings by panel title, in the order of the panels."""
-    field = getattr(CATALOGUE.artifacts[name].layout, "panel", None)
+    fields = getattr(CATALOGUE.artifacts[name].layout, "panel_fields", ())
     panels = {}
     for reading in readings:
-        panels.setdefault(axis_value(reading.entry, field) if field else "", []).append(reading)
+        panels.setdefault(", ".join(axis_value(reading.entry, field) for field in fields), []).append(reading)
     return panels
 
 

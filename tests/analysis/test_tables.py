@@ -120,7 +120,7 @@ def test_what_a_paper_leaves_open_names_the_artifacts_that_vary_it():
     }
     assert re.search(r"`context_length`\).*varied in .*`dema_fig03`", texts["cpu"])
     assert not re.search(r"`context_length`\).*varied in .*`dema_fig03`", texts["quick"])
-    assert re.search(r"`environment_id`\).*; not varied in this tier", texts["cpu"])
+    assert re.search(r"`environment_version`\).*; not varied in this tier", texts["cpu"])
 
 
 def test_a_number_of_older_code_has_a_mark_and_its_footnote_names_what_changed():

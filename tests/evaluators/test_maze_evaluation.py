@@ -61,9 +61,11 @@ def test_the_return_still_wanted_falls_by_each_reward_and_targets_share_their_st
         (metric, index): value
         for metric, index, value in evaluate(learner, test, OPTIONS, "maze2d-umaze", 0, {})
     }
-    assert set(rows) >= {("return_at_target", 300.0), ("return_at_target", 20.0)}
-    np.testing.assert_array_equal(*learner.starts)
-    for target, told in zip((300.0, 20.0), learner.told, strict=True):
+    for starts in learner.starts:
+        np.testing.assert_array_equal(starts, learner.starts[0])
+    targets = [index for name, index in rows if name == "return_at_target"]
+    assert targets == [300.0, 200.0, 150.0, 100.0, 50.0, 20.0]
+    for target, told in zip(targets, learner.told, strict=True):
         wanted = np.stack(told)
         assert (wanted[0] == target).all()
         falls = -np.diff(wanted, axis=0)
@@ -83,9 +85,9 @@ def test_the_score_is_read_between_d4rls_references():
 
 def test_starts_depend_on_the_seed_and_not_on_the_method():
     first, other, later = Still(), Driven(), Still()
-    evaluate(first, test, OPTIONS | {"second_target_return": 0.0}, "maze2d-umaze", 0, {})
-    evaluate(other, test, OPTIONS | {"second_target_return": 0.0}, "maze2d-umaze", 0, {})
-    evaluate(later, test, OPTIONS | {"second_target_return": 0.0}, "maze2d-umaze", 1, {})
+    evaluate(first, test, OPTIONS | {"target_multiples": "1"}, "maze2d-umaze", 0, {})
+    evaluate(other, test, OPTIONS | {"target_multiples": "1"}, "maze2d-umaze", 0, {})
+    evaluate(later, test, OPTIONS | {"target_multiples": "1"}, "maze2d-umaze", 1, {})
     np.testing.assert_array_equal(first.starts[0], other.starts[0])
     assert (first.starts[0] != later.starts[0]).any()
 
@@ -94,4 +96,4 @@ def test_what_a_policy_draws_comes_from_one_stream_whatever_is_asked_for():
     first, later = Still(), Still()
     evaluate(first, test, OPTIONS, "maze2d-umaze", 0, {})
     evaluate(later, test, OPTIONS, "maze2d-umaze", 1, {})
-    assert first.streams == later.streams == [stream_seed("eval", "candidates")] * 2
+    assert first.streams == later.streams == [stream_seed("eval", "candidates")] * 6

@@ -6,13 +6,16 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from suites import suite_with
 
 from bench.errors import SpecError
+from bench.nn.intervene import mamba_mixers
 from bench.stages.attend import attend
+from bench.stages.checkpoints import load_last
 from bench.stages.dataset import dataset
 from bench.stages.evaluate import evaluate
-from bench.stages.intervene import intervene
+from bench.stages.intervene import change, intervene
 from bench.stages.runner import run
 from bench.stages.train import train
 from bench.work.cells import parse_slug
@@ -21,7 +24,7 @@ from bench.work.jobs import Job, dataset_job
 from bench.work.plan import all_jobs
 
 TINY = """transitions: 2000, embedding_dim: 16, d_state: 4, batch_size: 4, updates: 2,
-      warmup_updates: 0, checkpoints: 1, evaluation_episodes: 3, second_target_return: 0.0, attend_from: 1,
+      warmup_updates: 0, checkpoints: 1, evaluation_episodes: 3, target_multiples: "1", attend_from: 1,
       attend_to: 6, donor: hopper-medium-delayed, behaviour_policy: hopper-medium, second_policy: none"""
 TINY_TIER = f"""
 title: Every stage for real on almost nothing
@@ -40,11 +43,11 @@ budgets:
     options: {{{TINY}, d_model: 16}}
     core_seconds: {{train: 1, evaluate: 1}}
   - label: without Mamba
-    tasks: [hopper-medium]
-    methods: [dt]
-    settings: {{intervention: any}}
+    tasks: [hopper-medium, hopper-medium-delayed]
+    methods: [dt, dc]
+    settings: {{intervention: any, donor: any}}
     stages: [train, attend, intervene]
-    options: {{{TINY.replace("d_state: 4, ", "")}}}
+    options: {{{TINY.replace("embedding_dim: 16, d_state: 4, ", "")}}}
     core_seconds: {{train: 1, attend: 1, intervene: 1}}
   - label: attention
     tasks: [hopper-medium, hopper-medium-delayed]
@@ -96,7 +99,9 @@ def trained(tmp_path_factory):
         for task in ("hopper-medium", "hopper-medium-delayed", "hopper-medium-expert"):
             run(dataset_job(SUITE, "tiny", parse_slug(SUITE.catalogue, task, "dema", "default")), dataset)
             done("train", task=task)
-        done("train", method="dt")
+        for task in ("hopper-medium", "hopper-medium-delayed"):
+            done("train", task=task, method="dt")
+        done("train", method="dc")
     return folder
 
 
@@ -173,15 +178,37 @@ def test_each_intervention_changes_the_episodes_and_repeats(place, operation):
 
 
 def test_swapping_with_itself_changes_nothing(place):
-    for tensors in ("scan", "mixer"):
+    for tensors in ("convolution-and-scan", "scan", "mixer"):
         itself = scores(f"donor=hopper-medium,intervened_tensors={tensors},intervention=swap")
         np.testing.assert_array_equal(itself, scores("default"))
 
 
-def test_the_whole_mixer_and_unit_gaussian_values_are_other_interventions(place):
-    kinds = [(), ("intervened_tensors=mixer",), ("random_values=normal",)]
+def test_each_choice_of_tensors_and_of_values_is_another_intervention(place):
+    kinds = [
+        (), ("intervened_tensors=scan",), ("intervened_tensors=mixer",), ("random_values=normal",),
+        ("random_values=initialisation",),
+    ]  # fmt: skip
     found = [tuple(scores(",".join([*kind, "intervention=random"]))) for kind in kinds]
-    assert len(set(found)) == 3
+    assert len(set(found)) == len(kinds)
+
+
+def test_values_as_at_initialisation_are_those_of_an_untrained_model(place):
+    job = job_of("intervene", "intervention=random,random_values=initialisation")
+    trained, _ = load_last(job.upstream[0])
+    learner, _ = load_last(job.upstream[0])
+    change(learner, job, None)
+    for before, after in zip(mamba_mixers(trained.model), mamba_mixers(learner.model), strict=True):
+        ladder = torch.log(torch.arange(1.0, 5.0)).expand(16, 4)
+        assert not torch.equal(before.A_log, ladder), "two updates have moved it"
+        torch.testing.assert_close(after.A_log, ladder)
+        assert torch.equal(after.in_proj.weight, before.in_proj.weight)
+
+
+def test_a_transformers_attention_is_swapped_with_that_of_its_own_training_on_the_donor(place):
+    base = scores("default", method="dt")
+    assert not np.array_equal(scores("intervention=swap", method="dt"), base)
+    itself = scores("donor=hopper-medium,intervention=swap", method="dt")
+    np.testing.assert_array_equal(itself, base)
 
 
 def test_a_swap_waits_for_both_trainings_with_one_seed_and_the_rest_for_one():
@@ -207,8 +234,9 @@ def test_a_donor_of_other_shapes_is_refused(place):
         run(job, intervene)
     assert str(refused.value) == (
         "hopper-medium/dema/donor=hopper-medium-expert,intervention=swap: option donor=hopper-medium-expert: "
-        "donor: expected x_proj.weight of shape (9, 16) in layer 1, got (9, 32). Choose a donor of equal "
-        "d_model, d_state, expand and layers, or train both with equal ones."
+        "donor: expected conv1d.weight of shape (16, 1, 4) in layer 1, got (32, 1, 4). Choose a donor whose "
+        "layers have the same sizes (d_model, d_state and expand, or embedding_dim), or train both with "
+        "equal ones."
     )
     assert not job.record.exists()
 
@@ -237,16 +265,18 @@ def test_a_dataset_that_nothing_is_trained_on_is_named():
         ).options
 
 
-@pytest.mark.parametrize(
-    ("stage", "settings", "said"),
-    [
-        ("attend", "default", "hopper-medium/dt/default: the model has no Mamba layers"),
-        ("intervene", "intervention=zero", "hopper-medium/dt/intervention=zero: dt has no Mamba layers"),
-    ],
-)
-def test_a_method_without_mamba_is_refused(place, stage, settings, said):
-    with pytest.raises(SpecError, match=re.escape(said)):
-        run(job_of(stage, settings, method="dt"), WORK[stage])
+def test_a_method_without_mamba_has_no_hidden_attention_to_look_at(place):
+    with pytest.raises(SpecError, match="hopper-medium/dt/default: the model has no Mamba layers"):
+        run(job_of("attend", method="dt"), attend)
+
+
+def test_a_method_without_attention_is_refused(place):
+    with pytest.raises(SpecError) as refused:
+        run(job_of("intervene", "intervention=zero", method="dc"), intervene)
+    assert str(refused.value) == (
+        "hopper-medium/dc/intervention=zero: dc has no layer whose attention could be replaced. Choose a "
+        "method with Mamba or attention layers."
+    )
 
 
 def test_a_layer_or_channel_the_model_lacks_is_refused(place):
@@ -255,7 +285,8 @@ def test_a_layer_or_channel_the_model_lacks_is_refused(place):
 
 
 def test_a_swap_whose_donor_the_tier_does_not_train_is_not_run():
-    hopper = [entry for entry in entries(SUITE, "dema_fig05", "lone") if entry.cell.task == "hopper-medium"]
+    shown = entries(SUITE, "dema_fig05", "lone")
+    hopper = [entry for entry in shown if (entry.cell.task, entry.cell.method) == ("hopper-medium", "dema")]
     reasons = {entry.cell.slug: entry.missing for entry in hopper}
     assert reasons["intervention=swap"] == "its donor walker2d-medium: quick tier"
     assert reasons["intervention=zero"] == reasons["default"] == ""

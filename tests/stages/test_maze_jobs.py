@@ -23,7 +23,7 @@ budgets:
     methods: [dt, dema]
     stages: [train, evaluate]
     options: {transitions: 900, embedding_dim: 16, layers: 1, batch_size: 4, context_length: 2, updates: 2,
-      checkpoints: 1, evaluation_episodes: 2, second_target_return: 0.0}
+      checkpoints: 1, evaluation_episodes: 2, target_multiples: "1"}
     core_seconds: {train: 1, evaluate: 1}
 """
 

@@ -20,7 +20,7 @@ budgets:
     methods: [rvs]
     stages: [train, evaluate]
     options: {transitions: 500, batch_size: 4, hidden_dim: 8, updates: 2, checkpoints: 1,
-              evaluation_episodes: 2, target_return: 1234.0, second_target_return: 567.0,
+              evaluation_episodes: 2, target_return: 1234.0, target_multiples: 1-0.5,
               target_source: SOURCE}
     core_seconds: {train: 1, evaluate: 1}
 """
@@ -49,7 +49,7 @@ def asked_for(tmp_path, monkeypatch):
 
 
 def test_the_printed_targets_are_asked_for_where_nothing_else_is_said(asked_for):
-    assert asked_for("printed")[0] == [1234.0, 567.0]
+    assert asked_for("printed")[0] == [1234.0, 617.0]
 
 
 def test_the_largest_return_of_the_data_takes_their_place_where_the_tier_says_so(asked_for):

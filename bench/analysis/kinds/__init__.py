@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ConfigDict
 
-from bench.analysis.labels import axis_value
+from bench.analysis.labels import axis_label
 from bench.catalogue.artifacts import Artifact, Layout
 from bench.errors import SpecError
 
@@ -52,9 +52,17 @@ class FigureLayout(Layout, ABC):
 
 
 class PanelLayout(FigureLayout):
-    """A figure made of panels: one for each value of the field `panel`, a single one if that is empty."""
+    """A figure made of panels: one for each value of the field `panel`, a single one if that is empty.
 
-    panel: str = ""
+    Of several fields, one for each combination of their values.
+    """
+
+    panel: str | tuple[str, ...] = ""
+
+    @property
+    def panel_fields(self) -> tuple[str, ...]:
+        """The fields that tell the panels apart."""
+        return (self.panel,) * bool(self.panel) if isinstance(self.panel, str) else self.panel
 
     @abstractmethod
     def line_name(self, entry: Entry) -> str:
@@ -71,7 +79,7 @@ class PanelLayout(FigureLayout):
 
     def panel_title(self, entry: Entry) -> str:
         """The title of the panel that an entry is in; entries of one title share a panel."""
-        return axis_value(entry, self.panel) if self.panel else ""
+        return axis_label(entry, self.panel_fields)
 
     def draw(self, readings: list[Reading], heading: str, note: str) -> Figure:
         """A grid of panels, each painted, with one legend for all of them."""

@@ -35,7 +35,7 @@ class Layout(PanelLayout):
     @property
     def named_fields(self) -> tuple[str, ...]:
         """Groups and bars, and the panels if there are several."""
-        return (self.group, self.bar, *([self.panel] if self.panel else []))
+        return (self.group, self.bar, *self.panel_fields)
 
     def line_name(self, entry: Entry) -> str:
         """The entry's value of the field `bar`; the baseline's is the unchanged model."""
@@ -68,7 +68,7 @@ class Layout(PanelLayout):
             self._baseline(ax, [r for r in readings if self.line_name(r.entry) == UNCHANGED])
             if max(reading.summary.n for reading in readings if reading.summary) == 1:
                 ax.set_xlabel(f"{ax.get_xlabel()}\n(95 % intervals over the episodes of one seed)")
-        label_values(ax, self.panel, readings)
+        label_values(ax, self.panel_fields, readings)
 
     def describe(self, shown: list[Entry]) -> str:
         """The metrics, the groups, and the bars."""

@@ -20,13 +20,13 @@ class Layout(PanelLayout):
 
     x: str
     y: str
-    panel: str = "task"
+    panel: str | tuple[str, ...] = "task"
     line: str = "method"
 
     @property
     def named_fields(self) -> tuple[str, ...]:
         """Panels and lines; `x` is free text, and `y` is a metric."""
-        return (self.panel, self.line)
+        return (*self.panel_fields, self.line)
 
     def line_name(self, entry: Entry) -> str:
         """The entry's value of the field `line`."""

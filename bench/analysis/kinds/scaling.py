@@ -21,7 +21,7 @@ class Layout(PanelLayout):
     """Lines over a setting, one panel a metric."""
 
     x: OptionName
-    panel: str = "metric"
+    panel: str | tuple[str, ...] = "metric"
     line: str = "method"
     log_x: bool = True
     log_y: bool = True
@@ -29,7 +29,7 @@ class Layout(PanelLayout):
     @property
     def named_fields(self) -> tuple[str, ...]:
         """Panels, lines, and the setting."""
-        return (self.panel, self.line, self.x)
+        return (*self.panel_fields, self.line, self.x)
 
     def line_name(self, entry: Entry) -> str:
         """The query's label, else the method and those of its settings that are not `x`."""
@@ -50,7 +50,7 @@ class Layout(PanelLayout):
             points.sort(key=lambda point: point[0])
             ax.plot([x for x, _ in points], [y for _, y in points], label=name, **looks[name])
         ax.set_xlabel(self.x.replace("_", " ") + " [steps]")
-        label_values(ax, self.panel, readings)
+        label_values(ax, self.panel_fields, readings)
         if self.log_x:
             ax.set_xscale("log", base=2)
             ticks = sorted({x for points in lines.values() for x, _ in points})

@@ -20,8 +20,13 @@ CONSECUTIVE = True
 
 
 def make_world(options: Options, task: str, seed: int, facts: Facts) -> SeededWorld:
-    """`evaluation_episodes` robots."""
-    return SeededWorld(MujocoBatch(options["environment_id"], options["evaluation_episodes"]), seed)
+    """`evaluation_episodes` robots of the version that the protocol tests in.
+
+    It need not be the one that the data were collected in.
+    """
+    robot = options["environment_id"].rpartition("-")[0]
+    tested = f"{robot}-{options['environment_version']}"
+    return SeededWorld(MujocoBatch(tested, options["evaluation_episodes"]), seed)
 
 
 def scores(returns: NDArray[np.float64], lengths: NDArray[np.float64], options: Options) -> TestRows:

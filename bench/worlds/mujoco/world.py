@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import gymnasium
 from gymnasium.spaces import Box
 
@@ -25,7 +27,10 @@ class MujocoBatch(EpisodeBatch):
 
 def _make(env_id: str) -> gymnasium.Env:
     try:
-        return gymnasium.make(env_id, disable_env_checker=True)
+        with warnings.catch_warnings():
+            # An older version is asked for on purpose: D4RL's robots are those of v4.
+            warnings.filterwarnings("ignore", message=".*is out of date", category=DeprecationWarning)
+            return gymnasium.make(env_id, disable_env_checker=True)
     except (gymnasium.error.UnregisteredEnv, gymnasium.error.DeprecatedEnv) as error:
         raise SpecError(
             f"Unknown environment {env_id!r}: {error} Name one that gymnasium registers, such as 'Hopper-v5'."
