@@ -19,6 +19,7 @@ class Options(TypedDict, total=False):
     attend_to: int  # last step of the episode that is looked at
     attention_channel: int  # channel of each layer that is shown alone, counted from 1
     attention_fusion: Literal["mean", "sum"]
+    attention_kernel: Literal["fused", "eager"]
     batch_size: int
     behaviour_policy: str
     best_share: float  # share of the transitions kept, best trajectories first
