@@ -10,7 +10,6 @@ class Options(TypedDict, total=False):
 
     action_dim: int
     action_noise: float  # deviation of the noise on the controller's actions
-    actions: int  # actions of the game's minimal set
     activation: Literal["relu", "gelu"]
     adam_epsilon: float
     advantage_temperature: float  # inverse temperature of the weights on the cloning loss
@@ -138,6 +137,7 @@ class Options(TypedDict, total=False):
     subgoal: Literal["sampled", "mean"]
     subgoal_deviation: float  # deviation of that Gaussian at the start of training, about; not printed
     target_return: float
+    target_returns: str
     target_selection: Literal["first", "best"]  # which of the two targets the score is read at; not printed
     target_source: Literal["printed", "largest"]
     target_update: float  # share of the critic that enters its target network at each update

@@ -122,7 +122,7 @@ def macs_as_published(model: nn.Module, batch: Batch) -> int:
 
 
 def _counted(model: nn.Module, batch: Batch, handles: dict[str, Handle]) -> int:
-    """fvcore's count, with these handles of operators beside those that every count needs."""
+    """The count of fvcore, with these handles of operators beside those that every count needs."""
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         analysis = FlopCountAnalysis(_Positional(countable(model), list(batch)), tuple(batch.values()))

@@ -137,7 +137,10 @@ def test_conventions_differ_by_the_scan_and_by_layer_norm(layers, states):
     batch = {"x": torch.randn(2, length, width)}
     mamba = Backbone(layers, width, lambda _: MambaMixer(width, d_state=states))
     attention = Backbone(layers, width, lambda _: CausalSelfAttention(width, 2), "relu")
-    norms = {net: 5 * 2 * length * width * count for net, count in ((mamba, layers + 1), (attention, 2 * layers + 1))}
+    norms = {
+        net: 5 * 2 * length * width * count
+        for net, count in ((mamba, layers + 1), (attention, 2 * layers + 1))
+    }
     scans = 2 * layers * length * 2 * width * states
     assert macs_as_published(attention, batch) - macs(attention, batch) == norms[attention]
     assert macs_as_published(mamba, batch) - macs(mamba, batch) == norms[mamba] - 1.5 * scans
