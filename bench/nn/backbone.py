@@ -1,4 +1,4 @@
-"""The sequence model both papers' methods share: a stack of blocks and a final LayerNorm."""
+"""The sequence model both papers' methods share: a stack of blocks and a final norm."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, TypeAlias, cast
 
 from torch import Tensor, nn
 
-from bench.nn.block import Block
+from bench.nn.block import Block, make_norm
 from bench.nn.checks import check_flags, check_width
 from bench.nn.linear import GPT2Linear
 from bench.nn.mixer import Mixer
@@ -17,10 +17,10 @@ MakeMixer: TypeAlias = Callable[[int], Mixer[Any]]
 
 
 class Backbone(nn.Module):
-    """`layers` blocks of `bench.nn.block.Block` and a LayerNorm; (batch, length, width) to the same.
+    """`layers` blocks of `bench.nn.block.Block` and a norm; (batch, length, width) to the same.
 
     `mixer` makes the mixer of a layer from its number, counted from 0, so layers can differ.
-    `feed_forward` and `dropout` are those of every block. Linear layers of attention and MLP start as
+    `feed_forward`, `dropout` and `norm` are those of every block. Linear layers of attention and MLP start as
     GPT-2's, Mamba's as Mamba's. Raises ValueError for fewer than one layer, if a mixer has another width,
     and as `Block` does.
     """
@@ -32,15 +32,16 @@ class Backbone(nn.Module):
         mixer: MakeMixer,
         feed_forward: str | None = None,
         dropout: float = 0.0,
+        norm: str = "layer",
     ) -> None:
         super().__init__()
         if layers < 1:
             raise ValueError(f"layers: expected at least 1, got {layers}")
         self.width = width
         self.blocks = nn.ModuleList(
-            Block(_of_width(width, mixer(layer)), feed_forward, dropout) for layer in range(layers)
+            Block(_of_width(width, mixer(layer)), feed_forward, dropout, norm) for layer in range(layers)
         )
-        self.norm = nn.LayerNorm(width)
+        self.norm = make_norm(norm, width)
         for module in self.modules():
             if isinstance(module, GPT2Linear):
                 module.draw()

@@ -10,6 +10,19 @@ from bench.nn.linear import GPT2Linear
 from bench.nn.mixer import Mixer, StateT
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU}
+EPSILON = 1e-5  # GPT-2's and Mamba's
+
+
+def make_norm(kind: str, width: int) -> nn.Module:
+    """A norm over `width` features: `layer` with a weight and a bias, `rms` with a weight alone.
+
+    Raises ValueError for another kind.
+    """
+    if kind == "layer":
+        return nn.LayerNorm(width, eps=EPSILON)
+    if kind == "rms":
+        return nn.RMSNorm(width, eps=EPSILON)
+    raise ValueError(f"norm: expected one of layer, rms, got {kind!r}")
 
 
 class MLP(nn.Sequential):
@@ -27,18 +40,20 @@ class MLP(nn.Sequential):
 
 
 class Block(nn.Module, Generic[StateT]):
-    """A mixer with LayerNorm and residual connection, and an MLP with its own if `feed_forward` is given.
+    """A mixer with a norm and a residual connection, and an MLP with its own if `feed_forward` is given.
 
     Without: x + mixer(norm(x)), which is DeMa's "pre up-projection" (Section 4.3). With an activation of
     ACTIVATIONS: the same, then x + mlp(norm(x)), which is its "post up-projection", the transformer's.
-    Dropout acts on what is added to x. Raises ValueError as `MLP` does.
+    Dropout acts on what is added to x. Raises ValueError as `MLP` and `make_norm` do.
     """
 
-    def __init__(self, mixer: Mixer[StateT], feed_forward: str | None = None, dropout: float = 0.0) -> None:
+    def __init__(
+        self, mixer: Mixer[StateT], feed_forward: str | None = None, dropout: float = 0.0, norm: str = "layer"
+    ) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(mixer.width)
+        self.norm = make_norm(norm, mixer.width)
         self.mixer = mixer
-        self.mlp_norm = None if feed_forward is None else nn.LayerNorm(mixer.width)
+        self.mlp_norm = None if feed_forward is None else make_norm(norm, mixer.width)
         self.mlp = None if feed_forward is None else MLP(mixer.width, feed_forward)
         self.dropout = nn.Dropout(dropout)
         self.mixer_dropout = nn.Dropout(dropout if mixer.drops_out else 0.0)
