@@ -10,7 +10,6 @@ class Options(TypedDict, total=False):
 
     action_dim: int
     action_noise: float  # deviation of the noise on the controller's actions
-    actions: int  # actions of the game's minimal set
     activation: Literal["relu", "gelu"]
     adam_epsilon: float
     advantage_temperature: float  # inverse temperature of the weights on the cloning loss
@@ -19,6 +18,7 @@ class Options(TypedDict, total=False):
     attend_to: int  # last step of the episode that is looked at
     attention_channel: int  # channel of each layer that is shown alone, counted from 1
     attention_fusion: Literal["mean", "sum"]
+    attention_kernel: Literal["fused", "eager"]
     batch_size: int
     behaviour_policy: str
     best_share: float  # share of the data kept, best trajectories first
@@ -170,6 +170,7 @@ class Options(TypedDict, total=False):
         "1", "7.5", "15-10-7.5-5-2.5-1", "1-0.9-0.8-0.7-0.6-0.5-0.3", "1-0.5", "1-0.75-0.5", "1-2-10-20"
     ]
     target_return: float
+    target_returns: str
     target_selection: Literal["first", "best"]
     target_source: Literal["printed", "largest"]
     target_update: float  # share of the critic that enters its target network at each update

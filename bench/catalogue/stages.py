@@ -48,6 +48,11 @@ class Stage:
     # Nothing else may run on the machine meanwhile.
     alone: bool = False
 
+    @property
+    def needs_world(self) -> bool:
+        """Whether it takes a task's data or plays the task, and does not build a model alone."""
+        return bool(self.reads) or any(not call.startswith("method.") for call in self.calls)
+
     def reads_donor(self, options: Mapping[str, object]) -> bool:
         """Whether a cell of these options is read together with its donor."""
         return self.donor_if is not None and options.get(self.donor_if[0]) == self.donor_if[1]

@@ -1,9 +1,20 @@
 """Parameters and multiply-accumulate operations (MACs), counted and not measured.
 
-A MAC is one product that is summed: matrix products, convolutions, attention's two products, and
-the four products of the selective scan for each token, channel and state (step x A, step x B x u,
-decay x state, state x C). Element-wise work, norms and softmax are not counted. Attention is
-counted in full, also above the diagonal, as it is computed by most kernels.
+A MAC is one product that is summed. Two conventions are counted, which agree on matrix products,
+convolutions and attention's two products; attention is counted in full, also above the diagonal,
+as it is computed by most kernels. They differ in two things:
+
+| convention          | selective scan, for each token, channel and state   | LayerNorm              |
+|---------------------|-----------------------------------------------------|------------------------|
+| `macs`              | 4: step x A, step x B x u, decay x state, state x C | nothing                |
+| `macs_as_published` | 5/2: fvcore's count of the scan written in einsums  | 5 for each of its inputs |
+
+The second is how DeMa's authors count (their gym/decision_transformer/models/ssm_flops.py and
+atari/models/cal_flops.py): fvcore as it comes, on a copy of Mamba whose scan is einsums. fvcore halves
+an einsum's multiplications and additions, so step x A, which is not summed, is half a MAC, step x B x u
+one, state x C one, and decay x state, element-wise, none. fvcore itself reads these sums off a text of four
+digits, and is wrong by up to a ten-thousandth for it; here they are exact. Other element-wise work,
+RMSNorm and softmax are counted by neither.
 
 fvcore walks a trace, in which a scan written as one operator or as a loop counts nothing. So every
 mixer has a second forward pass, `Mixer.countable_forward`, whose operators both fvcore and torch's
@@ -14,6 +25,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
@@ -25,8 +37,13 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.methods.base import Batch
-from bench.nn.counted_scan import scan_macs
+from bench.nn.counted_scan import OPERATOR as SCAN
 from bench.nn.mixer import Mixer
+
+Handle = Callable[[list[Any], list[Any]], int]
+# Products of the selective scan for each token, channel and state; see above.
+SCAN_PRODUCTS = 4.0
+PUBLISHED_SCAN_PRODUCTS = 2.5
 
 
 class _Countable(nn.Module):
@@ -61,9 +78,16 @@ class _Positional(nn.Module):
         return self.model(**dict(zip(self.keys, values, strict=True)))
 
 
-def _scan_handle(inputs: list[Any], outputs: list[Any]) -> int:
-    u, a = inputs[0].type().sizes(), inputs[2].type().sizes()
-    return scan_macs(u[0], u[1], u[2], a[1])
+def _scan_macs(u: list[int], a: list[int], products: float) -> int:
+    """MACs of a scan over u (batch, length, channels) with A (channels, states)."""
+    return int(products * prod(u) * a[1])
+
+
+def _scan_handle(products: float) -> Handle:
+    def handle(inputs: list[Any], outputs: list[Any]) -> int:
+        return _scan_macs(inputs[0].type().sizes(), inputs[2].type().sizes(), products)
+
+    return handle
 
 
 def _attention_handle(inputs: list[Any], outputs: list[Any]) -> int:
@@ -86,13 +110,26 @@ def macs(model: nn.Module, batch: Batch) -> int:
 
     Raises RuntimeError if fvcore meets an operator that multiplies and that it cannot count.
     """
+    return _counted(model, batch, {SCAN: _scan_handle(SCAN_PRODUCTS), "aten::layer_norm": _nothing})
+
+
+def macs_as_published(model: nn.Module, batch: Batch) -> int:
+    """MACs of one forward pass over the batch, counted as DeMa's authors count them (DeMa Table 7).
+
+    Raises RuntimeError as `macs` does.
+    """
+    return _counted(model, batch, {SCAN: _scan_handle(PUBLISHED_SCAN_PRODUCTS)})
+
+
+def _counted(model: nn.Module, batch: Batch, handles: dict[str, Handle]) -> int:
+    """The count of fvcore, with these handles of operators beside those that every count needs."""
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         analysis = FlopCountAnalysis(_Positional(countable(model), list(batch)), tuple(batch.values()))
-        analysis.set_op_handle("bench::counted_scan", _scan_handle)
         analysis.set_op_handle("aten::scaled_dot_product_attention", _attention_handle)
         analysis.set_op_handle("aten::lstm", _lstm_handle)
-        analysis.set_op_handle("aten::layer_norm", _nothing)
+        for operator, handle in handles.items():
+            analysis.set_op_handle(operator, handle)
         analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
         total = int(analysis.total())
         uncounted = {
@@ -109,7 +146,7 @@ def macs_by_torch(model: nn.Module, batch: Batch) -> int:
     """The same count by torch's FlopCounterMode, which counts two operations for each MAC."""
 
     def scan_formula(u: list[int], delta: Any, a: list[int], *_: Any, **__: Any) -> int:
-        return 2 * scan_macs(u[0], u[1], u[2], a[1])
+        return 2 * _scan_macs(u, a, SCAN_PRODUCTS)
 
     # Plain kernels: this counter does not know the fused operators of attention and LSTM on a CPU.
     plain = sdpa_kernel(SDPBackend.MATH), torch.backends.mkldnn.flags(enabled=False)

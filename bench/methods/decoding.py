@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from bench.catalogue.option_types import Options
 from bench.datasets.episodes import Episodes
 from bench.methods.base import Floats, Observation, Trial
+from bench.methods.frames import state_shape
 from bench.methods.heads import drawn_actions
 from bench.methods.normaliser import Normaliser
 from bench.methods.return_conditioned import ReturnConditionedModel
@@ -50,7 +51,7 @@ class Window:
         self.length, self.last = options["context_length"], options["max_timestep"] - 1
         self.padded = options["padding"] == "attended"
         self.returns = torch.zeros(count, 0, 1, device=device)
-        self.states = torch.zeros(count, 0, options["observation_dim"], device=device)
+        self.states = torch.zeros(count, 0, *state_shape(options), device=device)
         # One more than there are steps: the first is the action before them, zero before an episode.
         self.actions = torch.zeros(count, 1, options["action_dim"], device=device)
         self.time = 0

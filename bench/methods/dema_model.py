@@ -12,8 +12,10 @@ import torch
 from torch import nn
 
 from bench.catalogue.option_types import Options
+from bench.methods.frames import reads_frames
 from bench.methods.heads import action_head
 from bench.methods.return_conditioned import StepEmbeddings
+from bench.methods.three_token import transformer_entry
 from bench.methods.token_layout import STATE_BEFORE_ACTION, TokenLayout, layout_named
 from bench.methods.token_model import TokenModel
 from bench.nn.backbone import Backbone
@@ -59,7 +61,7 @@ def post_block_model(options: Options) -> TokenModel:
     layout = TokenLayout(STATE_BEFORE_ACTION.kinds, options["tokens"] == "bl3d")
     embed = StepEmbeddings(options)
     steps = OrderedDict[str, nn.Module](project=nn.Linear(3 * width, width)) if layout.merged else {}
-    entry = nn.Sequential(OrderedDict(**steps, norm=nn.LayerNorm(width), dropout=nn.Dropout(dropout)))
+    entry = nn.Sequential(OrderedDict(**steps, **transformer_entry(options, dropout)))
     backbone = Backbone(
         options["layers"],
         width,
@@ -68,7 +70,8 @@ def post_block_model(options: Options) -> TokenModel:
         dropout=dropout,
     )
     model = TokenModel(options, layout, embed, entry, backbone, action_head(options, width))
-    if options["initialisation"] == "authors":
+    # In Atari (mingpt/model_atari2.py) that initialiser is never called.
+    if options["initialisation"] == "authors" and not reads_frames(options):
         draw_as_gpt2(backbone)
     return model
 

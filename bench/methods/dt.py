@@ -10,7 +10,7 @@ from bench.catalogue.option_types import Options
 from bench.methods.backbones import transformer
 from bench.methods.sequence import SequenceLearner
 from bench.methods.three_token import three_token_model
-from bench.methods.unused import unused_by_decision_transformer
+from bench.methods.unused import unused_by_decision_transformer, unused_place
 
 
 class Learner(SequenceLearner):
@@ -21,5 +21,6 @@ class Learner(SequenceLearner):
         super().__init__(options, model, online="cache")
 
     def unused_parameters(self) -> int:
-        """The heads of states and returns, and the embedding of words."""
-        return unused_by_decision_transformer(self.options, self.options["embedding_dim"])
+        """The heads of states and returns, the embedding of words, and in games a place."""
+        width = self.options["embedding_dim"]
+        return unused_by_decision_transformer(self.options, width) + unused_place(self.options, width)

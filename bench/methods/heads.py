@@ -9,17 +9,19 @@ import torch
 from torch import Tensor, nn
 
 from bench.catalogue.option_types import Options
+from bench.methods.frames import reads_frames
 
 
-def prediction_head(width: int, actions: int, discrete: bool) -> nn.Sequential:
+def prediction_head(width: int, actions: int, discrete: bool, bias: bool = True) -> nn.Sequential:
     """From hidden states (..., width) to logits (..., A), or to continuous actions in -1 ... 1."""
-    linear = nn.Linear(width, actions)
+    linear = nn.Linear(width, actions, bias=bias)
     return nn.Sequential(linear) if discrete else nn.Sequential(linear, nn.Tanh())
 
 
 def action_head(options: Options, width: int) -> nn.Sequential:
-    """The same for the actions of a task with `action_dim` and `discrete_actions`."""
-    return prediction_head(width, options["action_dim"], options["discrete_actions"])
+    """The same for the actions of a task with `action_dim` and `discrete_actions`; no bias in games."""
+    discrete = options["discrete_actions"]
+    return prediction_head(width, options["action_dim"], discrete, bias=not reads_frames(options))
 
 
 def prediction_loss(predicted: Tensor, actions: Tensor, discrete: bool) -> Tensor:

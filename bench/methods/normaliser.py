@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from bench.catalogue.option_types import Options
 from bench.datasets.arrays import States
 from bench.datasets.trajectories import Trajectories
+from bench.methods.frames import GREY_LEVELS, reads_frames
 
 
 class Normaliser(nn.Module):
@@ -59,5 +60,9 @@ class Unchanged(nn.Module):
 
 
 def make_normaliser(options: Options) -> Normaliser:
-    """The normaliser of the states of a robot or a maze, not fitted yet."""
+    """The normaliser of states, not fitted yet; that of frames is not fitted, and takes them to 0 ... 1."""
+    if reads_frames(options):
+        normaliser = Normaliser(1, wanted=False)
+        normaliser.std.fill_(GREY_LEVELS)
+        return normaliser
     return Normaliser(options["observation_dim"], options["normalise_states"])

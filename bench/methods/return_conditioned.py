@@ -12,23 +12,40 @@ import torch
 from torch import Tensor, nn
 
 from bench.catalogue.option_types import Options
+from bench.methods.frames import WindowPlaces, frame_embeddings, reads_frames
 from bench.methods.normaliser import Normaliser
 from bench.methods.token_layout import ACTION, RETURN, STATE, TokenLayout
 from bench.nn.state import Memory
 
 
-class StepEmbeddings(nn.Module):
-    """Linear embeddings of return-to-go, state and action, and the optional timestep embedding."""
+def token_embeddings(options: Options) -> tuple[nn.Module, nn.Module, nn.Module]:
+    """What embeds returns (..., 1), states (..., S) and actions (..., A) as (..., D)."""
+    if reads_frames(options):
+        return frame_embeddings(options)
+    width = options["embedding_dim"]
+    return (
+        nn.Linear(1, width),
+        nn.Linear(options["observation_dim"], width),
+        nn.Linear(options["action_dim"], width),
+    )
 
-    def __init__(self, options: Options) -> None:
+
+class StepEmbeddings(nn.Module):
+    """Embeddings of return-to-go, state and action, and with `position_embedding` of where they stand.
+
+    That is a learnt embedding of the timestep, or learnt `places` in its stead.
+    """
+
+    def __init__(self, options: Options, places: WindowPlaces | None = None) -> None:
         super().__init__()
-        width = options["embedding_dim"]
-        self.embed_return = nn.Linear(1, width)
-        self.embed_state = nn.Linear(options["observation_dim"], width)
-        self.embed_action = nn.Linear(options["action_dim"], width)
+        self.embed_return, self.embed_state, self.embed_action = token_embeddings(options)
+        positioned = options["position_embedding"]
         self.embed_timestep = (
-            nn.Embedding(options["max_timestep"], width) if options["position_embedding"] else None
+            nn.Embedding(options["max_timestep"], options["embedding_dim"])
+            if positioned and places is None
+            else None
         )
+        self.places = places if positioned else None
         self.last = options["max_timestep"] - 1
 
     def forward(
@@ -36,13 +53,16 @@ class StepEmbeddings(nn.Module):
     ) -> dict[str, Tensor]:
         """Embeddings (..., D) by kind of returns (..., 1), states (..., S) and actions (..., A).
 
-        The embedding of the timesteps (...) is added to all three.
+        The embedding of the timesteps (...) is added to all three, or the place of each to it.
         """
         embedded = {
             RETURN: self.embed_return(returns),
             STATE: self.embed_state(states),
             ACTION: self.embed_action(actions),
         }
+        if self.places is not None:
+            added = self.places(timesteps)
+            return {kind: token + added[kind] for kind, token in embedded.items()}
         if self.embed_timestep is None:
             return embedded
         position = self.embed_timestep(timesteps)

@@ -12,6 +12,7 @@ from torch import Tensor
 from bench.catalogue.option_types import Options
 from bench.methods.base import Batch, Learner, Observation, OnlineTimed, OnlineWork, Policy, Timed, Trial
 from bench.methods.decoding import StepPolicy, WindowPolicy
+from bench.methods.frames import state_shape
 from bench.methods.heads import prediction_loss
 from bench.methods.normaliser import make_normaliser
 from bench.methods.return_conditioned import ReturnConditionedModel
@@ -91,7 +92,7 @@ class SequenceLearner(Learner):
         return StepPolicy(self.model, self.model.normaliser, self.options, Trial(1, torch.Generator()))
 
     def _observation(self, generator: np.random.Generator) -> Observation:
-        states = generator.standard_normal((1, self.options["observation_dim"]), dtype=np.float32)
+        states = generator.standard_normal((1, *state_shape(self.options)), dtype=np.float32)
         return Observation(states, np.ones(1, np.float32), np.ones(1, bool))
 
     def _online_work(self, fill: int, cached: bool, generator: np.random.Generator) -> OnlineWork:

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from bench.catalogue.option_types import Options
 from bench.datasets.trajectories import Trajectories
 from bench.methods.base import Batch
+from bench.methods.frames import state_shape
 from bench.methods.normaliser import Normaliser
 
 Integers = NDArray[np.int64]
@@ -146,8 +147,8 @@ def actions_before(actions: Tensor) -> Tensor:
 def random_windows(options: Options, sequences: int, length: int, generator: np.random.Generator) -> Batch:
     """Windows of `length` steps with random content."""
 
-    def normal(width: int) -> Tensor:
-        return torch.from_numpy(generator.standard_normal((sequences, length, width), dtype=np.float32))
+    def normal(*shape: int) -> Tensor:
+        return torch.from_numpy(generator.standard_normal((sequences, length, *shape), dtype=np.float32))
 
     def random_actions() -> Tensor:
         count = options["action_dim"]
@@ -156,7 +157,7 @@ def random_windows(options: Options, sequences: int, length: int, generator: np.
         drawn = torch.from_numpy(generator.integers(count, size=(sequences, length)))
         return nn.functional.one_hot(drawn, count).float()
 
-    returns, states, actions = normal(1), normal(options["observation_dim"]), random_actions()
+    returns, states, actions = normal(1), normal(*state_shape(options)), random_actions()
     return {
         "returns": returns,
         "states": states,

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.nn.checks import check_flags, check_width
 from bench.nn.linear import GPT2Linear
 from bench.nn.mixer import Mixer
+
+# "fused" is torch's kernel, which need not hold the matrix of (length, length) weights; "eager" holds it, and
+# its logits, as the GPT-2 of DT's code does (Hugging Face, without a kernel of its own).
+AttentionKernel = Literal["fused", "eager"]
 
 
 @dataclass(frozen=True)
@@ -39,11 +45,13 @@ class AttentionState:
 class CausalSelfAttention(Mixer[AttentionState]):
     """Scaled dot-product attention over past tokens (DeMa equation 4); (batch, length, width) to the same.
 
-    4 width^2 + 4 width parameters, as GPT-2's. Raises ValueError if `heads` does not divide `width`.
+    4 width^2 + 4 width parameters, as GPT-2's. `kernel` is how it is computed, and changes no output.
+    Raises ValueError if `heads` does not divide `width`.
     """
 
     # Queries, keys and values.
     attention = ("qkv.weight", "qkv.bias")
+    kernel: AttentionKernel
 
     def __init__(self, width: int, heads: int, dropout: float = 0.0) -> None:
         super().__init__()
@@ -53,6 +61,7 @@ class CausalSelfAttention(Mixer[AttentionState]):
                 f"a head takes width / heads features"
             )
         self.width, self.heads, self.dropout = width, heads, dropout
+        self.kernel = "fused"
         self.qkv = GPT2Linear(width, 3 * width)
         self.out_proj = GPT2Linear(width, width)
 
@@ -87,10 +96,16 @@ class CausalSelfAttention(Mixer[AttentionState]):
         return y, replace(state, position=tokens, real=real)
 
     def _attend(self, queries: Tensor, keys: Tensor, values: Tensor, allowed: Tensor | None) -> Tensor:
-        y = F.scaled_dot_product_attention(
-            queries, keys, values, attn_mask=allowed, is_causal=allowed is None,
-            dropout_p=self.dropout if self.training else 0.0,
-        )  # fmt: skip
+        dropout = self.dropout if self.training else 0.0
+        if self.kernel == "eager":
+            if allowed is None:
+                length = queries.shape[2]
+                allowed = torch.ones(length, length, dtype=torch.bool, device=queries.device).tril()
+            y = _eager_attention(queries, keys, values, allowed, dropout)
+        else:
+            y = F.scaled_dot_product_attention(
+                queries, keys, values, attn_mask=allowed, is_causal=allowed is None, dropout_p=dropout
+            )
         return self.out_proj(y.transpose(1, 2).flatten(2))
 
     def step(self, x: Tensor, state: AttentionState) -> tuple[Tensor, AttentionState]:
@@ -108,9 +123,11 @@ class CausalSelfAttention(Mixer[AttentionState]):
         state.values[:, :, position] = values[:, :, 0]
         seen = slice(0, position + 1)
         real = None if state.real is None else state.real[:, None, None, seen]
-        y = F.scaled_dot_product_attention(
-            queries, state.keys[:, :, seen], state.values[:, :, seen], attn_mask=real
-        )
+        keys, values = state.keys[:, :, seen], state.values[:, :, seen]
+        if self.kernel == "eager":
+            y = _eager_attention(queries, keys, values, real, 0.0)
+        else:
+            y = F.scaled_dot_product_attention(queries, keys, values, attn_mask=real)
         return self.out_proj(y.transpose(1, 2).flatten(1)), replace(state, position=position + 1)
 
     def allocate_state(self, batch: int, length: int) -> AttentionState:
@@ -124,6 +141,29 @@ class CausalSelfAttention(Mixer[AttentionState]):
         qkv = self.qkv(x).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         queries, keys, values = qkv.unbind(0)
         return queries, keys, values
+
+
+def use_attention_kernel(model: nn.Module, kernel: AttentionKernel) -> None:
+    """Let every attention layer of the model be computed so.
+
+    Raises ValueError for a model without attention, whose cost no kernel of attention changes.
+    """
+    layers = [module for module in model.modules() if isinstance(module, CausalSelfAttention)]
+    if not layers:
+        raise ValueError("attention_kernel: the model has no attention layers")
+    for layer in layers:
+        layer.kernel = kernel
+
+
+def _eager_attention(
+    queries: Tensor, keys: Tensor, values: Tensor, allowed: Tensor | None, dropout: float
+) -> Tensor:
+    """Attention in separate steps, with its weights (batch, heads, queries, keys) in memory."""
+    logits = queries @ keys.transpose(-2, -1) / math.sqrt(queries.shape[-1])
+    if allowed is not None:
+        logits = torch.where(allowed, logits, torch.finfo(logits.dtype).min)
+    weights = torch.softmax(logits, dim=-1)
+    return (F.dropout(weights, dropout) if dropout else weights) @ values
 
 
 def _allowed(x: Tensor, mask: Tensor | None, resets: Tensor | None) -> Tensor | None:

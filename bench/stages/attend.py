@@ -28,7 +28,6 @@ from bench.measure.hidden_attention import Recorder, attention_maps, fit_exponen
 from bench.stages.checkpoints import dataset_facts, imported_test, load_last, require_trained, test_options
 from bench.stages.runner import SkippedError, stage_command
 from bench.stages.runtime import described, one_thread
-from bench.work.availability import why_not_built
 from bench.work.jobs import Job
 from bench.work.record import Facts, Rows
 
@@ -36,9 +35,6 @@ from bench.work.record import Facts, Rows
 def attend(job: Job) -> tuple[Rows, Facts]:
     """Rows as above; the maps are written beside their place and moved in."""
     one_thread()
-    missing = why_not_built(job.suite.catalogue, job.stage, job.cell)
-    if missing:
-        raise SpecError(f"{job.cell.key}: {missing}. Choose a cell whose protocol declares `attend_from`.")
     require_trained(job.upstream[0])
     options = test_options(job)
     learner, updates = load_last(job.upstream[0])

@@ -17,7 +17,6 @@ from bench.seeds import stream_seed
 from bench.stages.checkpoints import dataset_facts, imported_test, load_last, require_trained, test_options
 from bench.stages.runner import stage_command
 from bench.stages.runtime import described, one_thread
-from bench.work.availability import why_not_built
 from bench.work.cells import trained_cell
 from bench.work.jobs import Job
 from bench.work.record import Facts, Rows
@@ -70,9 +69,6 @@ def _untrained(job: Job, seed: int) -> Learner:
 def intervene(job: Job) -> tuple[Rows, Facts]:
     """The score of each test episode, in the protocol's units, after the intervention."""
     one_thread()
-    missing = why_not_built(job.suite.catalogue, job.stage, job.cell)
-    if missing:
-        raise SpecError(f"{job.cell.key}: {missing}. Choose a cell whose protocol declares `intervention`.")
     trained, *others = job.upstream
     require_trained(trained)
     for other in others:

@@ -12,11 +12,19 @@ import numpy as np
 import torch
 
 from bench.catalogue.option_types import Options
-from bench.measure.counting import macs, macs_by_torch, parameters, parameters_by_fvcore
+from bench.errors import UserError
+from bench.measure.counting import (
+    macs,
+    macs_as_published,
+    macs_by_torch,
+    parameters,
+    parameters_by_fvcore,
+)
 from bench.measure.memory import peak_during
 from bench.measure.online import median_seconds, online_seconds
-from bench.methods.base import Learner, OnlineTimed, make_learner
+from bench.methods.base import Batch, Learner, OnlineTimed, Timed, make_learner
 from bench.methods.spaces import space_of
+from bench.nn.attention import use_attention_kernel
 from bench.seeds import stream, stream_seed
 from bench.stages.runner import stage_command
 from bench.stages.runtime import described, one_thread
@@ -31,9 +39,18 @@ def counts(job: Job) -> Rows:
     """The rows of a probe that do not depend on the machine."""
     learner = make_learner(job.cell.method, job.options)
     batch = learner.sampler.synthetic(1, stream("probe", job.cell.key))
-    counted = learner.timed(stream("probe", "counts")).counted
-    rows = {"parameters": parameters(counted), "macs": macs(learner.model, batch)}
-    return [(name, 0, 0.0, float(value)) for name, value in rows.items()]
+    timed = learner.timed(stream("probe", "counts"))
+    return [(name, 0, 0.0, float(value)) for name, value in _counted(learner, timed, batch).items()]
+
+
+def _counted(learner: Learner, timed: Timed, single: Batch) -> dict[str, int]:
+    """Parameters, and operations of a pass over a batch of one, ours and as the authors count them."""
+    return {
+        "parameters": parameters(timed.counted),
+        "parameters_as_published": parameters(timed.counted) + learner.unused_parameters(),
+        "macs": macs(learner.model, single),
+        "macs_as_published": macs_as_published(learner.model, single),
+    }
 
 
 def training_step(learner: Learner, sequences: int, generator: np.random.Generator) -> Callable[[], None]:
@@ -57,6 +74,7 @@ def probe(job: Job) -> tuple[Rows, Facts]:
     options = job.options
     torch.manual_seed(stream_seed("init", job.cell.key, job.seed))
     learner = make_learner(job.cell.method, options)
+    _choose_kernel(job, learner)
     sequences = min(options["probe_batch_size"], options["batch_size"])
     generator = stream("probe", job.cell.key)
     # Kernels are compiled, or read from their cache, before memory is looked at.
@@ -70,11 +88,10 @@ def probe(job: Job) -> tuple[Rows, Facts]:
     with torch.no_grad():
         forward_seconds = median_seconds(timed.decision, options["probe_repeats"])
     single = learner.sampler.synthetic(1, generator)
-    counted = {"parameters": parameters(timed.counted), "macs": macs(learner.model, single)}
     # The time of a full batch follows from the timed one in proportion to its size.
     scale = options["batch_size"] / sequences
     measured = {
-        **counted,
+        **_counted(learner, timed, single),
         "forward_milliseconds": 1e3 * forward_seconds,
         "training_step_milliseconds": 1e3 * step_seconds,
         "peak_memory_mib": memory,
@@ -89,6 +106,16 @@ def probe(job: Job) -> tuple[Rows, Facts]:
         "batch_size_of_training_hours": options["batch_size"],
     }
     return [(name, 0, 0.0, float(value)) for name, value in measured.items()], facts
+
+
+def _choose_kernel(job: Job, learner: Learner) -> None:
+    """Compute attention as the options ask; UserError where a method has none to be computed otherwise."""
+    kernel = job.options["attention_kernel"]
+    if kernel != "fused":
+        try:
+            use_attention_kernel(learner.model, kernel)
+        except ValueError as error:
+            raise UserError(f"{job.cell.key}: {error}; leave the option out.") from None
 
 
 @torch.no_grad()

@@ -20,9 +20,10 @@ import pandas as pd
 import typer
 
 from bench.catalogue.sources import VARIABLE
-from bench.errors import UnavailableError, UserError, exit_with_message
+from bench.errors import SpecError, UnavailableError, UserError, exit_with_message
 from bench.files import write_atomically
 from bench.stages.devices import hold_device
+from bench.work.availability import why_not_built
 from bench.work.cells import parse_slug
 from bench.work.jobs import Job, make_job
 from bench.work.provenance import provenance
@@ -149,6 +150,10 @@ def stage_command(stage: str, work: Work) -> Callable[..., None]:
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
         suite = Suite.from_environment()
         suite.catalogue.tier(tier)
-        run(make_job(suite, stage, tier, parse_slug(suite.catalogue, task, method, settings), seed), work)
+        cell = parse_slug(suite.catalogue, task, method, settings)
+        missing = why_not_built(suite.catalogue, stage, cell)
+        if missing:
+            raise SpecError(f"{cell.key}, stage {stage}: {missing}.")
+        run(make_job(suite, stage, tier, cell, seed), work)
 
     return main

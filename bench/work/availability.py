@@ -58,8 +58,11 @@ def why_not_built(catalogue: Catalogue, stage: str, cell: Cell) -> str:
     task = catalogue.tasks[cell.task]
     if module_path(f"bench.stages.{stage}") is None:
         return f"stage {stage} is not built yet"
-    if not task.built or module_path(world_test(catalogue, cell.task)) is None:
+    there = task.built and module_path(world_test(catalogue, cell.task)) is not None
+    if STAGES[stage].needs_world and not there:
         return f"task {cell.task} is not built yet"
+    if STAGES[stage].subject == "task":
+        return ""
     if module_path(method_module(cell.method)) is None:
         return f"method {cell.method} is not built yet"
     if not _can_play(catalogue, cell):

@@ -160,7 +160,7 @@ def test_a_row_deleted_from_the_store_and_one_from_the_run(stored):
 
 
 def test_a_changed_constant_of_a_count(stored):
-    stored.edit("bench/nn/counted_scan.py", "SCAN_PRODUCTS = 4", "SCAN_PRODUCTS = 5")
+    stored.edit("bench/measure/counting.py", "\nSCAN_PRODUCTS = 4", "\nSCAN_PRODUCTS = 5")
     said = compare(stored)
     assert alarmed(stored, said) == {(MAMBA, "probe")}
     assert "macs (step 0, index 0)" in page(stored)

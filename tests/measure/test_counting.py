@@ -5,11 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from fvcore.nn.flop_count import FlopCountAnalysis
 from suites import CATALOGUE
 from torch import nn
 
 from bench.catalogue.values import defaults
-from bench.measure.counting import macs, macs_by_torch, parameters, parameters_by_fvcore
+from bench.measure.counting import (
+    macs,
+    macs_as_published,
+    macs_by_torch,
+    parameters,
+    parameters_by_fvcore,
+)
 from bench.methods.base import make_learner
 from bench.nn.attention import CausalSelfAttention
 from bench.nn.backbone import Backbone
@@ -99,6 +106,44 @@ def test_layers_with_different_mixers_cost_what_each_costs_alone():
     hybrid = Backbone(3, 16, mixers.__getitem__, "relu")
     assert macs(hybrid, batch) == macs_by_torch(hybrid, batch) == sum(alone)
     assert len(set(alone)) == 3
+
+
+class EinsumScan(nn.Module):
+    """The selective scan of a small Mamba, written in einsums: what DeMa's authors hand to fvcore."""
+
+    def forward(self, u, step, A, B, C):
+        decay = torch.exp(torch.einsum("bld,dn->bldn", step, A))
+        written = torch.einsum("bld,bln,bld->bldn", step, B, u)
+        state, outputs = torch.zeros_like(decay[:, 0]), []
+        for token in range(u.shape[1]):
+            state = decay[:, token] * state + written[:, token]
+            outputs.append(torch.einsum("bdn,bn->bd", state, C[:, token]))
+        return torch.stack(outputs, dim=1)
+
+
+def test_a_scan_as_published_is_what_fvcore_finds_in_einsums():
+    """fvcore reads its sums off a text of four digits."""
+    batch, length, channels, states = 2, 7, 10, 3
+    u = torch.randn(batch, length, channels)
+    B = torch.randn(batch, length, states)
+    found = FlopCountAnalysis(EinsumScan(), (u, u.abs(), -torch.rand(channels, states), B, B))
+    found.unsupported_ops_warnings(False)
+    assert found.total() == pytest.approx(2.5 * batch * length * channels * states, rel=1e-3)
+
+
+@pytest.mark.parametrize(("layers", "states"), [(1, 4), (3, 64)])
+def test_conventions_differ_by_the_scan_and_by_layer_norm(layers, states):
+    length, width = 12, 16
+    batch = {"x": torch.randn(2, length, width)}
+    mamba = Backbone(layers, width, lambda _: MambaMixer(width, d_state=states))
+    attention = Backbone(layers, width, lambda _: CausalSelfAttention(width, 2), "relu")
+    norms = {
+        net: 5 * 2 * length * width * count
+        for net, count in ((mamba, layers + 1), (attention, 2 * layers + 1))
+    }
+    scans = 2 * layers * length * 2 * width * states
+    assert macs_as_published(attention, batch) - macs(attention, batch) == norms[attention]
+    assert macs_as_published(mamba, batch) - macs(mamba, batch) == norms[mamba] - 1.5 * scans
 
 
 def test_dema_has_about_a_quarter_of_dts_parameters():
