@@ -52,14 +52,14 @@ class Options(TypedDict, total=False):
     critics: int  # critics in the ensemble
     critics_in_target: int  # target networks drawn for each step whose least value is the target
     d_conv: int  # taps of the causal convolution
-    d_model: int  # width inside the Mamba blocks; the embedding is projected to it and back
+    d_model: int  # width of pre blocks, to which the embedded tokens are projected and which the head reads
     d_state: int
     decay: Literal["constant", "cosine"]  # learning rate after the warm-up
     delayed_reward: bool  # the whole reward of an episode at its last step
     discount: float  # the learner's discount
     discrete_actions: bool  # actions are one of action_dim, stored one-hot and learnt by cross-entropy
     donor: str  # task whose trained model gives its hidden attention in a swap; its shapes must be the same
-    dropout: float  # dropout probability
+    dropout: float
     embedding_dim: int
     embedding_norm: Literal["modality", "shared"]
     empty_context_trained: bool  # whether the prediction after no transition at all is trained as well
@@ -79,6 +79,7 @@ class Options(TypedDict, total=False):
     expectile: float  # expectile of the state value
     experience: Literal["own", "histories", "both"]
     exploration: float
+    first_step: Literal["predicted", "context"]
     frame_side: int  # pixels along a side of a grey frame
     frame_skip: int  # frames that one action lasts
     goal_column: int  # its column
@@ -96,6 +97,7 @@ class Options(TypedDict, total=False):
     history_steps: int
     horizon: int  # steps in an episode; ten times as many in Large rooms
     initial_value: float
+    initialisation: Literal["authors", "torch"]
     intervened_layer: Literal["1", "2", "3", "all"]  # the layer whose hidden attention is replaced
     intervened_tensors: Literal["scan", "mixer"]
     intervention: Literal["none", "swap", "random", "zero"]
@@ -118,11 +120,14 @@ class Options(TypedDict, total=False):
     observation_dim: int
     optimal_action: Literal["x-first", "even"]
     oracle_length: int  # steps back to the oracle; 0 is the passive maze, which tells the goal at once
+    padding: Literal["masked", "attended"]
     penalty: float
     policy_delay: int  # critic updates for each update of the policy and of the target networks
     policy_noise: float  # deviation of the noise on the target action
     policy_weight: float  # weight of the expected value under the policy
     position_embedding: bool
+    post_dropout: float  # dropout on the tokens and in the feed-forward layers of post blocks
+    post_mixer: Literal["scan", "mamba"]
     probe_batch_size: int  # sequences in a timed training step
     probe_online: bool  # whether a whole online test is timed (methods that act in context only)
     probe_repeats: int  # timed repetitions; the median is reported
@@ -170,11 +175,14 @@ class Options(TypedDict, total=False):
     test_context_order: Literal["return", "time"]
     test_tasks: int  # unseen goals that are tested; the split is not printed
     tested_tasks: Literal["unseen", "training"]
+    token_order: Literal["return-action-state", "action-return-state", "return-state-action"]
     tokens: Literal["b3ld", "bl3d"]
     train_tasks: int  # goals with a learning history
     trained_blocks: float  # share of those episodes' blocks of c steps that enter the loss of an update
     trained_episodes: Literal["all", "last"]  # episodes of a context whose actions enter the loss
+    training_return: Literal["current", "previous"]
     trajectories: int  # optimal episodes, goals in turn; the first two are all there are
+    trajectory_draw: Literal["by-length", "even"]
     trajectory_end: Literal["time-limit", "goal"]
     transformer_layers: int  # blocks of the Transformer over a local sequence
     transitions: int  # steps in the dataset

@@ -1,8 +1,7 @@
 """Hidden attention along an episode that was played, and how it falls with the distance in tokens.
 
 Shapes: N steps that are examined, K steps of context that are kept for a decision, T tokens in them up to the
-one its action is read off: 3 K - 1 with three tokens a step (the action follows the state it is read off), K
-with one.
+one its action is read off (`bench.methods.token_layout`).
 """
 
 from __future__ import annotations
@@ -20,6 +19,8 @@ from bench.datasets.episodes import Episodes
 from bench.methods.base import Batch, Floats, Learner, Observation, Trial
 from bench.methods.decoding import StepPolicy
 from bench.methods.normaliser import Normaliser
+from bench.methods.return_conditioned import ReturnConditionedModel
+from bench.methods.token_layout import TokenLayout
 from bench.nn.hidden_attention import hidden_attention, hidden_attention_row
 from bench.nn.intervene import mamba_mixers
 from bench.nn.mamba import MambaMixer, sequence_starts
@@ -121,11 +122,14 @@ def attention_maps(
     fewest = min(layer.channels for layer in layers)
     if not 1 <= channel <= fewest:
         raise ValueError(f"channel: expected 1 to {fewest}, the channels of a layer, got {channel}")
-    length = min(learner.options["context_length"], int(steps[-1]) + 1)
+    options, layout = learner.options, _layout(learner)
     whole = isinstance(learner.policy(Trial(1, torch.Generator())), StepPolicy)
+    length = options["context_length"]
+    if whole or options["padding"] == "masked":
+        length = min(length, int(steps[-1]) + 1)
     read = _whole_episode if whole else _read_windows
-    inputs, mask, per_step = read(learner, layers, episode, steps, length)
-    kept = _up_to_action(length, per_step)
+    inputs, mask = read(learner, layers, episode, steps, length)
+    kept = layout.up_to_decision(length)
     resets = sequence_starts(mask, None)
     real = mask[:, -kept:].flip(1).numpy()
     weights, matrices, channels = [], [], []
@@ -136,41 +140,45 @@ def attention_maps(
         matrix = matrix[:, :, -kept:, -kept:]
         matrices.append(_fused(matrix, fusion)[0].numpy())
         channels.append(matrix[0, channel - 1].abs().numpy())
-    return Maps(_with_fused(weights, fusion), _with_fused(matrices, fusion), np.stack(channels), per_step)
+    fused = _with_fused(weights, fusion), _with_fused(matrices, fusion)
+    return Maps(*fused, np.stack(channels), layout.per_step)
 
 
 class _Read(NamedTuple):
     """What each Mamba layer reads, up to the token that the action of each of N steps is read off."""
 
     inputs: list[Tensor]  # one for each layer, (N, tokens, width)
-    mask: Tensor  # (N, tokens), bool: False before the episode
-    per_step: int  # tokens a step
+    mask: Tensor  # (N, tokens), bool: False before the episode, unless the model attends to its padding
 
 
 def _read_windows(
     learner: Learner, layers: list[MambaMixer], episode: Episode, steps: NDArray[np.int64], length: int
 ) -> _Read:
     """What the layers read of the `length` steps up to each of `steps`, read as a window."""
-    batch = windows(learner, episode, steps, length)
-    inputs = mixer_inputs(learner.model, batch)
-    per_step = inputs[0].shape[1] // length
-    mask = batch["mask"].repeat_interleave(per_step, dim=1)
-    tokens = _up_to_action(length, per_step)
-    return _Read([values[:, :tokens] for values in inputs], mask[:, :tokens], per_step)
+    layout, batch = _layout(learner), windows(learner, episode, steps, length)
+    mask = batch["mask"] | (learner.options["padding"] == "attended")
+    tokens = layout.up_to_decision(length)
+    inputs = [values[:, :tokens] for values in mixer_inputs(learner.model, batch)]
+    return _Read(inputs, mask.repeat_interleave(layout.per_step, dim=1)[:, :tokens])
 
 
 def _whole_episode(
     learner: Learner, layers: list[MambaMixer], episode: Episode, steps: NDArray[np.int64], length: int
 ) -> _Read:
     """What the layers read of the `length` steps up to each of `steps`, the episode being read once."""
-    last = int(steps[-1])
+    layout, last = _layout(learner), int(steps[-1])
     inputs = mixer_inputs(learner.model, windows(learner, episode, steps[-1:], last + 1))
-    per_step = inputs[0].shape[1] // (last + 1)
     # The convolution reads a few tokens before the first that is kept.
-    tokens = _up_to_action(length, per_step) + max(layer.d_conv for layer in layers) - 1
-    ends = torch.from_numpy(steps) * per_step + _up_to_action(1, per_step)
+    tokens = layout.up_to_decision(length) + max(layer.d_conv for layer in layers) - 1
+    ends = torch.from_numpy(steps) * layout.per_step + layout.up_to_decision(1)
     index = ends[:, None] - tokens + torch.arange(tokens)
-    return _Read([values[0, index.clamp(min=0)] for values in inputs], index >= 0, per_step)
+    return _Read([values[0, index.clamp(min=0)] for values in inputs], index >= 0)
+
+
+def _layout(learner: Learner) -> TokenLayout:
+    """What the tokens of a step are."""
+    assert isinstance(learner.model, ReturnConditionedModel)
+    return learner.model.layout
 
 
 def windows(learner: Learner, episode: Episode, steps: NDArray[np.int64], length: int) -> Batch:
@@ -185,11 +193,13 @@ def windows(learner: Learner, episode: Episode, steps: NDArray[np.int64], length
     index = np.where(mask, index, 0)
     actions = episode.actions[index] * mask[..., None]
     actions[:, -1] = 0.0
+    before = episode.actions[np.maximum(index - 1, 0)] * (mask & (index > 0))[..., None]
     returns = (episode.returns / np.float32(options["return_scale"]))[index] * mask
     return {
         "returns": torch.from_numpy(returns).unsqueeze(-1),
         "states": torch.from_numpy(normaliser.of(episode.states)[index] * mask[..., None]),
         "actions": torch.from_numpy(actions),
+        "previous_actions": torch.from_numpy(before),
         "timesteps": torch.from_numpy(np.minimum(index, options["max_timestep"] - 1)),
         "mask": torch.from_numpy(mask),
     }
@@ -208,11 +218,6 @@ def mixer_inputs(model: nn.Module, batch: Batch) -> list[Tensor]:
         for hook in hooks:
             hook.remove()
     return inputs
-
-
-def _up_to_action(steps: int, per_step: int) -> int:
-    """Tokens of some steps up to the one that the last action is read off."""
-    return steps * per_step - (per_step == 3)
 
 
 def _fused(attention: Tensor, fusion: str) -> Tensor:

@@ -183,6 +183,14 @@ class Learner(ABC):
         return lambda: self.model(**batch)
 
     @hook
+    def unused_parameters(self) -> int:
+        """Parameters of the authors' model that no pass uses and that are not built here.
+
+        Theirs are the trainable parameters of `timed(...).counted` and these.
+        """
+        return 0
+
+    @hook
     def state(self) -> dict[str, Any]:
         """What a checkpoint must hold beside the model's weights and buffers."""
         return {}

@@ -12,7 +12,6 @@ Walker2d's second target is 3,750, not 4,000.
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import Protocol
 
 import torch
@@ -23,58 +22,36 @@ from bench.datasets.episodes import Episodes
 from bench.methods.base import Floats, Observation, Trial
 from bench.methods.decoding import Inputs, Window
 from bench.methods.normaliser import Normaliser
-from bench.methods.return_conditioned import ReturnConditionedModel
+from bench.methods.token_model import TokenModel
 from bench.nn.backbone import Backbone
 
 LOWEST_SHARE = 0.5  # of the target asked for: 1,800 of Hopper's 3,600
 
 
-class CandidateModel(ReturnConditionedModel):
-    """A return-conditioned model that predicts for many last returns of one context at once."""
-
-    backbone: Backbone
-
-    @abstractmethod
-    def step_tokens(self, returns: Tensor, states: Tensor, actions: Tensor, timesteps: Tensor) -> Tensor:
-        """(B, tokens, width) what the backbone reads of whole steps (B, L, ·)."""
-
-    @abstractmethod
-    def decision_tokens(
-        self, returns: Tensor, states: Tensor, last_action: Tensor, timesteps: Tensor
-    ) -> list[Tensor]:
-        """[(n, width)] what it reads of a step up to its decision.
-
-        Returns (n, 1), states (n, S), the actions of the step before (n, A), timesteps (n,).
-        """
-
-    @abstractmethod
-    def head(self, hidden: Tensor) -> Tensor:
-        """Predicted actions (n, A) of what the backbone gives (n, width)."""
-
-    def predict_candidates(self, window: dict[str, Tensor], candidates: Tensor) -> Tensor:
-        """(B, C, A) predictions at the end of windows without padding, for last returns (B, C) of each."""
-        rows, count = candidates.shape
-        past = {name: window[name][:, :-1] for name in ("returns", "states", "actions", "timesteps")}
-        shared, actions = self.step_tokens(**past), past["actions"]
-        last_action = actions[:, -1] if actions.shape[1] else torch.zeros_like(window["actions"][:, 0])
-        present = (window["states"][:, -1], last_action, window["timesteps"][:, -1])
-        own = self.decision_tokens(
-            candidates.reshape(-1, 1), *(values.repeat_interleave(count, dim=0) for values in present)
-        )
-        length = shared.shape[1] + len(own)
-        if actions.shape[1]:
-            memory = self.backbone.prefill(shared, length=length)[1].forked(count)
-        else:
-            memory = self.backbone.allocate_state(rows * count, length)
-        for token in own:
-            hidden, memory = self.backbone.step(token, memory)
-        return self.head(hidden).unflatten(0, (rows, count))
+def predict_candidates(policy: TokenModel, window: dict[str, Tensor], candidates: Tensor) -> Tensor:
+    """(B, C, A) what a policy predicts at the end of windows without padding, for last returns (B, C)."""
+    backbone, (rows, count) = policy.backbone, candidates.shape
+    assert isinstance(backbone, Backbone)
+    names = ("returns", "states", "actions", "previous_actions", "timesteps")
+    shared = policy.step_tokens(**{name: window[name][:, :-1] for name in names})
+    present = (window["states"][:, -1], window["previous_actions"][:, -1], window["timesteps"][:, -1])
+    own = policy.decision_tokens(
+        candidates.reshape(-1, 1), *(values.repeat_interleave(count, dim=0) for values in present)
+    )
+    length = shared.shape[1] + len(own)
+    if shared.shape[1]:
+        memory = backbone.prefill(shared, length=length)[1].forked(count)
+    else:
+        memory = backbone.allocate_state(rows * count, length)
+    for token in own:
+        hidden, memory = backbone.step(token, memory)
+    return policy.head(hidden).unflatten(0, (rows, count))
 
 
 class Judged(Protocol):
     """What a decision is made by: a policy that predicts for many returns, and critics that judge them."""
 
-    policy: CandidateModel
+    policy: TokenModel
 
     def lowest_values(self, states: Tensor, actions: Tensor) -> Tensor:
         """(...) the smaller target critic's value of actions (..., A) in states (..., S)."""
@@ -131,9 +108,10 @@ class CandidatePolicy:
         lowered = asked[:, None] * (1.0 - self.shares)
         histories = window["returns"][:, None] - lowered[:, :, None, None]
         each = {name: values.repeat_interleave(len(self.shares), dim=0) for name, values in window.items()}
-        actions = self.model.policy.predict_candidates(
-            each | {"returns": histories.flatten(0, 1)}, (histories[:, :, -1] + noise[rows]).flatten(0, 1)
-        ).view(len(lowered), -1, options["action_dim"])
+        windows = each | {"returns": histories.flatten(0, 1)}
+        tried = (histories[:, :, -1] + noise[rows]).flatten(0, 1)
+        actions = predict_candidates(self.model.policy, windows, tried)
+        actions = actions.view(len(lowered), -1, options["action_dim"])
         states = window["states"][:, -1:].expand(-1, actions.shape[1], -1)
         values = self.model.lowest_values(states, actions)
         if options["candidate_temperature"] > 0.0:

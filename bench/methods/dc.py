@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bench.catalogue.option_types import Options
 from bench.methods.sequence import SequenceLearner
-from bench.methods.three_token import ThreeTokenModel
+from bench.methods.three_token import three_token_model
 from bench.nn.backbone import Backbone
 from bench.nn.convolution import ConvolutionMixer
 
@@ -34,5 +34,5 @@ class Learner(SequenceLearner):
     """Decision ConvFormer on windows of K steps."""
 
     def __init__(self, options: Options) -> None:
-        model = ThreeTokenModel(options, lambda: convolutions(options))
+        model = three_token_model(options, lambda: convolutions(options))
         super().__init__(options, model, online="state", receptive_field=receptive_field(options))

@@ -41,33 +41,47 @@ class Inputs:
 
 
 class Window:
-    """The last K steps of every episode, as the model reads them."""
+    """The last K steps of every episode, as the model reads them.
+
+    Fewer than K are padded with zeros to K if the model attends to padding, and are read alone otherwise.
+    """
 
     def __init__(self, options: Options, count: int, device: torch.device) -> None:
         self.length, self.last = options["context_length"], options["max_timestep"] - 1
+        self.padded = options["padding"] == "attended"
         self.returns = torch.zeros(count, 0, 1, device=device)
         self.states = torch.zeros(count, 0, options["observation_dim"], device=device)
-        self.actions = torch.zeros(count, 0, options["action_dim"], device=device)
+        # One more than there are steps: the first is the action before them, zero before an episode.
+        self.actions = torch.zeros(count, 1, options["action_dim"], device=device)
         self.time = 0
 
     def add(self, returns: Tensor, states: Tensor) -> None:
         """Go on by a step of returns (count, 1) and states (count, S) whose action is not known yet."""
-        keep = slice(-self.length, None)
-        self.returns = torch.cat([self.returns, returns[:, None]], dim=1)[:, keep]
-        self.states = torch.cat([self.states, states[:, None]], dim=1)[:, keep]
+        self.returns = torch.cat([self.returns, returns[:, None]], dim=1)[:, -self.length :]
+        self.states = torch.cat([self.states, states[:, None]], dim=1)[:, -self.length :]
         unknown = self.actions.new_zeros(len(states), 1, self.actions.shape[2])
-        self.actions = torch.cat([self.actions, unknown], dim=1)[:, keep]
+        self.actions = torch.cat([self.actions, unknown], dim=1)[:, -self.length - 1 :]
         self.time += 1
 
     def of(self, rows: Tensor, count: int) -> dict[str, Tensor]:
         """What a model takes of the `count` episodes `rows`."""
         length, device = self.states.shape[1], self.states.device
         timesteps = torch.arange(self.time - length, self.time, device=device)
-        return {
-            "returns": self.returns[rows], "states": self.states[rows], "actions": self.actions[rows],
+        window = {
+            "returns": self.returns[rows], "states": self.states[rows], "actions": self.actions[rows, 1:],
+            "previous_actions": self.actions[rows, :-1],
             "timesteps": timesteps.clamp(max=self.last).expand(count, length),
             "mask": torch.ones(count, length, dtype=torch.bool, device=device),
         }  # fmt: skip
+        return padded_on_left(window, self.length - length) if self.padded else window
+
+
+def padded_on_left(window: dict[str, Tensor], steps: int) -> dict[str, Tensor]:
+    """The window (n, L, ...) behind so many steps of padding: zeros, and False in the mask."""
+    return {
+        name: torch.cat([values.new_zeros(len(values), steps, *values.shape[2:]), values], dim=1)
+        for name, values in window.items()
+    }
 
 
 class WindowPolicy:
@@ -141,4 +155,4 @@ class StepPolicy:
     def rewind(self, steps: int) -> None:
         """Act next as after `steps` steps of an episode, whatever they were; for timing."""
         self.time = steps
-        self.memory = self.memory.at(max(3 * steps - 1, 0))
+        self.memory = self.memory.at(self.model.layout.before_decision(steps))

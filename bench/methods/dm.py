@@ -10,14 +10,14 @@ from __future__ import annotations
 from bench.catalogue.option_types import Options
 from bench.methods.backbones import mamba
 from bench.methods.sequence import SequenceLearner
-from bench.methods.three_token import ThreeTokenModel
+from bench.methods.three_token import three_token_model
 
 
 class Learner(SequenceLearner):
     """DM on windows of K steps."""
 
     def __init__(self, options: Options) -> None:
-        model = ThreeTokenModel(
+        model = three_token_model(
             options, lambda: mamba(options, options["layers"], options["step_size_minimum"])
         )
         super().__init__(options, model, online="state")

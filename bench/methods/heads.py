@@ -8,11 +8,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from bench.catalogue.option_types import Options
+
 
 def prediction_head(width: int, actions: int, discrete: bool) -> nn.Sequential:
     """From hidden states (..., width) to logits (..., A), or to continuous actions in -1 ... 1."""
     linear = nn.Linear(width, actions)
     return nn.Sequential(linear) if discrete else nn.Sequential(linear, nn.Tanh())
+
+
+def action_head(options: Options, width: int) -> nn.Sequential:
+    """The same for the actions of a task with `action_dim` and `discrete_actions`."""
+    return prediction_head(width, options["action_dim"], options["discrete_actions"])
 
 
 def prediction_loss(predicted: Tensor, actions: Tensor, discrete: bool) -> Tensor:

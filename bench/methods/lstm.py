@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bench.catalogue.option_types import Options
 from bench.methods.sequence import SequenceLearner
-from bench.methods.three_token import ThreeTokenModel
+from bench.methods.three_token import three_token_model
 from bench.nn.lstm import LSTMBackbone
 
 
@@ -15,7 +15,7 @@ class Learner(SequenceLearner):
     """LSTM on windows of K steps."""
 
     def __init__(self, options: Options) -> None:
-        model = ThreeTokenModel(
+        model = three_token_model(
             options, lambda: LSTMBackbone(options["layers"], options["embedding_dim"], options["dropout"])
         )
         super().__init__(options, model, online="state")

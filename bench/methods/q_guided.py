@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from bench.catalogue.option_types import Options
 from bench.datasets.trajectories import Trajectories
 from bench.methods.base import Batch, Learner, Timed, Trial
-from bench.methods.candidates import CandidateModel, CandidatePolicy
+from bench.methods.candidates import CandidatePolicy
 from bench.methods.critics import (
     CRITICS,
     make_critics,
@@ -45,7 +45,8 @@ from bench.methods.critics import (
 )
 from bench.methods.normaliser import Normaliser, make_normaliser
 from bench.methods.return_conditioned import ReturnConditionedModel
-from bench.methods.windows import Steps, draw_windows, random_windows
+from bench.methods.token_model import TokenModel
+from bench.methods.windows import OWN_RETURN, Steps, draw_windows, random_windows
 from bench.nn.state import Memory
 
 
@@ -72,9 +73,10 @@ def backed_up(
 class QGuidedModel(ReturnConditionedModel):
     """A sequence policy, two critics, and target networks of all three. A forward pass is the policy's."""
 
-    def __init__(self, policy: CandidateModel, target_policy: CandidateModel, options: Options) -> None:
+    def __init__(self, policy: TokenModel, target_policy: TokenModel, options: Options) -> None:
         super().__init__()
         still = without_dropout(options)
+        self.layout = policy.layout
         self.policy, self.target_policy = policy, target_policy
         self.critics, self.target_critics = make_critics(still), make_critics(still)
         start_target(target_policy, policy)
@@ -82,11 +84,11 @@ class QGuidedModel(ReturnConditionedModel):
         self.normaliser = make_normaliser(options)
 
     def forward(
-        self, returns: Tensor, states: Tensor, actions: Tensor, timesteps: Tensor, mask: Tensor,
-        **others: Tensor,
+        self, returns: Tensor, states: Tensor, actions: Tensor, previous_actions: Tensor, timesteps: Tensor,
+        mask: Tensor, **others: Tensor,
     ) -> Tensor:  # fmt: skip
         """Predicted actions (B, K, A); what else a batch holds is for the critics and is not looked at."""
-        predicted: Tensor = self.policy(returns, states, actions, timesteps, mask)
+        predicted: Tensor = self.policy(returns, states, actions, previous_actions, timesteps, mask)
         return predicted
 
     def step(
@@ -117,7 +119,7 @@ class RewardedWindows:
     def prepare(self, dataset: Trajectories) -> None:
         """Fit the states' normaliser, and lay out windows and rewards, divided by `reward_scale`."""
         self.normaliser.fit(dataset)
-        self.steps = Steps(dataset, self.options, self.normaliser)
+        self.steps = Steps(dataset, self.options, self.normaliser, OWN_RETURN)
         self.rewards = dataset.rewards / np.float32(self.options["reward_scale"])
 
     def draw(self, generator: np.random.Generator) -> Batch:
@@ -148,7 +150,7 @@ class QGuidedLearner(Learner):
 
     model: QGuidedModel
 
-    def __init__(self, options: Options, make_policy: Callable[[Options], CandidateModel]) -> None:
+    def __init__(self, options: Options, make_policy: Callable[[Options], TokenModel]) -> None:
         model = QGuidedModel(make_policy(options), make_policy(without_dropout(options)), options)
         super().__init__(options, model, RewardedWindows(options, model.normaliser))
 
@@ -180,7 +182,7 @@ class QGuidedLearner(Learner):
     @torch.no_grad()
     def targets(self, batch: Batch) -> Tensor:
         """(B, K) targets of the critics, from the target critics' values of the target policy's actions."""
-        names = ("returns", "states", "actions", "timesteps", "mask")
+        names = ("returns", "states", "actions", "previous_actions", "timesteps", "mask")
         actions = self.model.target_policy(**{name: batch[name] for name in names})
         values = self.model.lowest_values(batch["states"], actions)
         to_the_end = self.options["value_backup"] == "window"

@@ -1,45 +1,21 @@
 """QT: Q-value regularised Transformer (Hu et al. 2024): a Decision Transformer guided by critics.
 
-The policy reads return-to-go, state and action of each step as three tokens (`bench.methods.three_token`);
-losses and decoding are those of `bench.methods.q_guided`.
+The policy is DT's model (`bench.methods.three_token`); losses and decoding are those of
+`bench.methods.q_guided`.
 """
 
 from __future__ import annotations
 
-from torch import Tensor
-
 from bench.catalogue.option_types import Options
 from bench.methods.backbones import transformer
-from bench.methods.candidates import CandidateModel
 from bench.methods.q_guided import QGuidedLearner
-from bench.methods.return_conditioned import interleave
-from bench.methods.three_token import ThreeTokenModel
-from bench.nn.backbone import Backbone
+from bench.methods.three_token import three_token_model
+from bench.methods.token_model import TokenModel
 
 
-class TransformerPolicy(ThreeTokenModel, CandidateModel):
-    """GPT-2 blocks over three tokens a step."""
-
-    backbone: Backbone
-
-    def step_tokens(self, returns: Tensor, states: Tensor, actions: Tensor, timesteps: Tensor) -> Tensor:
-        """(B, 3 L, D) tokens of whole steps."""
-        return self._enter(interleave(self.embed(returns, states, actions, timesteps)))
-
-    def decision_tokens(
-        self, returns: Tensor, states: Tensor, last_action: Tensor, timesteps: Tensor
-    ) -> list[Tensor]:
-        """Return and state, each (n, D); the action before them is a token of its own step."""
-        return [self._enter(token) for token in self.embed(returns, states, last_action, timesteps)[:2]]
-
-    def head(self, hidden: Tensor) -> Tensor:
-        """Predicted actions (n, A) of hidden states (n, D)."""
-        return self._leave(hidden)
-
-
-def make_policy(options: Options) -> TransformerPolicy:
+def make_policy(options: Options) -> TokenModel:
     """A Decision Transformer."""
-    return TransformerPolicy(options, lambda: transformer(options, options["layers"]))
+    return three_token_model(options, lambda: transformer(options, options["layers"]))
 
 
 class Learner(QGuidedLearner):

@@ -15,7 +15,7 @@ from bench.methods.decoding import StepPolicy, WindowPolicy
 from bench.methods.heads import prediction_loss
 from bench.methods.normaliser import make_normaliser
 from bench.methods.return_conditioned import ReturnConditionedModel
-from bench.methods.windows import WholeTrajectories, Windows, random_windows
+from bench.methods.windows import OWN_RETURN, Pairing, WholeTrajectories, Windows, random_windows
 
 # What an online test is timed from, beside a context that is read again: a state whose size does not grow, or
 # a key-value cache.
@@ -26,7 +26,7 @@ class SequenceLearner(Learner):
     """Imitation from windows of K steps, or from whole trajectories.
 
     `receptive_field` bounds the tokens that a prediction depends on, through all layers; None is every token
-    before it.
+    before it. `pairing` is what training pairs with a state.
     """
 
     model: ReturnConditionedModel
@@ -39,10 +39,11 @@ class SequenceLearner(Learner):
         whole_trajectories: bool = False,
         online: OnlineMemory | None = None,
         receptive_field: int | None = None,
+        pairing: Pairing = OWN_RETURN,
     ) -> None:
         model.normaliser = make_normaliser(options)
         sampler = WholeTrajectories if whole_trajectories else Windows
-        super().__init__(options, model, sampler(options, model.normaliser))
+        super().__init__(options, model, sampler(options, model.normaliser, pairing))
         self.whole_trajectories, self.online = whole_trajectories, online
         self.receptive_field = receptive_field
 
@@ -56,10 +57,13 @@ class SequenceLearner(Learner):
     def memory_is_the_window(self) -> bool:
         """Whether reading each token of an episode once predicts what reading the window again does.
 
-        So it is if the window holds the whole episode, or all that a prediction depends on.
+        So it is if the window holds the whole episode, or all that a prediction depends on, and no padding
+        that is attended to.
         """
-        options, field = self.options, self.receptive_field
-        within = field is not None and field <= 3 * options["context_length"] - 1
+        options, field, layout = self.options, self.receptive_field, self.model.layout
+        if options["padding"] == "attended":
+            return False
+        within = field is not None and field <= layout.up_to_decision(options["context_length"])
         return within or options["context_length"] >= options["max_episode_steps"]
 
     def policy(self, trial: Trial) -> Policy:

@@ -1,17 +1,19 @@
 """Samplers of the return-conditioned methods: windows of trajectories, or whole ones.
 
 Shapes: B windows, K steps (`context_length`), S numbers in a state, A in an action (or A actions, one-hot,
-with `discrete_actions`). Windows are padded on the left; `mask` (B, K) is True at real steps. Tricks, all of
-the Decision Transformer's code:
+with `discrete_actions`). `mask` (B, K) is True at real steps; `previous_actions` (B, K, A) are those of the
+steps before, zero before an episode's first. Tricks, all of the Decision Transformer's code:
 1. Trajectories are drawn with probability proportional to their length, then a step of it, evenly
    (`window_start=anywhere`; `beginning` takes the first K steps of each).
 2. States are standardised by the dataset's mean and deviation (+ 1e-6).
 3. Returns-to-go are undiscounted and divided by `return_scale`.
+4. Windows are padded on the left. Padding that is masked is zero. Padding that is attended to holds what that
+   code has there: an action of -10, a state of zeros before it is standardised, a return of 0.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -24,6 +26,10 @@ from bench.methods.base import Batch
 from bench.methods.normaliser import Normaliser
 
 Integers = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+# What the Decision Transformer's code, and DeMa's, give the actions of padding.
+PADDING_ACTION = -10.0
 
 
 class Spans(NamedTuple):
@@ -34,43 +40,92 @@ class Spans(NamedTuple):
     end: Integers
 
 
+class Pairing(NamedTuple):
+    """What a training window pairs with a state, beside the action before it.
+
+    Attributes: `previous_return`, whether it is the return-to-go of the step before, and its timestep, as in
+    the code of DeMa, whose evaluation pairs the step's own; `from_second`, whether a window's first step
+    gives its return and action to the second and is not predicted itself, so that K steps are K - 1 tuples.
+    """
+
+    previous_return: bool = False
+    from_second: bool = False
+
+
+OWN_RETURN = Pairing()
+
+
 class Steps:
     """The steps of a dataset, laid out for windows to be gathered from."""
 
-    def __init__(self, dataset: Trajectories, options: Options, normaliser: Normaliser) -> None:
-        self.dataset, self.last = dataset, options["max_timestep"] - 1
+    def __init__(
+        self, dataset: Trajectories, options: Options, normaliser: Normaliser, pairing: Pairing
+    ) -> None:
+        self.dataset, self.last, self.pairing = dataset, options["max_timestep"] - 1, pairing
         self.returns_to_go = dataset.returns_to_go() / np.float32(options["return_scale"])
         self.states = normaliser.of(dataset.observations)
+        attended = options["padding"] == "attended"
+        nothing = np.zeros((1, options["observation_dim"]), np.float32)
+        self.padding_state = normaliser.of(nothing) if attended else nothing
+        self.padding_action = np.float32(PADDING_ACTION if attended else 0.0)
 
-    def gather(self, spans: Spans, length: int) -> Batch:
-        """The steps of each span, padded on the left to `length`."""
-        index = spans.end[:, None] - length + np.arange(length)
-        mask = index >= spans.first[:, None]
-        index = np.where(mask, index, spans.first[:, None])
-        timesteps = np.where(mask, index - spans.start[:, None], 0)
-        return {
-            "returns": torch.from_numpy(self.returns_to_go[index] * mask).unsqueeze(-1),
-            "states": torch.from_numpy(self.states[index] * mask[..., None]),
-            "actions": torch.from_numpy(self.dataset.actions[index] * mask[..., None]),
-            "timesteps": torch.from_numpy(np.minimum(timesteps, self.last)),
-            "mask": torch.from_numpy(mask),
+    def gather(self, spans: Spans, length: int, padded_on: Literal["left", "right"] = "left") -> Batch:
+        """The steps of each span, padded to `length`, and paired."""
+        first, end = spans.first[:, None], spans.end[:, None]
+        index = (end - length if padded_on == "left" else first) + np.arange(length)
+        mask = (index >= first) & (index < end)
+        batch = self._paired(np.clip(index, first, end - 1), mask, spans.start[:, None])
+        return {name: torch.from_numpy(values) for name, values in batch.items()}
+
+    def _paired(self, index: Integers, mask: Flags, start: Integers) -> dict[str, NDArray[Any]]:
+        """What a batch holds of the steps `index` (B, K), of which those of `mask` are real."""
+        before = np.maximum(index - 1, start)
+        actions, known = self.dataset.actions, (index > start)[..., None]
+        real = mask[..., None]
+        batch = {
+            "returns": self.returns_to_go[index][..., None] * real,
+            "states": np.where(real, self.states[index], self.padding_state),
+            "actions": np.where(real, actions[index], self.padding_action),
+            "previous_actions": np.where(real, actions[before] * known, self.padding_action),
+            "timesteps": np.minimum((index - start) * mask, self.last),
+            "mask": mask,
         }
+        if self.pairing.previous_return and not self.pairing.from_second:
+            batch["returns"] = self.returns_to_go[before][..., None] * real
+            batch["timesteps"] = np.minimum((before - start) * mask, self.last)
+        return from_second(batch, self.pairing.previous_return) if self.pairing.from_second else batch
+
+
+def from_second(batch: dict[str, NDArray[Any]], previous_return: bool) -> dict[str, NDArray[Any]]:
+    """The K - 1 steps from the second on of (B, K, .), each with what the window has before it."""
+    shifted = {name: values[:, 1:] for name, values in batch.items()}
+    shifted["previous_actions"] = batch["actions"][:, :-1]
+    if previous_return:
+        shifted |= {name: batch[name][:, :-1] for name in ("returns", "timesteps")}
+    return shifted
 
 
 def draw_windows(dataset: Trajectories, options: Options, generator: np.random.Generator) -> Spans:
     """Spans of up to K steps that start at random steps, or at the beginnings of episodes."""
     if options["window_start"] == "beginning":
-        trajectory = draw_trajectories(dataset, options, generator)
+        trajectory = draw_evenly(dataset, options, generator)
         first = dataset.starts[trajectory]
     else:
-        # A step drawn evenly over all transitions is a trajectory drawn by length, then a step of it.
-        first = np.asarray(generator.integers(dataset.transitions, size=options["batch_size"]))
-        trajectory = np.searchsorted(dataset.starts, first, side="right") - 1
+        trajectory, first = draw_by_length(dataset, options, generator)
     end = np.minimum(first + options["context_length"], dataset.starts[trajectory + 1])
     return Spans(dataset.starts[trajectory], first, end)
 
 
-def draw_trajectories(dataset: Trajectories, options: Options, generator: np.random.Generator) -> Integers:
+def draw_by_length(
+    dataset: Trajectories, options: Options, generator: np.random.Generator
+) -> tuple[Integers, Integers]:
+    """(batch,) trajectories, drawn with probability proportional to their length, and a step of each."""
+    # Nothing more than a step drawn evenly over all transitions.
+    step = np.asarray(generator.integers(dataset.transitions, size=options["batch_size"]))
+    return np.searchsorted(dataset.starts, step, side="right") - 1, step
+
+
+def draw_evenly(dataset: Trajectories, options: Options, generator: np.random.Generator) -> Integers:
     """(batch,) trajectories, drawn evenly.
 
     With `window_start=beginning` none is drawn twice while there are enough: in a maze with two optimal
@@ -83,23 +138,30 @@ def draw_trajectories(dataset: Trajectories, options: Options, generator: np.ran
     return drawn
 
 
+def actions_before(actions: Tensor) -> Tensor:
+    """Of actions (B, K, A) that begin an episode, those of the steps before: zero, then all but the last."""
+    return torch.cat([torch.zeros_like(actions[:, :1]), actions[:, :-1]], dim=1)
+
+
 def random_windows(options: Options, sequences: int, length: int, generator: np.random.Generator) -> Batch:
     """Windows of `length` steps with random content."""
 
     def normal(width: int) -> Tensor:
         return torch.from_numpy(generator.standard_normal((sequences, length, width), dtype=np.float32))
 
-    def actions() -> Tensor:
+    def random_actions() -> Tensor:
         count = options["action_dim"]
         if not options["discrete_actions"]:
             return normal(count)
         drawn = torch.from_numpy(generator.integers(count, size=(sequences, length)))
         return nn.functional.one_hot(drawn, count).float()
 
+    returns, states, actions = normal(1), normal(options["observation_dim"]), random_actions()
     return {
-        "returns": normal(1),
-        "states": normal(options["observation_dim"]),
-        "actions": actions(),
+        "returns": returns,
+        "states": states,
+        "actions": actions,
+        "previous_actions": actions_before(actions),
         "timesteps": torch.arange(length).expand(sequences, length).contiguous() % options["max_timestep"],
         "mask": torch.ones(sequences, length, dtype=torch.bool),
     }
@@ -108,13 +170,13 @@ def random_windows(options: Options, sequences: int, length: int, generator: np.
 class Windows:
     """Windows of up to K steps."""
 
-    def __init__(self, options: Options, normaliser: Normaliser) -> None:
-        self.options, self.normaliser = options, normaliser
+    def __init__(self, options: Options, normaliser: Normaliser, pairing: Pairing) -> None:
+        self.options, self.normaliser, self.pairing = options, normaliser, pairing
 
     def prepare(self, dataset: Trajectories) -> None:
         """Fit the states' normaliser, and lay out what windows are gathered from."""
         self.normaliser.fit(dataset)
-        self.steps = Steps(dataset, self.options, self.normaliser)
+        self.steps = Steps(dataset, self.options, self.normaliser, self.pairing)
 
     def draw(self, generator: np.random.Generator) -> Batch:
         """`batch_size` windows."""
@@ -123,27 +185,36 @@ class Windows:
 
     def synthetic(self, sequences: int, generator: np.random.Generator) -> Batch:
         """Full windows with random content."""
-        return random_windows(self.options, sequences, self.options["context_length"], generator)
+        tuples = self.options["context_length"] - self.pairing.from_second
+        return random_windows(self.options, sequences, tuples, generator)
 
 
 class WholeTrajectories:
-    """Trajectories from their first step to their last, padded to the longest of a batch."""
+    """Trajectories from their first step to their last, padded on the right to the longest of a batch.
 
-    def __init__(self, options: Options, normaliser: Normaliser) -> None:
-        self.options, self.normaliser = options, normaliser
+    They are drawn with probability proportional to their length, as in DeMa's code, or evenly
+    (`trajectory_draw`). What follows the last step changes no prediction before it.
+    """
+
+    def __init__(self, options: Options, normaliser: Normaliser, pairing: Pairing) -> None:
+        self.options, self.normaliser, self.pairing = options, normaliser, pairing
 
     def prepare(self, dataset: Trajectories) -> None:
         """Fit the states' normaliser, and lay out what trajectories are gathered from."""
         self.normaliser.fit(dataset)
-        self.steps = Steps(dataset, self.options, self.normaliser)
+        self.steps = Steps(dataset, self.options, self.normaliser, self.pairing)
 
     def draw(self, generator: np.random.Generator) -> Batch:
         """`batch_size` trajectories."""
         dataset = self.steps.dataset
-        chosen = draw_trajectories(dataset, self.options, generator)
+        if self.options["trajectory_draw"] == "by-length":
+            chosen = draw_by_length(dataset, self.options, generator)[0]
+        else:
+            chosen = draw_evenly(dataset, self.options, generator)
         start, end = dataset.starts[chosen], dataset.starts[chosen + 1]
-        return self.steps.gather(Spans(start, start, end), int((end - start).max()))
+        return self.steps.gather(Spans(start, start, end), int((end - start).max()), padded_on="right")
 
     def synthetic(self, sequences: int, generator: np.random.Generator) -> Batch:
         """Whole episodes with random content."""
-        return random_windows(self.options, sequences, self.options["max_episode_steps"], generator)
+        tuples = self.options["max_episode_steps"] - self.pairing.from_second
+        return random_windows(self.options, sequences, tuples, generator)

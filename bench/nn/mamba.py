@@ -1,11 +1,14 @@
 """The Mamba mixer (Gu and Dao 2023, Section 3.4; DeMa Section 3.2): projections, convolution, scan, gate.
 
-Parameter names and shapes are those of mamba-ssm's `Mamba`, so that its checkpoints load here and ours there.
+What surrounds the scan differs between mixers: `SelectiveMixer` holds the convolution and the scan,
+`MambaMixer` adds projections and the gate, `bench.nn.scan_mixer` adds nothing. Parameter names and shapes are
+those of mamba-ssm's `Mamba`, so that its checkpoints load here and ours there.
 """
 
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import torch
@@ -14,6 +17,7 @@ from torch import Tensor, nn
 
 from bench.nn.backends.select import choose_backend
 from bench.nn.checks import check_flags, check_width
+from bench.nn.gate import split_gate
 from bench.nn.mixer import Mixer
 from bench.nn.scan import selective_scan, selective_scan_step
 
@@ -52,29 +56,23 @@ class ScanInputs(NamedTuple):
     B: Tensor
     C: Tensor
     D: Tensor
-    z: Tensor
+    z: Tensor | None
     delta_bias: Tensor
 
 
-class MambaMixer(Mixer[StepState]):
-    """Mamba's sequence mixer with `expand * width` channels; (batch, length, width) to the same.
+class SelectiveMixer(Mixer[StepState]):
+    """A causal convolution, SiLU and a selective scan, and what a mixer puts around them.
 
-    dt_rank defaults to ceil(width / 16). Step sizes start between `step_size_minimum` and 0.1. Raises
-    ValueError for a size below 1 or a step size outside of 0 ... 0.1.
+    A token has `width` features, the scan `channels` channels. Step sizes start between `step_size_minimum`
+    and 0.1. Raises ValueError for a size below 1 or a step size outside of 0 ... 0.1.
     """
 
     def __init__(
-        self,
-        width: int,
-        d_state: int = 16,
-        d_conv: int = 4,
-        expand: int = 2,
-        dt_rank: int | None = None,
-        step_size_minimum: float = STEP_MIN,
+        self, width: int, channels: int, d_state: int, d_conv: int, dt_rank: int, step_size_minimum: float
     ) -> None:
         super().__init__()
-        dt_rank = math.ceil(width / 16) if dt_rank is None else dt_rank
-        sizes = {"width": width, "d_state": d_state, "d_conv": d_conv, "expand": expand, "dt_rank": dt_rank}
+        sizes = {"width": width, "channels": channels, "d_state": d_state, "d_conv": d_conv}
+        sizes["dt_rank"] = dt_rank
         for name, size in sizes.items():
             if size < 1:
                 raise ValueError(f"{name}: expected at least 1, got {size}")
@@ -84,17 +82,23 @@ class MambaMixer(Mixer[StepState]):
             )
         self.width, self.d_state, self.d_conv, self.dt_rank = width, d_state, d_conv, dt_rank
         self.step_size_minimum = step_size_minimum
-        self.channels = channels = expand * width
-        self.in_proj = nn.Linear(width, 2 * channels, bias=False)
+        self.channels = channels
         self.conv1d = nn.Conv1d(channels, channels, d_conv, groups=channels, padding=d_conv - 1)
         self.x_proj = nn.Linear(channels, dt_rank + 2 * d_state, bias=False)
         self.dt_proj = nn.Linear(dt_rank, channels)
         self.A_log = nn.Parameter(torch.empty(channels, d_state))
         self.D = nn.Parameter(torch.empty(channels))
-        self.out_proj = nn.Linear(channels, width, bias=False)
         # Weights laid out for the compiled step, and the versions of the parameters they were laid out from.
         self._prepared: tuple[list[int], PreparedWeights] | None = None
         self.reset_scan_parameters()
+
+    @abstractmethod
+    def enter(self, x: Tensor) -> Tensor:
+        """Map x (..., width) to the convolution's input (..., channels), with a gate to (..., 2 channels)."""
+
+    @abstractmethod
+    def leave(self, y: Tensor) -> Tensor:
+        """Map the scan's output (..., channels) to (..., width)."""
 
     @torch.no_grad()
     def reset_scan_parameters(self) -> None:
@@ -121,13 +125,15 @@ class MambaMixer(Mixer[StepState]):
         check_width(x, ("batch", "length"), self.width)
         check_flags(x, mask=mask, resets=resets)
         resets = sequence_starts(mask, resets)
-        xz = self.in_proj(x)
+        xz = self.enter(x)
         if self._compiled(x.device, xz.dtype):
             from bench.nn.backends.numba_mixer import mix
 
-            return self.out_proj(mix(xz, *self._weights(), resets))
+            return self.leave(mix(xz, *self._weights(), resets))
         inputs = self._scan_inputs(xz, resets)
-        return self.out_proj(selective_scan(**inputs._asdict(), resets=resets))
+        y = selective_scan(**inputs._asdict(), resets=resets)
+        assert isinstance(y, Tensor)
+        return self.leave(y)
 
     def countable_forward(
         self, x: Tensor, mask: Tensor | None = None, resets: Tensor | None = None
@@ -135,11 +141,11 @@ class MambaMixer(Mixer[StepState]):
         """The mixer's own layers, with the scan as one operator; only the shapes are those of `forward`."""
         from bench.nn.counted_scan import counted_scan
 
-        inner, gate = self.in_proj(x).chunk(2, dim=-1)
+        inner, gate = split_gate(self.enter(x), self.channels)
         u = self.conv1d(inner.transpose(1, 2))[..., : x.shape[1]].transpose(1, 2)
         low_rank, B, C = self.x_proj(u).split([self.dt_rank, self.d_state, self.d_state], dim=-1)
         y = counted_scan(u, self.dt_proj(low_rank), -torch.exp(self.A_log), B, C)
-        return self.out_proj(y * gate)
+        return self.leave(y if gate is None else y * gate)
 
     def prefill(self, x: Tensor, mask: Tensor | None, length: int) -> tuple[Tensor, MambaState]:
         """Return what `forward` gives for x (batch, tokens, width), and the state after its last token.
@@ -149,20 +155,20 @@ class MambaMixer(Mixer[StepState]):
         check_width(x, ("batch", "length"), self.width)
         check_flags(x, mask=mask)
         resets = sequence_starts(mask, None)
-        xz = self.in_proj(x)
+        xz = self.enter(x)
         inputs = self._scan_inputs(xz, resets)
         y, scan_state = selective_scan(**inputs._asdict(), resets=resets, return_final_state=True)
-        inner = xz.chunk(2, dim=-1)[0]
+        inner = split_gate(xz, self.channels)[0]
         if resets is not None:
             segment = resets.cumsum(1)
             inner = inner * (segment == segment[:, -1:]).unsqueeze(-1)
         window = F.pad(inner, (0, 0, self.d_conv - 1, 0))[:, x.shape[1] :]
-        return self.out_proj(y), MambaState(window, scan_state)
+        return self.leave(y), MambaState(window, scan_state)
 
     def scan_inputs(self, x: Tensor, resets: Tensor | None = None) -> ScanInputs:
         """Return what the scan reads for x (batch, length, width): everything before the recurrence."""
         check_width(x, ("batch", "length"), self.width)
-        return self._scan_inputs(self.in_proj(x), resets)
+        return self._scan_inputs(self.enter(x), resets)
 
     def step(self, x: Tensor, state: StepState) -> tuple[Tensor, StepState]:
         """Advance by one token x (batch, width); returns y (batch, width) and the new state.
@@ -177,13 +183,13 @@ class MambaMixer(Mixer[StepState]):
             from bench.nn.backends.numba_step import plain_state
 
             state = MambaState(*plain_state(state, self.channels, self.d_state, self.d_conv))
-        inner, gate = self.in_proj(x).chunk(2, dim=-1)
+        inner, gate = split_gate(self.enter(x), self.channels)
         window = torch.cat([state.convolution, inner.unsqueeze(1)], dim=1)
         weight, bias = self._convolution()
         u = F.silu(torch.einsum("bkc,ck->bc", window, weight.squeeze(1)) + bias)
         inputs = self._project(u, gate)
         y, scan_state = selective_scan_step(state.scan, **inputs._asdict())
-        return self.out_proj(y), MambaState(window[:, 1:], scan_state)
+        return self.leave(y), MambaState(window[:, 1:], scan_state)
 
     def _compiled_step(self, x: Tensor, state: StepState) -> tuple[Tensor, StepState]:
         from bench.nn.backends.numba_step import advance, compiled_state, prepare
@@ -193,22 +199,21 @@ class MambaMixer(Mixer[StepState]):
             self._prepared = versions, prepare(*self._weights())
         if isinstance(state, MambaState):
             state = compiled_state(state.convolution, state.scan)
-        return self.out_proj(advance(self.in_proj(x), state, self._prepared[1])), state
+        return self.leave(advance(self.enter(x), state, self._prepared[1])), state
 
     def allocate_state(self, batch: int, length: int) -> MambaState:
         """Return the state before any token: zeros, of one size whatever the `length`."""
-        weight = self.in_proj.weight
         return MambaState(
-            weight.new_zeros(batch, self.d_conv - 1, self.channels),
-            weight.new_zeros(batch, self.channels, self.d_state),
+            self.D.new_zeros(batch, self.d_conv - 1, self.channels),
+            self.D.new_zeros(batch, self.channels, self.d_state),
         )
 
     def _scan_inputs(self, xz: Tensor, resets: Tensor | None) -> ScanInputs:
-        inner, gate = xz.chunk(2, dim=-1)
+        inner, gate = split_gate(xz, self.channels)
         u = F.silu(causal_convolution(inner, *self._convolution(), resets))
         return self._project(u, gate)
 
-    def _project(self, u: Tensor, gate: Tensor) -> ScanInputs:
+    def _project(self, u: Tensor, gate: Tensor | None) -> ScanInputs:
         low_rank, B, C = self.x_proj(u).split([self.dt_rank, self.d_state, self.d_state], dim=-1)
         delta = F.linear(low_rank, self.dt_proj.weight)
         return ScanInputs(u, delta, -torch.exp(self.A_log), B, C, self.D, gate, self.dt_proj.bias)
@@ -225,6 +230,37 @@ class MambaMixer(Mixer[StepState]):
     def _convolution(self) -> tuple[Tensor, Tensor]:
         assert self.conv1d.bias is not None
         return self.conv1d.weight, self.conv1d.bias
+
+
+class MambaMixer(SelectiveMixer):
+    """Mamba's sequence mixer with `expand * width` channels; (batch, length, width) to the same.
+
+    dt_rank defaults to ceil(width / 16). Raises ValueError as `SelectiveMixer` does.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        d_state: int = 16,
+        d_conv: int = 4,
+        expand: int = 2,
+        dt_rank: int | None = None,
+        step_size_minimum: float = STEP_MIN,
+    ) -> None:
+        dt_rank = math.ceil(width / 16) if dt_rank is None else dt_rank
+        super().__init__(width, expand * width, d_state, d_conv, dt_rank, step_size_minimum)
+        self.in_proj = nn.Linear(width, 2 * self.channels, bias=False)
+        self.out_proj = nn.Linear(self.channels, width, bias=False)
+
+    def enter(self, x: Tensor) -> Tensor:
+        """What the convolution reads, and the gate, (..., 2 channels)."""
+        entered: Tensor = self.in_proj(x)
+        return entered
+
+    def leave(self, y: Tensor) -> Tensor:
+        """Map the scan's output back to (..., width)."""
+        left: Tensor = self.out_proj(y)
+        return left
 
 
 def sequence_starts(mask: Tensor | None, resets: Tensor | None) -> Tensor | None:

@@ -8,7 +8,9 @@ from torch import nn
 
 from bench.nn.mamba import MambaMixer
 from bench.nn.scan import selective_scan
+from bench.nn.scan_mixer import ScanMixer
 
+MIXERS = pytest.mark.parametrize("make", [MambaMixer, ScanMixer])
 sizes = st.tuples(st.integers(1, 3), st.integers(1, 40), st.sampled_from([8, 17, 24]))
 
 
@@ -23,9 +25,10 @@ def gradients(mixer, x, resets, monkeypatch, backend):
 @pytest.mark.parametrize("taps", [1, 2, 4, 6])
 @pytest.mark.parametrize("with_resets", [False, True])
 @pytest.mark.parametrize("states", [3, 16])
-def test_the_compiled_path_is_the_written_one(monkeypatch, taps, with_resets, states):
+@MIXERS
+def test_the_compiled_path_is_the_written_one(monkeypatch, make, taps, with_resets, states):
     torch.manual_seed(0)
-    mixer, x = MambaMixer(24, d_state=states, d_conv=taps), torch.randn(3, 70, 24)
+    mixer, x = make(24, d_state=states, d_conv=taps), torch.randn(3, 70, 24)
     resets = torch.rand(3, 70) < 0.1 if with_resets else None
     found = gradients(mixer, x, resets, monkeypatch, "numba")
     exact = gradients(mixer.double(), x.double(), resets, monkeypatch, "torch")
@@ -33,12 +36,13 @@ def test_the_compiled_path_is_the_written_one(monkeypatch, taps, with_resets, st
         assert (value - truth).abs().max() < 2e-6 * truth.abs().max()
 
 
+@MIXERS
 @settings(max_examples=15, deadline=None, derandomize=True)
-@given(sizes, st.sampled_from([1, 8, 16]), st.integers(1, 5))
-def test_step_by_step_is_the_whole_mixer(size, states, taps):
+@given(size=sizes, states=st.sampled_from([1, 8, 16]), taps=st.integers(1, 5))
+def test_step_by_step_is_the_whole_mixer(make, size, states, taps):
     torch.manual_seed(0)
     batch, length, width = size
-    mixer, x = MambaMixer(width, d_state=states, d_conv=taps), torch.randn(batch, length, width)
+    mixer, x = make(width, d_state=states, d_conv=taps), torch.randn(batch, length, width)
     state, outputs = mixer.allocate_state(batch, length), []
     for t in range(length):
         y, state = mixer.step(x[:, t], state)
@@ -46,12 +50,15 @@ def test_step_by_step_is_the_whole_mixer(size, states, taps):
     torch.testing.assert_close(torch.stack(outputs, 1), mixer(x), atol=2e-6, rtol=1e-4)
 
 
+@MIXERS
 @settings(max_examples=15, deadline=None, derandomize=True)
-@given(sizes, st.sampled_from([1, 8, 16]), st.integers(1, 4), st.integers(0, 40))
-def test_compiled_steps_are_too_and_change_over_to_differentiable_ones(size, states, taps, change):
+@given(
+    size=sizes, states=st.sampled_from([1, 8, 16]), taps=st.integers(1, 4), change=st.integers(0, 40)
+)  # fmt: skip
+def test_compiled_steps_are_too_and_change_over_to_differentiable_ones(make, size, states, taps, change):
     torch.manual_seed(0)
     batch, length, width = size
-    mixer, x = MambaMixer(width, d_state=states, d_conv=taps), torch.randn(batch, length, width)
+    mixer, x = make(width, d_state=states, d_conv=taps), torch.randn(batch, length, width)
     state, outputs = mixer.allocate_state(batch, length), []
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BENCH_SCAN_BACKEND", "numba")
@@ -76,11 +83,15 @@ def test_a_step_uses_the_weights_as_they_are(monkeypatch):
     assert (mixer.step(x, mixer.allocate_state(2, 1))[0] != 0).all()
 
 
+@MIXERS
 @settings(max_examples=15, deadline=None, derandomize=True)
-@given(st.lists(st.integers(1, 40), min_size=1, max_size=4), st.sampled_from(["numba", "torch"]))
-def test_packed_trajectories_are_what_each_is_alone(lengths, backend):
+@given(
+    lengths=st.lists(st.integers(1, 40), min_size=1, max_size=4),
+    backend=st.sampled_from(["numba", "torch"]),
+)
+def test_packed_trajectories_are_what_each_is_alone(make, lengths, backend):
     torch.manual_seed(0)
-    mixer = MambaMixer(8, d_state=4)
+    mixer = make(8, d_state=4)
     parts = [torch.randn(1, length, 8) for length in lengths]
     resets = torch.cat([torch.arange(length) == 0 for length in lengths]).unsqueeze(0)
     with pytest.MonkeyPatch.context() as patch:
@@ -125,14 +136,34 @@ def test_parameter_counts_are_mambas(width, states, count):
     assert sum(p.numel() for p in MambaMixer(width, d_state=states).parameters()) == count
 
 
-def test_initialisation_is_mambas():
+@pytest.mark.parametrize(("width", "states", "count"), [(128, 64, 26_496), (256, 64, 55_040)])
+def test_a_bare_scan_has_neither_projections_nor_a_gate_nor_an_expansion(width, states, count):
+    shapes = {name: tuple(p.shape) for name, p in ScanMixer(width, states).named_parameters()}
+    rank = width // 32
+    assert shapes == {
+        "A_log": (width, states), "D": (width,), "conv1d.weight": (width, 1, 4), "conv1d.bias": (width,),
+        "x_proj.weight": (rank + 2 * states, width), "dt_proj.weight": (width, rank),
+        "dt_proj.bias": (width,),
+    }  # fmt: skip
+    assert sum(math.prod(shape) for shape in shapes.values()) == count
+
+
+def test_a_bare_scan_reads_the_tokens_and_gives_what_it_scans():
     torch.manual_seed(0)
-    mixer = MambaMixer(256, d_state=16)
+    mixer, x = ScanMixer(16, d_state=4), torch.randn(2, 9, 16)
+    given_ = mixer.scan_inputs(x)
+    assert given_.z is None
+    torch.testing.assert_close(selective_scan(**given_._asdict()), mixer(x), atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("mixer", [MambaMixer(128, d_state=16), ScanMixer(256, d_state=16)])
+def test_initialisation_is_mambas(mixer):
+    channels = mixer.channels
     step = nn.functional.softplus(mixer.dt_proj.bias)
     assert step.min() >= 9.9e-4
     assert step.max() <= 0.1001
     assert abs(step.log().mean() - (math.log(1e-3) + math.log(1e-1)) / 2) < 0.2
-    torch.testing.assert_close(mixer.A_log.exp(), torch.arange(1, 17.0).expand(512, 16))
+    torch.testing.assert_close(mixer.A_log.exp(), torch.arange(1, 17.0).expand(channels, 16))
     assert (mixer.D == 1).all()
     assert mixer.dt_proj.weight.abs().max() <= mixer.dt_rank**-0.5
 

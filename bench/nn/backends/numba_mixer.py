@@ -1,4 +1,4 @@
-"""The inner part of a Mamba mixer on a CPU (convolution, SiLU, x_proj, dt_proj, scan, gate) as one node.
+"""The inner part of a selective mixer on a CPU (convolution, SiLU, x_proj, dt_proj, scan, gate) as one node.
 
 One autograd node spares what several would do between them: copies of the halves of in_proj's output, a
 transposed convolution, separate gradients that are then summed.
@@ -17,6 +17,7 @@ from torch.autograd.function import once_differentiable
 from bench.nn.backends import layout, numba_scan
 from bench.nn.backends.layout import Rows, array
 from bench.nn.checks import require_finite
+from bench.nn.gate import split_gate
 from bench.nn.kernels import convolution
 from bench.nn.kernels.cache import Compiled, compile_kernel
 from bench.nn.kernels.convolution import TAPS
@@ -48,9 +49,9 @@ def mix(
     D: Tensor,
     resets: Tensor | None,
 ) -> Tensor:
-    """Map in_proj's output (batch, length, 2 channels) to out_proj's input (batch, length, channels).
+    """Map what a mixer reads (batch, length, channels), or that and a gate (..., 2 channels), to its output.
 
-    The weights are those of `bench.nn.mamba.MambaMixer`, with at most TAPS taps; A is -exp(A_log).
+    The weights are those of `bench.nn.mamba.SelectiveMixer`, with at most TAPS taps; A is -exp(A_log).
     Raises FloatingPointError for NaN or infinity in any of them.
     """
     tensors = (xz, conv_weight, conv_bias, x_proj, dt_weight, dt_bias, A, D)
@@ -74,7 +75,7 @@ class _Mix(torch.autograd.Function):
         resets: Tensor | None,
         keep: bool,
     ) -> Tensor:
-        x, z = xz.chunk(2, dim=-1)
+        x, z = split_gate(xz, D.shape[0])
         u = convolve(x, conv_weight, conv_bias, resets)
         projected = F.linear(u, x_proj)
         low_rank, B, C = split(projected, dt_weight.shape[1])
@@ -94,9 +95,9 @@ class _Mix(torch.autograd.Function):
     def backward(ctx: Any, grad_y: Tensor) -> tuple[Tensor | None, ...]:
         xz, conv_weight, conv_bias, x_proj, dt_weight, dt_bias, A, D, *computed = ctx.saved_tensors
         resets, u, projected, delta, states = computed
-        x, z = xz.chunk(2, dim=-1)
+        x, z = split_gate(xz, D.shape[0])
         grad_xz, grad_projected = torch.empty_like(xz), torch.empty_like(projected)
-        grad_x, grad_z = grad_xz.chunk(2, dim=-1)
+        grad_x, grad_z = split_gate(grad_xz, D.shape[0])
         dt_rank = dt_weight.shape[1]
         _, B, C = split(projected, dt_rank)
         scanned = numba_scan.operands(u, delta, A, B, C, D, z, dt_bias, True, resets)

@@ -1,4 +1,4 @@
-"""One token through the inner part of a Mamba mixer on a CPU, by the compiled kernels; not differentiable."""
+"""One token through a selective mixer's inner part on a CPU, by the compiled kernels; not differentiable."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from bench.nn.backends.layout import Array, array, by_block, channels_by_block, from_blocks
 from bench.nn.backends.numba_mixer import split
+from bench.nn.gate import split_gate
 from bench.nn.kernels import step as kernels
 from bench.nn.kernels.cache import Compiled, compile_kernel
 from bench.nn.kernels.convolution import TAPS
@@ -96,16 +97,17 @@ def prepare(
 
 
 def advance(xz: Tensor, state: CompiledState, weights: PreparedWeights) -> Tensor:
-    """Map in_proj's output for one token (batch, 2 channels) to out_proj's input, advancing `state` in
-    place.
+    """Map what a mixer reads of one token (batch, channels), or that and a gate (batch, 2 channels), to its
+    output (batch, channels), advancing `state` in place.
     """
-    x, z = (array(half) for half in xz.chunk(2, dim=-1))
+    inner, gate = split_gate(xz, weights.dt_weight.shape[0])
+    x, z = array(inner), array(inner if gate is None else gate)
     u, y = torch.empty(x.shape), torch.empty(x.shape)
     convolution_kernel()(x, array(state.window), weights.taps, weights.conv_bias, array(u))
     low_rank, B, C = split(F.linear(u, weights.x_proj), weights.dt_weight.shape[1])
     delta, scan = array(F.linear(low_rank, weights.dt_weight)), array(state.scan)
     arguments = (array(u), delta, weights.decay, array(B), array(C), weights.D, z, weights.dt_bias)
-    scan_kernel()(*arguments, scan, array(y))
+    scan_kernel()(*arguments, gate is not None, scan, array(y))
     return y
 
 

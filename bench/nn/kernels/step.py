@@ -1,8 +1,8 @@
 """The compiled recurrence over one token: the convolution's step and the scan's, each in place.
 
 Arguments, float32, as in `bench.nn.kernels.convolution` and `bench.nn.kernels.scan_forward` less the length:
-x, u, delta, z, y (batch, channels); B, C (batch, states). A window is (batch, blocks, TAPS, LANES), the
-newest token last; a state (batch, blocks, states, LANES).
+x, u, delta, z, y (batch, channels); B, C (batch, states); gated: whether there is a z. A window is
+(batch, blocks, TAPS, LANES), the newest token last; a state (batch, blocks, states, LANES).
 """
 
 # numba compiles what is below; its intrinsics take an argument less than they declare.
@@ -20,7 +20,9 @@ from bench.nn.kernels.vector import LANES, UNROLL
 
 TOKEN, CHANNELS, WEIGHTS, STATE = float32[:, :], float32[:, ::1], float32[:, :, ::1], float32[:, :, :, ::1]
 CONVOLUTION_SIGNATURE = types.void(TOKEN, STATE, WEIGHTS, CHANNELS, TOKEN)
-SCAN_SIGNATURE = types.void(TOKEN, TOKEN, WEIGHTS, TOKEN, TOKEN, CHANNELS, TOKEN, CHANNELS, STATE, TOKEN)
+SCAN_SIGNATURE = types.void(
+    TOKEN, TOKEN, WEIGHTS, TOKEN, TOKEN, CHANNELS, TOKEN, CHANNELS, types.boolean, STATE, TOKEN
+)
 
 
 def convolution_step(x, windows, weight, bias, u):
@@ -46,15 +48,18 @@ def advance_states(decay, step, written, output, B, C, states, row, block):
     return output
 
 
-def scan_step(u, delta, decay, B, C, D, z, bias, states, y):
-    """Compute y, gated, and advance the states."""
+def scan_step(u, delta, decay, B, C, D, z, bias, gated, states, y):
+    """Compute y, gated by z if there is one, and advance the states."""
     mode = flush_denormals()
     for row in range(u.shape[0]):
         for block in range(states.shape[1]):
             place, lanes = (row, block * LANES), min(LANES, u.shape[1] - block * LANES)
-            u_t, gate = load_first(u, place, lanes), load_first(z, place, lanes)
+            u_t = load_first(u, place, lanes)
             step = softplus(load_first(delta, place, lanes) + load(bias, (block, 0)))
             output = load(D, (block, 0)) * u_t
             output = advance_states(decay, step, step * u_t, output, B, C, states, row, block)
-            store_first(y, place, output * gate * sigmoid(gate), lanes)
+            if gated:
+                gate = load_first(z, place, lanes)
+                output = output * gate * sigmoid(gate)
+            store_first(y, place, output, lanes)
     restore_denormals(mode)

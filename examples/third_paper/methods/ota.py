@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bench.catalogue.option_types import Options
 from bench.methods.sequence import SequenceLearner
-from bench.methods.three_token import ThreeTokenModel
+from bench.methods.three_token import three_token_model
 from bench.nn.backbone import Backbone
 from bench.nn.mamba import MambaMixer
 
@@ -29,5 +29,5 @@ class Learner(SequenceLearner):
 
     def __init__(self, options: Options) -> None:
         super().__init__(
-            options, ThreeTokenModel(options, lambda: channel_mixing_mamba(options)), online="state"
+            options, three_token_model(options, lambda: channel_mixing_mamba(options)), online="state"
         )

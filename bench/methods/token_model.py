@@ -1,0 +1,112 @@
+"""The model of every return-conditioned sequence method: tokens of steps, read by a backbone.
+
+The methods differ by the layout of their tokens, by what these pass as they enter, and by the backbone.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from torch import Tensor, nn
+
+from bench.catalogue.option_types import Options
+from bench.methods.return_conditioned import ReturnConditionedModel, StepEmbeddings
+from bench.methods.token_layout import ACTION, TokenLayout
+from bench.nn.state import Memory
+
+
+class SequenceModel(Protocol):
+    """A causal map of tokens (batch, length, D) to the same that can also be advanced token by token."""
+
+    def __call__(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """(batch, length, D) of (batch, length, D); mask (batch, length), bool, is False at padding."""
+
+    def step(self, x: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+        """Output (batch, D) for one more token (batch, D), and the memory after it."""
+
+    def allocate_state(self, batch: int, length: int) -> Memory:
+        """The memory before the first of at most `length` tokens."""
+
+
+class TokenModel(ReturnConditionedModel):
+    """Embeddings of steps, laid out as tokens, entered into a backbone and read by a head.
+
+    `entry` maps tokens (..., D), merged ones (..., 3 D), to what the backbone reads, and `predict_action`
+    what the backbone gives to actions (..., A) or their logits. The parts are made by the caller, which fixes
+    the order of random numbers. With `padding=attended` padding is read as any other token.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        layout: TokenLayout,
+        embed: StepEmbeddings,
+        entry: nn.Module,
+        backbone: SequenceModel,
+        predict_action: nn.Module,
+    ) -> None:
+        super().__init__()
+        self.layout = layout
+        self.embed, self.entry = embed, entry
+        self.backbone = backbone
+        self.predict_action = predict_action
+        self.attends_to_padding = options["padding"] == "attended"
+        self.from_beginning = options["window_start"] == "beginning"
+
+    def forward(
+        self, returns: Tensor, states: Tensor, actions: Tensor, previous_actions: Tensor, timesteps: Tensor,
+        mask: Tensor,
+    ) -> Tensor:  # fmt: skip
+        """Predicted actions (B, K, A)."""
+        tokens = self.step_tokens(returns, states, actions, previous_actions, timesteps)
+        hidden = self.backbone(tokens, self.token_mask(mask))
+        return self.head(hidden[:, self.layout.read_at :: self.layout.per_step])
+
+    def step_tokens(
+        self, returns: Tensor, states: Tensor, actions: Tensor, previous_actions: Tensor, timesteps: Tensor
+    ) -> Tensor:
+        """(B, tokens, width) what the backbone reads of whole steps (B, K, .)."""
+        shown = previous_actions if self.layout.shows_previous_action else actions
+        entered: Tensor = self.entry(self.layout.arrange(self.embed(returns, states, shown, timesteps)))
+        return entered
+
+    def decision_tokens(
+        self, returns: Tensor, states: Tensor, last_action: Tensor, timesteps: Tensor
+    ) -> list[Tensor]:
+        """[(n, width)] what the backbone reads of a step up to its decision.
+
+        Takes returns (n, 1), states (n, S), the actions of the step before (n, A), timesteps (n,).
+        """
+        embedded = self.embed(returns, states, last_action, timesteps)
+        return [self.entry(token) for token in self.layout.own(embedded)]
+
+    def head(self, hidden: Tensor) -> Tensor:
+        """Predicted actions (..., A) of what the backbone gives (..., width)."""
+        predicted: Tensor = self.predict_action(hidden)
+        return predicted
+
+    def step(
+        self, returns: Tensor, states: Tensor, last_action: Tensor, timestep: int, memory: Memory
+    ) -> tuple[Tensor, Memory]:
+        """Predicted action (B, A) from returns (B, 1), states (B, S), the last action (B, A), and memory."""
+        tokens = self.layout.own(self.embed.at(returns, states, last_action, timestep))
+        if timestep and not self.layout.shows_previous_action:
+            # The action ends the step before, whose timestep embedding it takes.
+            tokens = [self.embed.at(returns, states, last_action, timestep - 1)[ACTION], *tokens]
+        for token in tokens:
+            hidden, memory = self.backbone.step(self.entry(token), memory)
+        return self.head(hidden), memory
+
+    def allocate_state(self, count: int, steps: int) -> Memory:
+        """The memory of `count` episodes before the first of at most `steps` steps."""
+        return self.backbone.allocate_state(count, self.layout.per_step * steps)
+
+    def token_mask(self, mask: Tensor) -> Tensor | None:
+        """Which tokens (B, tokens) are real, by the steps (B, K) that are; None if all are read alike."""
+        if self.attends_to_padding:
+            return None
+        # Windows from the beginning are mostly whole episodes without padding. Without a mask, attention
+        # needs no matrix of (3 K)^2 entries, which at thousands of steps is most of its memory.
+        if self.from_beginning and bool(mask.all()):
+            return None
+        return mask.repeat_interleave(self.layout.per_step, dim=1)
