@@ -51,6 +51,17 @@ class Learner(base.Learner):
             return [self.model.long_term.parameters(), self.model.local.parameters()]
         return super().clipped()
 
+    def unused_parameters(self) -> int:
+        """Mamba's embedding of z, its heads of states, rewards and returns, and the embedding of a word.
+
+        The frozen map f is among the authors' parameters too, though its output is detached.
+        """
+        width = self.options["embedding_dim"]
+        embedding_of_z = (2 * self.model.local.goal_size + 1) * width
+        heads = (self.model.space.state_features + 2) * (width + 1)
+        frozen = sum(parameter.numel() for parameter in self.model.valuable_map.parameters())
+        return embedding_of_z + heads + width + frozen
+
     def policy(self, trial: Trial) -> DMHPolicy:
         """The trained model as a policy."""
         return DMHPolicy(self.model, trial)

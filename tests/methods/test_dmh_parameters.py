@@ -7,6 +7,7 @@ import torch
 from suites import CATALOGUE
 
 from bench.catalogue.values import defaults
+from bench.measure.counting import parameters
 from bench.methods.base import make_learner
 
 # What the authors' repository sets: gym/experiment.py, decision_mamba.py and src/models/decoder_action.py.
@@ -58,14 +59,6 @@ def shapes(states, actions):
     return found
 
 
-def unused(states):
-    """Parameters that the authors build and no pass uses: Mamba's embedding of z, a word table, heads."""
-    S = states
-    embedding_of_z = (2 * S + 1) * D
-    heads = (D + 1) * S + (D + 1) + (D + 1)  # state, reward, return
-    return embedding_of_z + heads + D
-
-
 @pytest.mark.parametrize(
     ("task", "states", "actions", "official"),
     [
@@ -76,15 +69,18 @@ def unused(states):
 )
 def test_the_authors_settings_give_the_authors_tensors(task, states, actions, official):
     options = defaults(CATALOGUE, task, "dmh") | CODE
-    model = make_learner("dmh", options).model
+    learner = make_learner("dmh", options)
+    model = learner.model
     found = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
     expected = shapes(states, actions)
     assert {name: shape for name, shape in found.items() if name in expected} == expected
     assert found.keys() == expected.keys()
-    count = sum(parameter.numel() for parameter in model.parameters())
-    assert count + unused(states) == official
     frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
     assert frozen == ["valuable_map.weight", "valuable_map.bias"]
+    # Mamba's embedding of z, its heads of states, rewards and returns, the embedding of a word; then f.
+    never_used = (2 * states + 1) * D + (states + 2) * (D + 1) + D
+    assert learner.unused_parameters() == never_used + states * (states + 1)
+    assert parameters(model) + learner.unused_parameters() == official
 
 
 def test_the_text_gives_every_modality_a_norm_of_its_own_and_positions_in_the_block():
