@@ -16,7 +16,6 @@ from pydantic import Field, model_validator
 
 from bench.catalogue.models import Values
 from bench.catalogue.names import Tasks
-from bench.catalogue.paper import OpenChoice
 from bench.catalogue.strict import Name, Strict
 from bench.errors import SpecError, unknown
 
@@ -71,6 +70,10 @@ class Differing(Strict):
     text: Values = Field(min_length=1)
     code: Values = Field(min_length=1)
 
+    def of(self, base: str) -> Values:
+        """Those of `text` or `code`."""
+        return self.code if base == CODE else self.text
+
     @model_validator(mode="after")
     def _same_options(self) -> Differing:
         if self.text.keys() != self.code.keys():
@@ -110,11 +113,6 @@ class Choice(Strict):
         """The options that it sets."""
         return tuple(self.values.text) if self.values else ()
 
-    @property
-    def open_choice(self) -> OpenChoice:
-        """The choice as a table shows it; its first option stands for all."""
-        return OpenChoice(choice=self.choice, alternatives=(self.text, self.code), option=self.options[0])
-
     @model_validator(mode="after")
     def _one_status(self) -> Choice:
         if [bool(self.values), bool(self.default), bool(self.refused)].count(True) != 1:
@@ -137,6 +135,10 @@ class PaperReadings(Strict):
     text: Source
     code: Source
     choices: dict[Name, Choice] = Field(min_length=1)
+
+    def of(self, base: str) -> Source:
+        """What `text` or `code` was read from."""
+        return self.code if base == CODE else self.text
 
     @property
     def options(self) -> dict[str, Choice]:
