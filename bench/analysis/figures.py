@@ -62,7 +62,8 @@ def figure_data(readings: list[Reading], tier: str, reported: pd.DataFrame) -> p
         )
     columns = [
         "task", "method", "settings", "label", "metric", "index", "reported", "reported_spread",
-        "reported_as", "mean", "low", "high", "n", "status", "verdict", *SELECTIONS, "fingerprints", "changed",
+        "reported_as", "mean", "low", "high", "n", "status", "verdict", *SELECTIONS, "fingerprints",
+        "changed",
     ]  # fmt: skip
     return pd.concat(frames, ignore_index=True).reindex(columns=columns)
 

@@ -164,7 +164,7 @@ def _verdict_text(row: pd.Series) -> str:
     return f", {row['verdict']}" + (f" (n = {needed:.0f} needed)" if pd.notna(needed) else "")
 
 
-def reported_text(row: Mapping[Any, Any]) -> str:
+def reported_text(row: Mapping[Any, Any] | pd.Series) -> str:
     """The printed number of a row, its spread, and how it was read where that was not in the paper."""
     spread = f" ± {row['reported_spread']}" if row["reported_spread"] else ""
     return marked(f"{row['reported']}{spread}", row["reported_as"])

@@ -106,9 +106,9 @@ def _place_of(entry: Entry) -> tuple[str, str, str, str, str, str]:
 
 
 def _summary_at(curve: pd.DataFrame, index: float) -> Summary:
-    mean, low, high, n = curve.loc[index, ["mean", "low", "high", "n"]]
-    known = Summary(mean, low, high, int(n))
-    return replace(known, error=known.standard_error, degrees=n - 1)
+    at = {name: float(curve[name].loc[index]) for name in ("mean", "low", "high")}
+    known = Summary(**at, n=int(curve["n"].loc[index]))
+    return replace(known, error=known.standard_error, degrees=known.n - 1)
 
 
 def data_source_of(reading: Reading) -> str:

@@ -24,8 +24,9 @@ INTRODUCTION = """\
 What the papers print, held against itself, against their own code, and against the papers that they cite or
 that cite them; no number of this suite takes part. `agrees`: it can be so, given that printed digits are
 rounded and drawings read with an error. `conflicts`: it cannot. `noted`: a fact a reader should know. `open`:
-it cannot be told from what is known of the papers. Their numbers stand in `results/reported`, those of a folder
-of papers in its `reported`, with sources; what no number shows is stated in `contradictions.csv` there.
+it cannot be told from what is known of the papers. Their numbers stand in `results/reported`, those of a
+folder of papers in its `reported`, with sources. What no number shows is stated in `contradictions.csv`
+there.
 """
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from bench.analysis.audit.finding import Finding, Verdict, bounds_of, numbers, sources
+from bench.analysis.audit.finding import Finding, Verdict, bounds_of, grouped, numbers, sources
 from bench.catalogue.catalogue import Catalogue
 
 OUT_OF_MEMORY = "OOM"
@@ -40,7 +40,7 @@ def least_cost(catalogue: Catalogue, reported: pd.DataFrame) -> Iterator[Finding
         if metric.stage == "probe" and metric.better == "lower"
     ]
     drawn = drawn[drawn["metric"].isin(costs) & (drawn["confidence"] == "digitised")]
-    for (artifact, metric), rows in drawn.groupby(["artifact", "metric"]):
+    for (artifact, metric), rows in grouped(drawn, ["artifact", "metric"]):
         lower, beyond = [], False
         own = rows[rows["method"] == rows["paper"]].set_index("task")
         for _, row in rows[rows["method"] != rows["paper"]].iterrows():
@@ -60,7 +60,7 @@ def best_possible(catalogue: Catalogue, reported: pd.DataFrame) -> Iterator[Find
     """The best printed return of a room against the best that its printed side, horizon and reward allow."""
     values = {name: task.values.get("world", PAYS_EACH_STEP) for name, task in catalogue.tasks.items()}
     text = reported[(reported["artifact"] == "") & (reported["metric"].isin(["room_side", "horizon"]))]
-    for (paper, task), rows in text.groupby(["paper", "task"]):
+    for (paper, task), rows in grouped(text, ["paper", "task"]):
         sizes = rows.drop_duplicates("metric").set_index("metric")["value"].astype(int)
         here = numbers(reported[(reported["paper"] == paper) & (reported["task"] == task)])
         scores = here[here["metric"].isin(["episode_return", "last_return"])]
@@ -82,7 +82,7 @@ def best_possible(catalogue: Catalogue, reported: pd.DataFrame) -> Iterator[Find
 
 
 def best_return(side: int, horizon: int) -> float:
-    """The best return from the centre of a square room, paid for each step at the goal: the mean over all goals.
+    """The mean over all goals of the best return from a square room's centre, paid for each step at the goal.
 
     A goal d steps away is reached by step d and paid from then on; at the centre itself by every step.
     """
@@ -96,7 +96,7 @@ def solved_everywhere(catalogue: Catalogue, reported: pd.DataFrame) -> Iterator[
     mazes = [name for name, task in catalogue.tasks.items() if task.family == "tmaze"]
     rows = numbers(reported[(reported["metric"] == "return") & reported["task"].isin(mazes)])
     own = rows[(rows["method"] == rows["paper"]) & (rows["settings"] == "default")]
-    for artifact, group in own.groupby("artifact"):
+    for (artifact,), group in grouped(own, ["artifact"]):
         below = group[group["value"].astype(float) < 1.0]
         listed = ", ".join(f"{row['value']} on {row['task']}" for _, row in below.iterrows())
         verdict: Verdict = "conflicts" if listed else "agrees"

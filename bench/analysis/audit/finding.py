@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,6 +45,12 @@ def bounds_of(row: pd.Series) -> tuple[float, float]:
 def sources(rows: pd.DataFrame) -> str:
     """Where some numbers were read, each place once."""
     return "; ".join(dict.fromkeys(rows["source"]))
+
+
+def grouped(rows: pd.DataFrame, columns: list[str]) -> Iterator[tuple[list[str], pd.DataFrame]]:
+    """(the values of some columns of text, the rows that share them) of each group, in order."""
+    for key, group in rows.groupby(columns):
+        yield [str(value) for value in key], group
 
 
 def numbers(rows: pd.DataFrame) -> pd.DataFrame:

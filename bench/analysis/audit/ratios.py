@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import pandas as pd
 
-from bench.analysis.audit.finding import Finding, Verdict, bounds, sources
+from bench.analysis.audit.finding import Finding, Verdict, bounds, grouped, sources
 from bench.analysis.reported import REFERENCE
 from bench.catalogue.catalogue import Catalogue
 
@@ -76,19 +77,18 @@ def ratios_of_others(catalogue: Catalogue, reported: pd.DataFrame) -> Iterator[F
     papers, others = reported[reported["paper"] != REFERENCE], reported[reported["paper"] == REFERENCE]
     rows = _derived(catalogue, papers)
     rows = rows[rows["task"] != ""]
-    for (artifact, method, metric), printed in rows.groupby(["artifact", "method", "metric"]):
+    for (artifact, method, metric), printed in grouped(rows, ["artifact", "method", "metric"]):
         derived = catalogue.metrics[metric].derived
         assert derived is not None
-        mine = [
-            ratio[1] if (ratio := _ratio(catalogue, papers, row)) else None for _, row in printed.iterrows()
-        ]
+        own = [_ratio(catalogue, papers, row) for _, row in printed.iterrows()]
+        mine = [ratio[1] if ratio else math.nan for ratio in own]
         for origin, named, theirs, read in _ratios_elsewhere(others, method, derived.metric):
-            ratio = [theirs.get(task) for task in printed["task"]]
-            if _rounding(printed, ratio) < len(printed):
+            elsewhere = [theirs.get(task, math.nan) for task in printed["task"]]
+            if _rounding(printed, elsewhere) < len(printed):
                 continue
             found = (
                 f"all are the ratios of {printed['printed_method'].iloc[0]} and {named} in {origin}: "
-                f"{', '.join(f'{value:.1f}' for value in ratio)}; of the ratios of the paper's own numbers "
+                f"{', '.join(f'{value:.1f}' for value in elsewhere)}; of the paper's own ratios "
                 f"{_rounding(printed, mine)} of {len(printed)} round to them"
             )
             source = f"{sources(printed)}; {read}"
@@ -96,11 +96,10 @@ def ratios_of_others(catalogue: Catalogue, reported: pd.DataFrame) -> Iterator[F
             yield Finding("ratios of another project", artifact, said, found, "noted", source)
 
 
-def _rounding(printed: pd.DataFrame, ratios_: list[float | None]) -> int:
-    """How many printed numbers are what some ratios round to."""
+def _rounding(printed: pd.DataFrame, exact: list[float]) -> int:
+    """How many printed numbers are what some ratios round to; NaN stands for one that is not known."""
     ends = map(bounds, printed["value"])
-    pairs = zip(ends, ratios_, strict=True)
-    return sum(value is not None and low <= value <= high for (low, high), value in pairs)
+    return sum(low <= value <= high for (low, high), value in zip(ends, exact, strict=True))
 
 
 def _ratios_elsewhere(
@@ -115,4 +114,4 @@ def _ratios_elsewhere(
         above = project[project["method"] == method].set_index("task")["value"].astype(float)
         for named, below in project[project["method"] == ""].groupby("printed_method"):
             theirs = (above / below.set_index("task")["value"].astype(float)).dropna()
-            yield str(origin), str(named), theirs.to_dict(), sources(below)
+            yield str(origin), str(named), {str(k): v for k, v in theirs.items()}, sources(below)

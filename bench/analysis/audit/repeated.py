@@ -15,7 +15,7 @@ CELL = ["paper", "task", "method", "settings", "metric"]
 
 
 def _places(catalogue: Catalogue, reported: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The numbers of each table and figure by its name; a figure's entries with a label are places of their own.
+    """The numbers of each table and figure by its name; entries with a label are places of their own.
 
     Of a curve the last point is taken, as the score that the curve ends in.
     """

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from bench.analysis.audit.finding import Finding, Verdict, sources
+from bench.analysis.audit.finding import Finding, Verdict, grouped, sources
 from bench.catalogue.catalogue import Catalogue
 
 # How the text names the ends of a range that was searched.
@@ -72,7 +72,7 @@ def text_and_code(catalogue: Catalogue, reported: pd.DataFrame, defaults: pd.Dat
     settings = reported[(reported["artifact"] != "") & (reported["task"] != "")]
     settings = settings[~settings["metric"].isin(catalogue.metrics)]
     code = defaults[defaults["paper"].isin(catalogue.papers) & (defaults["name"] != "")]
-    for (artifact, name), rows in code.groupby(["bears_on", "name"], sort=False):
+    for (artifact, name), rows in grouped(code, ["bears_on", "name"]):
         printed = settings[(settings["artifact"] == artifact) & (settings["metric"] == name)]
         if printed.empty:
             continue
