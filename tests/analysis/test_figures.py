@@ -255,7 +255,7 @@ def test_a_point_that_the_paper_draws_has_a_row_and_a_verdict_of_its_own():
     one = ours[ours["task"] == readings[0].entry.cell.task].set_index("index")
     # Ours has episodes 1 to 3, the paper's curve 2 to 20.
     assert list(one.index) == [float(episode) for episode in range(1, 21)]
-    assert list(one["verdict"][:4]) == ["unreported", "reduced", "reduced", "not-run"]
+    assert list(one["verdict"].iloc[:4]) == ["unreported", "reduced", "reduced", "not-run"]
     assert (one.loc[2.0, "reported"], one.loc[2.0, "reported_as"]) == ("1.801", "digitised")
     assert one.loc[2.0, "reported_spread"] == "0.28 (reading error)"
     assert one["mean"].notna().sum() == 3

@@ -40,7 +40,8 @@ def rows(*changes):
     """A long table, one row a change."""
     plain = {
         "artifact": "dmh_table02", "row": "a task", "column": "a method", "metric": "normalised_score",
-        "reported": "", "reported_spread": "", "reported_as": "", "ours": None, "status": "ok", "n": 0, "verdict": "unreported",
+        "reported": "", "reported_spread": "", "reported_as": "", "ours": None, "status": "ok", "n": 0,
+        "verdict": "unreported",
     }  # fmt: skip
     return pd.DataFrame([plain | change for change in changes], columns=COLUMNS)
 

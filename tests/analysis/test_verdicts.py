@@ -204,7 +204,7 @@ def test_the_margin_is_the_protocols_for_its_score_and_none_for_times():
 
 
 def curve_of(*means):
-    """A reading of DM-H in Darkroom in the paper tier, ten seeds close around a mean at each episode from 1."""
+    """A reading of DM-H in Darkroom in the paper tier: ten seeds close around a mean at each episode."""
     entry = next(e for e in entries(SUITE, "dmh_fig02", "paper") if (e.cell.task, e.cell.method) == DARKROOM)
     seeds = 0.01 * np.tile([-1.0, 1.0], 5)
     points = [

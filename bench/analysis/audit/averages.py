@@ -89,9 +89,10 @@ def baselines_above(reported: pd.DataFrame) -> Iterator[Finding]:
 
 def _means_of_others(scores: pd.DataFrame, average: pd.Series) -> pd.DataFrame:
     """Name, mean, origin and source of every other method on the tasks of an average's table."""
-    artifact = scores[(scores["artifact"] == average["artifact"]) & (scores["method"] != average["method"])]
+    table = scores[scores["artifact"] == average["artifact"]]
+    tasks = set(table["task"]) - {"average", ""}
+    artifact = table[table["method"] != average["method"]]
     cells = artifact[artifact["task"] != "average"]
-    tasks = set(cells["task"])
     elsewhere = scores[(scores["paper"] == REFERENCE) & scores["task"].isin(tasks)]
     found = []
     for rows, origin in ((cells, average["artifact"]), (elsewhere, "")):

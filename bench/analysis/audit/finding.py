@@ -8,7 +8,7 @@ from typing import Literal
 
 import pandas as pd
 
-from bench.analysis.reported import printed_of
+from bench.analysis.reported import NUMBER, printed_of
 
 Verdict = Literal["agrees", "conflicts", "noted", "open"]
 
@@ -55,4 +55,4 @@ def grouped(rows: pd.DataFrame, columns: list[str]) -> Iterator[tuple[list[str],
 
 def numbers(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows with a number, and no word in its place."""
-    return rows[[printed_of(row).is_number for _, row in rows.iterrows()]]
+    return rows[rows["value"].str.match(rf"^(?:{NUMBER})$")]

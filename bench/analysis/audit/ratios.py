@@ -110,7 +110,7 @@ def _ratios_elsewhere(
     Above the line stands `method`; below it one that this catalogue does not know.
     """
     behind = others[others["metric"] == metric]
-    for origin, project in behind.groupby(behind["source"].str.partition(": ")[0]):
+    for origin, project in behind.groupby(behind["source"].str.split(": ", n=1).str[0]):
         above = project[project["method"] == method].set_index("task")["value"].astype(float)
         for named, below in project[project["method"] == ""].groupby("printed_method"):
             theirs = (above / below.set_index("task")["value"].astype(float)).dropna()

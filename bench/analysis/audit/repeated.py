@@ -71,7 +71,7 @@ def equal_elsewhere(reported: pd.DataFrame) -> Iterator[Finding]:
     """Columns most of which equal another project's numbers, and where they do not."""
     known = reported[(reported["index"] == "") & ~reported["confidence"].isin(BESIDE)]
     reference = known[(known["paper"] == REFERENCE) & (known["method"] != "")]
-    reference = reference.assign(origin=reference["source"].str.partition(": ")[0])
+    reference = reference.assign(origin=reference["source"].str.split(": ", n=1).str[0])
     cell = ["task", "method", "metric"]
     tables = numbers(known[(known["artifact"] != "") & (known["settings"] == "default")])
     both = tables.merge(reference.drop_duplicates([*cell, "origin"]), on=cell, suffixes=("", "_reference"))
