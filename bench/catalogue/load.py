@@ -16,6 +16,8 @@ from bench.catalogue.check_choices import check_choices, options_of
 from bench.catalogue.choices import TEXT, PaperReadings, parse_reading
 from bench.catalogue.choices import VARIABLE as READING_VARIABLE
 from bench.catalogue.folders import (
+    CODE_DEFAULTS,
+    CONTRADICTIONS,
     METRICS,
     PAPER,
     READINGS,
@@ -198,14 +200,23 @@ def _tiers(
     return tiers, spendings
 
 
+def _reported_folders(given: Path | None) -> list[Path]:
+    return [ROOT / "results" / REPORTED, *([given / REPORTED] if given else [])]
+
+
 def _reported(given: Path | None) -> tuple[Path, ...]:
-    folders = [ROOT / "results" / REPORTED, *([given / REPORTED] if given else [])]
     files: dict[str, Path] = {}
-    for path in (path for folder in folders for path in sorted(folder.glob("*.csv"))):
+    for path in (path for folder in _reported_folders(given) for path in sorted(folder.glob("*.csv"))):
+        if path.name in (CODE_DEFAULTS, CONTRADICTIONS):
+            continue
         if path.name in files:
             refuse_twice(path, f"what {path.stem} prints", files[path.name])
         files[path.name] = path
     return tuple(files.values())
+
+
+def _beside_reported(given: Path | None, name: str) -> tuple[Path, ...]:
+    return tuple(path for folder in _reported_folders(given) if (path := folder / name).exists())
 
 
 def _readings(
@@ -258,6 +269,8 @@ def load_catalogue(
         spendings=spendings,
         files=files,
         reported=_reported(given),
+        code_defaults=_beside_reported(given, CODE_DEFAULTS),
+        contradictions=_beside_reported(given, CONTRADICTIONS),
         given=given,
         named=papers,
         data=data,
