@@ -18,7 +18,8 @@ from matplotlib.figure import Figure
 from bench.analysis.kinds import figure_layout
 from bench.analysis.readings import Reading
 from bench.analysis.style import LOOK
-from bench.analysis.verdicts import Verdict
+from bench.analysis.tables import printed_columns
+from bench.analysis.verdicts import points_of, printed_for, verdict_of
 from bench.catalogue.artifacts import Artifact
 from bench.catalogue.models import SELECTIONS
 
@@ -30,12 +31,20 @@ def draw(artifact: Artifact, readings: list[Reading], heading: str) -> Figure:
     return figure_layout(artifact).draw(readings, heading, artifact.note)
 
 
-def figure_data(readings: list[Reading], verdicts: list[Verdict]) -> pd.DataFrame:
-    """The numbers behind a figure, one row a point, with what identifies and qualifies them."""
+def figure_data(readings: list[Reading], tier: str, reported: pd.DataFrame) -> pd.DataFrame:
+    """The numbers behind a figure, one row a point, with what identifies and qualifies them.
+
+    A point that the paper draws has a row also where there is none of ours.
+    """
     frames = []
-    for reading, verdict in zip(readings, verdicts, strict=True):
+    for reading in readings:
         cell = reading.entry.cell
-        points = reading.curve if reading.summary is not None else pd.DataFrame([{"index": np.nan}])
+        ours = reading.curve if reading.summary is not None else pd.DataFrame([{"index": np.nan}])
+        printed = _printed_points(reading, tier, reported)
+        points = ours.merge(printed, on="index", how="outer") if len(printed) else ours
+        if len(printed) and reading.summary is None:
+            points = points[points["index"].notna()]
+        whole = verdict_of(reading, tier, reported).text
         frames.append(
             points.assign(
                 task=cell.task,
@@ -44,30 +53,29 @@ def figure_data(readings: list[Reading], verdicts: list[Verdict]) -> pd.DataFram
                 metric=reading.entry.metric,
                 label=reading.entry.label,
                 status=reading.status,
-                verdict=verdict.text,
                 **reading.selections,
                 fingerprints=" ".join(reading.fingerprints),
                 changed="; ".join(reading.changed),
+                **({} if len(printed) else printed_columns(printed_for(reading.entry, reported))),
+                verdict=points["verdict"].fillna("unreported") if len(printed) else whole,
             )
         )
     columns = [
-        "task",
-        "method",
-        "settings",
-        "label",
-        "metric",
-        "index",
-        "mean",
-        "low",
-        "high",
-        "n",
-        "status",
-        "verdict",
-        *SELECTIONS,
-        "fingerprints",
+        "task", "method", "settings", "label", "metric", "index", "reported", "reported_spread",
+        "reported_as", "mean", "low", "high", "n", "status", "verdict", *SELECTIONS, "fingerprints",
         "changed",
-    ]
+    ]  # fmt: skip
     return pd.concat(frames, ignore_index=True).reindex(columns=columns)
+
+
+def _printed_points(reading: Reading, tier: str, reported: pd.DataFrame) -> pd.DataFrame:
+    """What the paper draws of a curve and the verdicts on it, one row a point; none for what is no curve."""
+    return pd.DataFrame(
+        [
+            {"index": point.index, **printed_columns(point.printed), "verdict": point.verdict.text}
+            for point in points_of(reading, tier, reported)
+        ]
+    )
 
 
 def save(figure: Figure, folder: Path, name: str) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.analysis.reported import NUMBER, explained
 from bench.analysis.tables import wide_table
 from bench.catalogue.catalogue import Catalogue
 
@@ -47,7 +48,8 @@ def _marks() -> Iterator[str]:
 def _with_notes(wide: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
     """The table with marks for what is said below it once, and what is said -> mark.
 
-    That is each reason there is no number, and what a printed spread is, as in `0.60 (s.e., 10 seeds)`.
+    That is each reason there is no number, what a printed spread is, as in `0.60 (s.e., 10 seeds)`, and how a
+    number was read that was not read in the paper, as in `44.0 (cited)`.
     """
     marks, notes = _marks(), dict[str, str]()
 
@@ -61,8 +63,8 @@ def _with_notes(wide: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
             return "--"
         if text.startswith(NO_NUMBER):
             return marked("--", text)
-        spread = re.fullmatch(r"(.+ ± \S+) \((.+)\)", text)
-        return marked(*spread.groups()) if spread else escaped(text)
+        said = re.fullmatch(rf"(.+ ± \S+|{NUMBER}|[A-Za-z]+) \((?P<said>.+)\)", text)
+        return marked(said[1], said["said"]) if said else escaped(text)
 
     return wide.map(shown), notes
 
@@ -121,7 +123,7 @@ def to_latex(catalogue: Catalogue, table: pd.DataFrame, title: str) -> str:
     wide = wide_table(catalogue, table)
     silent = [column for column in wide.columns if column[1] == "reported" and not _says(wide[column])]
     wide, notes = _with_notes(wide.drop(columns=silent))
-    said = [rf"\textsuperscript{{{mark}}} {escaped(reason)}." for reason, mark in notes.items()]
+    said = [rf"\textsuperscript{{{mark}}} {escaped(explained(reason))}." for reason, mark in notes.items()]
     if silent:
         said.insert(0, "Columns of which no printed number is known are left out.")
     note = [r"\par\smallskip", r"\begin{minipage}{\linewidth}\footnotesize", *said, r"\end{minipage}"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,9 @@ import pandas as pd
 from bench.analysis.aggregate import interquartile_mean, stratified_bootstrap
 from bench.analysis.labels import axis_label
 from bench.analysis.readings import Reading
-from bench.analysis.reported import Printed, find_printed
+from bench.analysis.reported import IN_AN_ARTIFACT, Printed, find_printed, marked
 from bench.analysis.statistics import Summary, average
-from bench.analysis.verdicts import Verdict, data_source_of, judge, margin_of, verdict_of
+from bench.analysis.verdicts import Verdict, data_source_of, judge, margin_of, printed_for, verdict_of
 from bench.catalogue.artifacts import TableLayout
 from bench.catalogue.catalogue import Catalogue
 from bench.catalogue.models import SELECTIONS
@@ -23,7 +24,7 @@ from bench.work.renderings import Rendering, varied_in
 
 COLUMNS = [
     "artifact", "row", "column", "task", "method", "settings", "metric", "unit", "reported",
-    "reported_spread", "ours", "low", "high", "n", "status", "verdict", "why", "difference",
+    "reported_spread", "reported_as", "ours", "low", "high", "n", "status", "verdict", "why", "difference",
     "difference_low", "difference_high", "seeds_needed", "data_source", "budget", "seconds", *SELECTIONS,
     "fingerprints", "changed",
 ]  # fmt: skip
@@ -54,13 +55,12 @@ def _row(rendering: Rendering, layout: TableLayout, reading: Reading, reported: 
     catalogue = rendering.suite.catalogue
     entry, cell = reading.entry, reading.entry.cell
     metric = catalogue.metrics.get(entry.metric)
-    printed = find_printed(reported, rendering.name, cell.task, cell.method, cell.slug, entry.metric)
     return {
         "artifact": rendering.name,
         "row": axis_label(entry, layout.rows), "column": axis_label(entry, layout.columns),
         "task": cell.task, "method": cell.method, "settings": cell.slug, "metric": entry.metric,
         "unit": metric.unit if metric else "",
-        **_printed_columns(printed),
+        **printed_columns(printed_for(entry, reported)),
         "ours": reading.value,
         "n": 0, **(_summary_columns(reading.summary) if reading.summary else {}),
         "status": reading.status, **_verdict_columns(verdict_of(reading, rendering.tier, reported)),
@@ -71,10 +71,12 @@ def _row(rendering: Rendering, layout: TableLayout, reading: Reading, reported: 
     }  # fmt: skip
 
 
-def _printed_columns(printed: Printed | None) -> dict[str, str]:
+def printed_columns(printed: Printed | None) -> dict[str, str]:
+    """What the paper prints, as columns; empty where that is not known."""
     return {
         "reported": printed.value if printed else "",
         "reported_spread": printed.spread_text if printed else "",
+        "reported_as": printed.confidence if printed else "",
     }
 
 
@@ -106,7 +108,7 @@ def _average_row(
     verdict = judge(ours, None, status, printed, margin, shared["data_source"], shared["budget"])
     return {
         **shared,
-        "row": layout.average, "task": "average", **_printed_columns(printed),
+        "row": layout.average, "task": "average", **printed_columns(printed),
         "ours": None, "n": min(row["n"] for row, _ in members), **(_summary_columns(ours) if ours else {}),
         "status": status, **_verdict_columns(verdict), "seconds": 0.0, "fingerprints": "",
         "changed": _changed(members),
@@ -122,7 +124,7 @@ def _interquartile_rows(members: list[tuple[Columns, Reading]]) -> list[Columns]
     found = stratified_bootstrap(interquartile_mean, stream("bootstrap", first["artifact"]), scores)
     return [{
         **_shared(members),
-        "row": "Interquartile mean", "task": "interquartile-mean", "reported": "", "reported_spread": "",
+        "row": "Interquartile mean", "task": "interquartile-mean", **printed_columns(None),
         "ours": found.value, "low": found.low, "high": found.high, "n": scores.size, "status": "ok",
         **_verdict_columns(Verdict("unreported", "no paper prints it")), "seconds": 0.0, "fingerprints": "",
         "changed": _changed(members),
@@ -162,10 +164,16 @@ def _verdict_text(row: pd.Series) -> str:
     return f", {row['verdict']}" + (f" (n = {needed:.0f} needed)" if pd.notna(needed) else "")
 
 
+def reported_text(row: Mapping[Any, Any] | pd.Series) -> str:
+    """The printed number of a row, its spread, and how it was read where that was not in the paper."""
+    spread = f" ± {row['reported_spread']}" if row["reported_spread"] else ""
+    return marked(f"{row['reported']}{spread}", row["reported_as"])
+
+
 def _reported_text(row: pd.Series) -> str:
     if not row["reported"]:
         return "unreported"
-    return f"{row['reported']} ± {row['reported_spread']}" if row["reported_spread"] else str(row["reported"])
+    return reported_text(row)
 
 
 def wide_table(catalogue: Catalogue, table: pd.DataFrame) -> pd.DataFrame:
@@ -192,7 +200,7 @@ def to_markdown(rendering: Rendering, table: pd.DataFrame, title: str) -> str:
         for item in rendering.artifact.open_choices
     )
     note = f"\n{rendering.artifact.note.strip()}\n" if rendering.artifact.note else ""
-    note = f"\n{_verdict_counts(table)}\n{_older(table)}{_other_selections(table)}{note}"
+    note = f"\n{_verdict_counts(table)}\n{_how_read(table)}{_older(table)}{_other_selections(table)}{note}"
     lines = title.splitlines()
     shown = f"# {lines[0]}\n\n{lines[-1]}\n\n{flat.to_markdown(disable_numparse=True)}\n{note}\n"
     return shown + (f"What the paper leaves open:\n\n{choices}\n" if choices else "")
@@ -202,6 +210,12 @@ def _verdict_counts(table: pd.DataFrame) -> str:
     """How often each verdict fell, in one line."""
     counts = table.loc[table["task"] != "interquartile-mean", "verdict"].value_counts(sort=False)
     return "Verdicts: " + ", ".join(f"{count} {word}" for word, count in counts.items()) + "."
+
+
+def _how_read(table: pd.DataFrame) -> str:
+    """A footnote on printed numbers that were not read in the paper itself."""
+    words = [word for word in IN_AN_ARTIFACT if word != "printed" and word in set(table["reported_as"])]
+    return "".join(f"\nReported ({word}): {IN_AN_ARTIFACT[word]}.\n" for word in words)
 
 
 def _older(table: pd.DataFrame) -> str:

@@ -2,12 +2,14 @@
 
 `match` needs the whole 95 % interval of the difference within the protocol's margin, `differs` the
 whole interval outside it. That two means are "not significantly different" is no match: with few
-seeds nothing ever is. Only a paper budget on the paper's data may earn either word.
+seeds nothing ever is. Only a paper budget on the paper's data may earn either word. Where the paper draws a
+curve, each of its points is judged against ours at the same index.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -16,9 +18,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.analysis.readings import Reading
-from bench.analysis.reported import Printed, find_printed
+from bench.analysis.reported import Printed, find_curve, find_printed
 from bench.analysis.statistics import Summary, half_width
 from bench.catalogue.catalogue import Catalogue
+from bench.work.entries import Entry
 from bench.work.record import Status
 
 Word = Literal[
@@ -46,18 +49,66 @@ class Verdict:
         return f"{self.word} (n = {self.seeds_needed} needed)" if self.seeds_needed else self.word
 
 
+@dataclass(frozen=True)
+class Point:
+    """What a paper draws at one index of a curve, and the verdict on our number there."""
+
+    index: float
+    printed: Printed
+    verdict: Verdict
+
+
+def printed_for(entry: Entry, reported: pd.DataFrame) -> Printed | None:
+    """What the paper prints for an entry of its artifact; None where that is not known, or is a curve."""
+    return find_printed(reported, *_place_of(entry))
+
+
+def points_of(reading: Reading, tier: str, reported: pd.DataFrame) -> list[Point]:
+    """Every point that the paper draws for an entry, by index; none for what is no curve."""
+    catalogue, entry = reading.entry.suite.catalogue, reading.entry
+    curve = find_curve(reported, *_place_of(entry))
+    margin, source = margin_of(catalogue, entry.cell.task, entry.metric), data_source_of(reading)
+    ours = reading.curve.set_index("index") if reading.summary is not None else pd.DataFrame()
+    points = []
+    for index, printed in sorted(curve.items()):
+        own = _summary_at(ours, index) if index in ours.index else None
+        missing = f"not-run: no point at {index:g}" if reading.summary is not None else reading.status
+        status = reading.status if own else missing
+        verdict = judge(own, None, status, printed, margin, source, catalogue.tier(tier).budget)
+        points.append(Point(index, printed, verdict))
+    return points
+
+
 def verdict_of(reading: Reading, tier: str, reported: pd.DataFrame) -> Verdict:
-    """The verdict on one entry of an artifact."""
-    catalogue, entry, cell = reading.entry.suite.catalogue, reading.entry, reading.entry.cell
+    """The verdict on one entry of an artifact; on a curve, the one that its points share."""
+    points = points_of(reading, tier, reported)
+    if points:
+        words = Counter(point.verdict.word for point in points)
+        if len(words) == 1:
+            return Verdict(points[0].verdict.word, f"{points[0].verdict.why}: {len(points)} points")
+        said = ", ".join(f"{count} {word}" for word, count in words.items())
+        return Verdict("inconclusive", f"its points differ: {said}")
+    catalogue, entry = reading.entry.suite.catalogue, reading.entry
     return judge(
         reading.summary,
         reading.value,
         reading.status,
-        find_printed(reported, entry.artifact, cell.task, cell.method, cell.slug, entry.metric),
-        margin_of(catalogue, cell.task, entry.metric),
+        printed_for(entry, reported),
+        margin_of(catalogue, entry.cell.task, entry.metric),
         data_source_of(reading),
         catalogue.tier(tier).budget,
     )
+
+
+def _place_of(entry: Entry) -> tuple[str, str, str, str, str, str]:
+    cell = entry.cell
+    return entry.artifact, cell.task, cell.method, cell.slug, entry.metric, entry.label
+
+
+def _summary_at(curve: pd.DataFrame, index: float) -> Summary:
+    at = {name: float(curve[name].loc[index]) for name in ("mean", "low", "high")}
+    known = Summary(**at, n=int(curve["n"].loc[index]))
+    return replace(known, error=known.standard_error, degrees=known.n - 1)
 
 
 def data_source_of(reading: Reading) -> str:
@@ -86,6 +137,8 @@ def judge(
         return Verdict("unreported", "the paper's value is not known")
     if ours is None:
         return Verdict("match" if same_value(option, printed.value) else "differs", "a setting, as resolved")
+    if not printed.is_number:
+        return Verdict("unreported", f"the paper has {printed.value} in the place of a number")
     difference = ours.mean - float(printed.value)
     if not COMPARABLE.issuperset(data_source.split(" and ")):
         return Verdict("stand-in", "not the paper's data", difference)
@@ -115,12 +168,13 @@ def same_value(ours: Any, printed: str) -> bool:
 def equivalence(ours: Summary, printed: Printed, margin: float) -> Verdict:
     """`match`, `differs`, or `inconclusive` with the number of seeds that would settle it.
 
-    Where the paper prints a standard error its mean is uncertain too; else it is taken as exact.
+    Where the paper prints a standard error its mean is uncertain too, and what is read off a drawing may lie
+    anywhere within the error of reading; else the printed value is taken as exact.
     """
     difference = ours.mean - float(printed.value)
     if ours.n < 2:
         return Verdict("inconclusive", "one seed has no interval", difference, seeds_needed=2)
-    half = float(_half(ours, printed, np.array([ours.n]))[0])
+    half = float(_half(ours, printed, np.array([ours.n]))[0]) + printed.reading_error
     verdict = Verdict("inconclusive", "", difference, difference - half, difference + half)
     if abs(difference) + half < margin:
         return replace(verdict, word="match", why=f"within {margin:g} either way")
@@ -128,7 +182,9 @@ def equivalence(ours: Summary, printed: Printed, margin: float) -> Verdict:
         return replace(verdict, word="differs", why=f"by more than {margin:g}")
     needed = seeds_needed(ours, printed, margin)
     why = f"the interval crosses the margin of {margin:g}"
-    if not needed:
+    if _room(ours, printed, margin) <= 0:
+        why += ", as the error of reading the printed value does alone"
+    elif not needed:
         why += f", and would with {MOST_SEEDS} seeds if mean and spread stayed as they are"
     return replace(verdict, why=why, seeds_needed=needed)
 
@@ -150,14 +206,21 @@ def _half(ours: Summary, printed: Printed, seeds: NDArray[np.int64]) -> NDArray[
 def seeds_needed(ours: Summary, printed: Printed, margin: float) -> int:
     """The fewest seeds that would give a verdict, were mean and spread to stay; 0 where 200 would not."""
     seeds = np.arange(2, MOST_SEEDS + 1)
-    room = abs(margin - abs(ours.mean - float(printed.value)))
-    enough = np.flatnonzero(_half(ours, printed, seeds) < room)
+    enough = np.flatnonzero(_half(ours, printed, seeds) < _room(ours, printed, margin))
     return int(seeds[enough[0]]) if len(enough) else 0
 
 
+def _room(ours: Summary, printed: Printed, margin: float) -> float:
+    """What is left between difference and margin once the printed value is as far off as it may be."""
+    return abs(margin - abs(ours.mean - float(printed.value))) - printed.reading_error
+
+
 def margin_of(catalogue: Catalogue, task: str, metric: str) -> float | None:
-    """How far a score may lie from the printed one: 0 for counts, the protocol's margin for its score."""
+    """How far a number may lie from the printed one: 0 for counts, the protocol's margin for its score.
+
+    The points of the curve that ends in the score have the same margin; what is timed has none.
+    """
     if metric in catalogue.metrics and catalogue.metrics[metric].deterministic:
         return 0.0
     protocol = catalogue.protocols[catalogue.tasks[task].protocol]
-    return protocol.margin if metric == protocol.score else None
+    return protocol.margin if metric in (protocol.score, protocol.curve) else None

@@ -74,6 +74,8 @@ class Catalogue:
     spendings: dict[str, dict[Path, Spending]]
     files: dict[str, dict[str, Path]]  # kind, such as methods or claims -> name -> the file that declares it
     reported: tuple[Path, ...]  # CSV files of what the papers print
+    code_defaults: tuple[Path, ...]  # those of what their code holds: no artifact reads them
+    contradictions: tuple[Path, ...]  # those of what is stated of the papers, for the audit alone
     given: Path | None  # the folder of a lab's own papers
     named: str  # that folder as the run was given it
     data: str  # the real data that the run was given

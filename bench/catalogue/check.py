@@ -36,6 +36,9 @@ def check(catalogue: Catalogue) -> None:
             where = f"{catalogue.where('metrics', name)}: key {name}.derived"
             check_names([metric.derived.metric], "metric", catalogue.metrics, where)
             check_names([metric.derived.baseline], "method", catalogue.methods, where)
+    for name, protocol in catalogue.protocols.items():
+        named = [metric for metric in (protocol.score, protocol.curve) if metric]
+        check_names(named, "metric", catalogue.metrics, catalogue.where("protocols", name))
     for name, spendings in catalogue.spendings.items():
         for path, spending in spendings.items():
             _check_spending(catalogue, spending, set(catalogue.tiers[name].ceilings), shown(path))

@@ -19,6 +19,9 @@ VARIABLE = "BENCH_PAPERS"
 SPECIFICATION = ("papers", "claims", "methods", "tasks", "options", "protocols", "tiers")
 CODE = ("methods", "worlds")
 REPORTED = "reported"
+# Files of that folder that hold no printed numbers: what the papers' code holds, and what is stated of them.
+CODE_DEFAULTS = "code_defaults.csv"
+CONTRADICTIONS = "contradictions.csv"
 METRICS = "metrics.yaml"
 SETS = "sets.yaml"
 PAPER = "paper.yaml"

@@ -13,6 +13,8 @@ from bench.catalogue.artifacts import Artifact
 from bench.catalogue.catalogue import WORKFLOW, Catalogue, Task, paper_name
 from bench.catalogue.check import check
 from bench.catalogue.folders import (
+    CODE_DEFAULTS,
+    CONTRADICTIONS,
     METRICS,
     PAPER,
     REPORTED,
@@ -191,14 +193,23 @@ def _tiers(
     return tiers, spendings
 
 
+def _reported_folders(given: Path | None) -> list[Path]:
+    return [ROOT / "results" / REPORTED, *([given / REPORTED] if given else [])]
+
+
 def _reported(given: Path | None) -> tuple[Path, ...]:
-    folders = [ROOT / "results" / REPORTED, *([given / REPORTED] if given else [])]
     files: dict[str, Path] = {}
-    for path in (path for folder in folders for path in sorted(folder.glob("*.csv"))):
+    for path in (path for folder in _reported_folders(given) for path in sorted(folder.glob("*.csv"))):
+        if path.name in (CODE_DEFAULTS, CONTRADICTIONS):
+            continue
         if path.name in files:
             refuse_twice(path, f"what {path.stem} prints", files[path.name])
         files[path.name] = path
     return tuple(files.values())
+
+
+def _beside_reported(given: Path | None, name: str) -> tuple[Path, ...]:
+    return tuple(path for folder in _reported_folders(given) if (path := folder / name).exists())
 
 
 def load_catalogue(workflow: Path = WORKFLOW, papers: str = "", data: str = "") -> Catalogue:
@@ -238,6 +249,8 @@ def load_catalogue(workflow: Path = WORKFLOW, papers: str = "", data: str = "") 
         spendings=spendings,
         files=files,
         reported=_reported(given),
+        code_defaults=_beside_reported(given, CODE_DEFAULTS),
+        contradictions=_beside_reported(given, CONTRADICTIONS),
         given=given,
         named=papers,
         data=data,

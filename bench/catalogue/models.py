@@ -128,6 +128,7 @@ class Protocol(Strict):
     title: str
     in_context: bool = False  # whether methods that read their own past episodes can be tested
     score: str
+    curve: str = ""  # the metric whose last point is the score: its points are judged by the same margin
     selection: Selection
     margin: float = Field(gt=0)
     options: OptionTable = Field(default={})

@@ -9,18 +9,24 @@ from dataclasses import asdict, fields
 
 import pandas as pd
 
-from bench.analysis.audit import Finding, audit, counted
+from bench.analysis.audit import audit, counted
+from bench.analysis.audit.finding import Finding
+from bench.analysis.audit.stated import load_stated
+from bench.analysis.code_defaults import load_code_defaults
 from bench.analysis.reported import load_reported
+from bench.catalogue.catalogue import Catalogue
 from bench.errors import exit_with_message
 from bench.files import write_atomically
 from bench.work.jobs import RESULTS
 from bench.work.suite import Suite
 
 INTRODUCTION = """\
-What the papers print, held against itself; no number of this suite takes part. `agrees`: it can be so, given
-that printed digits are rounded. `conflicts`: it cannot. `noted`: a fact a reader should know. `open`: it
-cannot be told from what is known of the papers. Their numbers stand in `results/reported`, those of a folder
-of papers in its `reported`, with sources.
+What the papers print, held against itself, against their own code, and against the papers that they cite or
+that cite them; no number of this suite takes part. `agrees`: it can be so, given that printed digits are
+rounded and drawings read with an error. `conflicts`: it cannot. `noted`: a fact a reader should know. `open`:
+it cannot be told from what is known of the papers. Their numbers stand in `results/reported`, those of a
+folder of papers in its `reported`, with sources. What no number shows is stated in `contradictions.csv`
+there.
 """
 
 
@@ -42,11 +48,20 @@ def _table(findings: list[Finding]) -> list[str]:
     return ["| where | printed | found | verdict | read in |", "|---|---|---|---|---|", *rows]
 
 
+def findings_of(catalogue: Catalogue) -> list[Finding]:
+    """What the audit finds in the files of a catalogue."""
+    return audit(
+        catalogue,
+        load_reported(catalogue, catalogue.reported),
+        load_code_defaults(catalogue, catalogue.code_defaults),
+        load_stated(catalogue, catalogue.contradictions),
+    )
+
+
 @exit_with_message
 def main() -> None:
     """Write audit.csv and audit.md."""
-    catalogue = Suite.from_environment().catalogue
-    findings = audit(catalogue, load_reported(catalogue, catalogue.reported))
+    findings = findings_of(Suite.from_environment().catalogue)
     folder = RESULTS / "audit"
     columns = [field.name for field in fields(Finding)]
     table = pd.DataFrame([asdict(finding) for finding in findings], columns=columns)

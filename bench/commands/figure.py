@@ -14,7 +14,6 @@ from bench.analysis.figures import draw, figure_data, save
 from bench.analysis.readings import read_entry
 from bench.analysis.rendering import asked_for, heading, write_sidecar
 from bench.analysis.reported import load_reported
-from bench.analysis.verdicts import verdict_of
 from bench.errors import exit_with_message
 from bench.work.renderings import Rendering
 from bench.work.suite import Suite
@@ -37,7 +36,7 @@ def render(rendering: Rendering, reported: pd.DataFrame) -> None:
     tier, name, folder = rendering.tier, rendering.name, rendering.folder
     readings = [read_entry(entry, tier) for entry in rendering.entries]
     folder.mkdir(parents=True, exist_ok=True)
-    data = figure_data(readings, [verdict_of(reading, tier, reported) for reading in readings])
+    data = figure_data(readings, tier, reported)
     data.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g", lineterminator="\n")
     save(draw(rendering.artifact, readings, heading(rendering, readings)), folder, name)
     write_sidecar(rendering, readings)

@@ -10,12 +10,14 @@ from suites import CATALOGUE, SUITE
 
 from bench.analysis.figures import draw, figure_data, save
 from bench.analysis.readings import Reading, read_entry
+from bench.analysis.reported import COLUMNS
 from bench.analysis.statistics import summarise
-from bench.analysis.verdicts import Verdict
 from bench.work.entries import entries
 from bench.work.jobs import Job
 from bench.work.plan import jobs_of
 
+# No paper prints anything.
+NOTHING = pd.DataFrame(columns=COLUMNS)
 LAYERS, STEPS, TOKENS = 3, 30, 59
 
 
@@ -150,7 +152,7 @@ def test_matrices_are_lower_triangular_single_channels_first():
 
 def test_the_data_beside_hold_profile_half_life_and_fit():
     readings = made_up("dema_fig04", made_up_maps())
-    data = figure_data(readings, [Verdict("unreported")] * len(readings))
+    data = figure_data(readings, "quick", NOTHING)
     table = data[data["metric"] == "attention_half_life"].set_index("index")["mean"]
     assert table.to_dict() == {0.0: 6.0, 1.0: 4.0, 2.0: 8.0, 3.0: 12.0}
     assert set(data["metric"]) == {"hidden_attention", "attention_half_life", "attention_fit"}

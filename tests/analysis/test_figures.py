@@ -14,10 +14,12 @@ from bench.analysis.figures import draw, figure_data, save
 from bench.analysis.kinds.bar import UNCHANGED
 from bench.analysis.labels import axis_value, metric_label
 from bench.analysis.readings import Reading
+from bench.analysis.reported import COLUMNS, load_reported
 from bench.analysis.statistics import summarise
-from bench.analysis.verdicts import Verdict
 from bench.work.renderings import Rendering
 
+# No paper prints anything.
+NOTHING = pd.DataFrame(columns=COLUMNS)
 FIGURES = [name for name, one in CATALOGUE.artifacts.items() if one.layout.kind != "table"]
 KINDS = {name: CATALOGUE.artifacts[name].layout.kind for name in FIGURES}
 # The others have tests of their own.
@@ -213,7 +215,7 @@ def test_one_seed_draws_without_an_interval():
 @pytest.mark.parametrize("name", FIGURES)
 def test_the_data_beside_a_figure_hold_every_entry(name):
     readings = made_up(name, filled=lambda number: number % 3 != 1)
-    data = figure_data(readings, [Verdict("unreported")] * len(readings))
+    data = figure_data(readings, "quick", NOTHING)
     assert len(data) == sum(len(r.curve) if r.summary else 1 for r in readings)
     for reading in readings:
         cell = reading.entry.cell
@@ -241,3 +243,32 @@ def test_equal_figures_have_equal_bytes(tmp_path):
         written.append([(tmp_path / turn / f"one.{kind}").read_bytes() for kind in ("png", "pdf")])
     assert written[0] == written[1]
     assert not plt.get_fignums(), "a figure that was saved is closed"
+
+
+REPORTED = load_reported(CATALOGUE, CATALOGUE.reported)
+
+
+def test_a_point_that_the_paper_draws_has_a_row_and_a_verdict_of_its_own():
+    readings = made_up("dmh_fig02", filled=lambda number: number == 0)
+    data = figure_data(readings, "quick", REPORTED)
+    ours, other = (data[data["method"] == r.entry.cell.method] for r in readings[:2])
+    one = ours[ours["task"] == readings[0].entry.cell.task].set_index("index")
+    # Ours has episodes 1 to 3, the paper's curve 2 to 20.
+    assert list(one.index) == [float(episode) for episode in range(1, 21)]
+    assert list(one["verdict"][:4]) == ["unreported", "reduced", "reduced", "not-run"]
+    assert (one.loc[2.0, "reported"], one.loc[2.0, "reported_as"]) == ("1.801", "digitised")
+    assert one.loc[2.0, "reported_spread"] == "0.28 (reading error)"
+    assert one["mean"].notna().sum() == 3
+    # A line that was not run has the paper's points all the same.
+    empty = other[other["task"] == readings[1].entry.cell.task]
+    assert len(empty) == 19
+    assert set(empty["verdict"]) == {"not-run"}
+    assert (empty["reported"] != "").all()
+
+
+def test_a_bar_that_the_paper_draws_has_its_number_beside_ours():
+    readings = made_up("dmh_fig06")
+    data = figure_data(readings, "quick", REPORTED)
+    assert len(data) == len(readings) == 18
+    assert set(data["reported_as"]) == {"digitised"}
+    assert set(data["verdict"]) == {"stand-in"}

@@ -40,7 +40,7 @@ def rows(*changes):
     """A long table, one row a change."""
     plain = {
         "artifact": "dmh_table02", "row": "a task", "column": "a method", "metric": "normalised_score",
-        "reported": "", "reported_spread": "", "ours": None, "status": "ok", "n": 0, "verdict": "unreported",
+        "reported": "", "reported_spread": "", "reported_as": "", "ours": None, "status": "ok", "n": 0, "verdict": "unreported",
     }  # fmt: skip
     return pd.DataFrame([plain | change for change in changes], columns=COLUMNS)
 
@@ -82,6 +82,15 @@ def test_a_column_without_a_printed_number_is_left_out_and_that_is_said():
     assert "& ours" in to_latex(CATALOGUE, silent, "Title\ntier")
     assert "no printed number is known are left out" in to_latex(CATALOGUE, silent, "Title\ntier")
     assert "& reported & ours" in to_latex(CATALOGUE, known, "Title\ntier")
+
+
+def test_how_a_number_was_read_is_said_once_below_where_it_was_not_in_the_paper():
+    own = {"reported": "41.2", "reported_as": "printed"}
+    cited = [{"row": f"task {k}", "reported": f"4{k}.0", "reported_as": "cited"} for k in range(3)]
+    latex = to_latex(CATALOGUE, rows(own, *cited), "Title\ntier")
+    assert [latex.count(rf"4{k}.0\textsuperscript{{a}}") for k in range(3)] == [1, 1, 1]
+    assert latex.count("a cell of the baseline's own paper") == 1
+    assert r"41.2 &" in latex
 
 
 @pytest.mark.parametrize(

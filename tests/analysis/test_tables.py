@@ -53,6 +53,19 @@ def test_a_number_stands_beside_the_printed_one_with_its_verdict():
     assert "stand-in" in to_latex(CATALOGUE, table, "DM-H Table 2\nquick tier")
 
 
+def test_a_baselines_cell_that_the_paper_borrows_is_marked_and_the_mark_explained():
+    borrowed = Rendering(SUITE, "quick", "dema_table06")
+    table = table_of(borrowed, lambda _: None)
+    assert row_of(table, "cql", "hopper-medium")["reported_as"] == "cited"
+    text = to_markdown(borrowed, table, "title\n")
+    assert "58.5 (cited)" in text
+    assert "77.1 (quoted)" in text
+    assert "Reported (cited): a cell of the baseline's own paper" in text
+    own = to_markdown(SCORES, table_of(SCORES, hopper_medium), "title\n")
+    assert "73.65 ± 1.23 (s.e., 10 seeds) " in own
+    assert "Reported (" not in own
+
+
 def test_the_verdict_rests_on_the_data_of_the_record_and_not_on_what_is_at_hand():
     """As where a store is read while BENCH_DATA is set, or real numbers are read without it."""
     tasks = list(dict.fromkeys(entry.cell.task for entry in SCORES.entries))

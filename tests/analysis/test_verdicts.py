@@ -3,12 +3,23 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
-from suites import CATALOGUE
+from suites import CATALOGUE, SUITE
 
-from bench.analysis.reported import Printed
+from bench.analysis.readings import Reading
+from bench.analysis.reported import COLUMNS, Printed
 from bench.analysis.statistics import summarise
-from bench.analysis.verdicts import equivalence, judge, margin_of, same_value, seeds_needed
+from bench.analysis.verdicts import (
+    equivalence,
+    judge,
+    margin_of,
+    points_of,
+    same_value,
+    seeds_needed,
+    verdict_of,
+)
+from bench.work.entries import entries
 
 MARGIN = 5.0
 # Standard normal draws, one for each simulated run: seeds of one cell in a row.
@@ -94,6 +105,27 @@ def test_an_uncertain_printed_value_widens_the_interval():
     assert (exact.word, uncertain.word) == ("match", "inconclusive")
 
 
+def test_a_reading_error_widens_the_interval_by_itself_whatever_the_seeds():
+    ours = summarise(50.0 + 0.5 * np.tile([-1.0, 1.0], 50))
+    exact = equivalence(ours, Printed("47.0"), MARGIN)
+    drawn = equivalence(ours, Printed("47.0", reading_error=1.5), MARGIN)
+    assert (exact.word, drawn.word) == ("match", "match")
+    assert (drawn.low, drawn.high) == pytest.approx((exact.low - 1.5, exact.high + 1.5))
+    # Two points of the five are left, and the error of reading is more than they are.
+    vague = equivalence(ours, Printed("47.0", reading_error=2.5), MARGIN)
+    assert (vague.word, vague.seeds_needed, vague.text) == ("inconclusive", 0, "inconclusive")
+    assert "the error of reading the printed value does alone" in vague.why
+    # The same number as a standard error of many seeds is a matter of chance, and more seeds of ours help.
+    assert equivalence(ours, Printed("47.0", 0.5, 100), MARGIN).word == "match"
+
+
+def test_seeds_cannot_make_up_for_the_error_of_reading():
+    wide = summarise([44.0, 50.0, 56.0])
+    assert seeds_needed(wide, Printed("50.0", reading_error=MARGIN), MARGIN) == 0
+    exact, drawn = (seeds_needed(wide, Printed("50.0", reading_error=e), MARGIN) for e in (0.0, 2.0))
+    assert exact < drawn
+
+
 OURS = summarise([50.0, 50.1, 49.9])
 REAL = {"margin": MARGIN, "data_source": "real", "budget": "paper"}
 
@@ -113,6 +145,8 @@ REAL = {"margin": MARGIN, "data_source": "real", "budget": "paper"}
         (OURS, "ok", Printed("61.0"), REAL | {"budget": "reduced", "data_source": "local"}, "reduced"),
         (OURS, "ok", None, REAL, "unreported"),
         (OURS, "ok", None, REAL | {"data_source": "stand-in"}, "unreported"),
+        (OURS, "ok", Printed("OOM"), REAL, "unreported"),
+        (None, "not-run: cpu tier", Printed("OOM"), REAL, "not-run"),
         (OURS, "ok", Printed("50.0"), REAL | {"margin": None}, "inconclusive"),
         (None, "not-run: cpu tier", Printed("50.0"), REAL, "not-run"),
         (None, "not-run: cpu tier", None, REAL, "not-run"),
@@ -165,3 +199,54 @@ def test_the_margin_is_the_protocols_for_its_score_and_none_for_times():
     )
     assert margin_of(CATALOGUE, "hopper-medium", "parameters") == 0.0
     assert margin_of(CATALOGUE, "hopper-medium", "training_hours") is None
+    # The points of a curve are scores, as the last of them is the score.
+    assert margin_of(CATALOGUE, "darkroom", "episode_return") == catalogue.protocols["in-context"].margin
+
+
+def curve_of(*means):
+    """A reading of DM-H in Darkroom in the paper tier, ten seeds close around a mean at each episode from 1."""
+    entry = next(e for e in entries(SUITE, "dmh_fig02", "paper") if (e.cell.task, e.cell.method) == DARKROOM)
+    seeds = 0.01 * np.tile([-1.0, 1.0], 5)
+    points = [
+        {"index": float(k), **summarise(mean + seeds).as_row()} for k, mean in enumerate(means, start=1)
+    ]
+    whole = summarise(np.mean(means) + seeds)
+    return Reading(entry, "ok", whole, pd.DataFrame(points), data_source="local")
+
+
+DARKROOM = ("darkroom", "dmh")
+
+
+def drawn_by_the_paper(points, error="0.1"):
+    """What a paper draws of DM-H in Darkroom, index -> value."""
+    rows = [
+        dict.fromkeys(COLUMNS, "") | {
+            "artifact": "dmh_fig02", "task": "darkroom", "method": "dmh", "settings": "default",
+            "metric": "episode_return", "index": index, "value": value, "spread": error,
+            "spread_kind": "reading error", "confidence": "digitised",
+        }
+        for index, value in points.items()
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def test_each_point_of_a_curve_is_judged_against_ours_at_its_index():
+    reading = curve_of(1.0, 5.0, 9.0)
+    printed = drawn_by_the_paper({"3": "9.1", "2": "3.0", "1": "1.45", "4": "12.0"})
+    points = points_of(reading, "paper", printed)
+    assert [(point.index, point.verdict.word) for point in points] == [
+        (1.0, "inconclusive"), (2.0, "differs"), (3.0, "match"), (4.0, "not-run"),
+    ]  # fmt: skip
+    assert points[1].verdict.difference == pytest.approx(2.0)
+    whole = verdict_of(reading, "paper", printed)
+    assert whole.word == "inconclusive"
+    assert whole.why == "its points differ: 1 inconclusive, 1 differs, 1 match, 1 not-run"
+
+
+def test_a_curve_has_the_verdict_that_all_its_points_share():
+    reading = curve_of(1.0, 5.0, 9.0)
+    printed = drawn_by_the_paper({"2": "5.1", "3": "9.0"})
+    assert verdict_of(reading, "paper", printed).word == "match"
+    assert verdict_of(reading, "quick", printed).word == "reduced"
+    assert verdict_of(reading, "paper", drawn_by_the_paper({})).word == "unreported"
+    assert points_of(reading, "paper", drawn_by_the_paper({})) == []

@@ -49,9 +49,11 @@ rule claims:
 
 
 rule audit:
-    """The papers' own numbers against each other: averages, ratios, sizes, what text and tables say."""
+    """The papers' own numbers against each other: averages, ratios, sizes, what text, tables and code say."""
     input:
         texts(CATALOGUE.reported),
+        texts(CATALOGUE.code_defaults),
+        texts(CATALOGUE.contradictions),
     output:
         "results/audit/audit.csv",
         "results/audit/audit.md",

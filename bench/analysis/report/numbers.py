@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis.labels import method_label, metric_label
-from bench.analysis.readings import read_entry
+from bench.analysis.readings import Reading, read_entry
 from bench.analysis.report.runs import Records, Run
-from bench.analysis.reported import find_printed
-from bench.analysis.verdicts import verdict_of
+from bench.analysis.tables import printed_columns, reported_text
+from bench.analysis.verdicts import points_of, printed_for, verdict_of
 from bench.catalogue.catalogue import Catalogue
 from bench.catalogue.models import SELECTIONS
 from bench.errors import UserError
@@ -100,7 +100,6 @@ def _figure_rows(rendering: Rendering, reported: pd.DataFrame) -> list[dict[str,
     for entry in rendering.entries:
         reading, cell = read_entry(entry, rendering.tier), entry.cell
         verdict = verdict_of(reading, rendering.tier, reported)
-        printed = find_printed(reported, rendering.name, cell.task, cell.method, cell.slug, entry.metric)
         found = {
             **(reading.summary.as_row() if reading.summary else {}), **reading.selections,
             "difference": verdict.difference, "difference_low": verdict.low, "difference_high": verdict.high,
@@ -109,14 +108,23 @@ def _figure_rows(rendering: Rendering, reported: pd.DataFrame) -> list[dict[str,
         rows.append({
             "low": "", "high": "", "n": "0", **dict.fromkeys(SELECTIONS, ""), **texts,
             "task": cell.task, "method": cell.method, "metric": entry.metric, "column": "",
-            "ours": texts.get("mean", ""), "reported": printed.value if printed else "",
-            "reported_spread": printed.spread_text if printed else "",
+            "ours": texts.get("mean", ""), **_printed_of(reading, rendering.tier, reported),
             "status": reading.status, "verdict": verdict.word, "why": verdict.why,
             "seeds_needed": str(verdict.seeds_needed or ""), "seconds": str(reading.seconds),
             "data_source": reading.data_source if entry.rests_on_data else "", "budget": budget,
             "changed": "; ".join(reading.changed),
         })  # fmt: skip
     return rows
+
+
+def _printed_of(reading: Reading, tier: str, reported: pd.DataFrame) -> dict[str, str]:
+    """What the paper prints for an entry of a figure; of a curve, how many points it draws and the last."""
+    points = points_of(reading, tier, reported)
+    if not points:
+        return printed_columns(printed_for(reading.entry, reported))
+    last = points[-1]
+    columns = printed_columns(last.printed)
+    return columns | {"reported": f"{len(points)} points, at {last.index:g} {last.printed.value}"}
 
 
 def _number(entry: Entry, row: dict[str, str], records: Records) -> Number:
@@ -156,10 +164,10 @@ def _over_tasks(catalogue: Catalogue, row: dict[str, str], member: Number) -> Nu
 
 def _texts(catalogue: Catalogue, row: dict[str, str]) -> dict[str, Any]:
     """What all kinds of numbers have in common."""
-    metric, spread = row["metric"], row["reported_spread"]
+    metric = row["metric"]
     return {
         "method": row["method"], "task": row["task"],
-        "reported": row["reported"] + (f" ± {spread}" if spread else ""),
+        "reported": reported_text(row),
         "ours": _decimals(catalogue, row["ours"], metric) if row["n"] != "0" else row["ours"],
         "interval": _interval(catalogue, row["low"], row["high"], metric),
         "seeds": row["n"] if row["n"] != "0" else "",
