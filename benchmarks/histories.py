@@ -23,28 +23,25 @@ from bench.work.cells import defaults
 from bench.worlds.gridworld.data import make
 from benchmarks.timing import Measurement, write
 
-DYNAMIC: dict[str, tuple[dict[str, Any], ...]] = {
-    "darkroom-dynamic": ({"dynamics": "permuted-actions"}, {"dynamics": "moving-goal"})
-}
 WORLDS = ("darkroom", "darkroom-hard", "darkroom-dynamic", "dark-key-to-door")
 MILLION = 1_000_000
 LARGE_STEPS = (MILLION, 12 * MILLION, 60 * MILLION)
 
 
-def run(task: str, changes: dict[str, Any]) -> tuple[float, dict[str, Any]]:
+def run(task: str, steps: int) -> tuple[float, dict[str, Any]]:
     """Seconds that the task's histories take, written to a temporary folder, and their facts."""
     with tempfile.TemporaryDirectory() as folder:
         begun = time.perf_counter()
-        facts = make(defaults(load_catalogue(), task, None) | changes, task, Path(folder))
+        facts = make(defaults(load_catalogue(), task, None) | {"history_steps": steps}, task, Path(folder))
         return time.perf_counter() - begun, facts
 
 
-def measured(task: str, changes: dict[str, Any], repeats: int) -> list[Measurement]:
+def measured(task: str, steps: int, repeats: int) -> list[Measurement]:
     """Three rows: seconds, last tenth over optimum, share of solved tasks."""
-    runs = [run(task, changes) for _ in range(repeats)]
+    runs = [run(task, steps) for _ in range(repeats)]
     seconds, facts = [taken for taken, _ in runs], runs[0][1]
     share = facts["last_decile_return"] / facts["optimal_return"]
-    case = " ".join([task, *(str(value) for value in changes.values())])
+    case = f"{task} {steps}"
     rows = [
         Measurement("histories", "seconds", case, min(seconds), statistics.median(seconds), repeats, "s"),
         Measurement("histories", "last tenth over optimum", case, share, share, 1, "share"),
@@ -55,26 +52,14 @@ def measured(task: str, changes: dict[str, Any], repeats: int) -> list[Measureme
     return rows
 
 
-def cases(prefix: str) -> list[tuple[str, dict[str, Any]]]:
-    """Each world, the dynamic one once for each reading."""
-    return [(prefix + world, changes) for world in WORLDS for changes in DYNAMIC.get(world, ({},))]
-
-
 def normal() -> list[Measurement]:
     """A million steps in each normal world."""
-    return [
-        row for task, changes in cases("") for row in measured(task, changes | {"history_steps": MILLION}, 3)
-    ]
+    return [row for world in WORLDS for row in measured(world, MILLION, 3)]
 
 
 def large() -> list[Measurement]:
     """More and more steps in each Large world."""
-    return [
-        row
-        for task, changes in cases("large-")
-        for steps in LARGE_STEPS
-        for row in measured(task, changes | {"history_steps": steps}, 1)
-    ]
+    return [row for world in WORLDS for steps in LARGE_STEPS for row in measured(f"large-{world}", steps, 1)]
 
 
 PARTS: dict[str, Callable[[], list[Measurement]]] = {"normal": normal, "large": large}

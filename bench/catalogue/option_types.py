@@ -21,7 +21,8 @@ class Options(TypedDict, total=False):
     attention_fusion: Literal["mean", "sum"]
     batch_size: int
     behaviour_policy: str
-    best_share: float  # share of the transitions kept, best trajectories first
+    best_share: float  # share of the data kept, best trajectories first
+    best_share_of: Literal["trajectories", "transitions"]
     block: Literal["pre", "post"]
     buffers: int  # checkpoint buffers of the DQN run that trajectories are drawn from
     candidate_deviation: float
@@ -31,10 +32,10 @@ class Options(TypedDict, total=False):
     checkpoints: int  # evaluations of a run, evenly spaced, the last one at the end
     cloning_updates: int  # first updates in which the actor clones the dataset's actions
     cloning_weight: float  # weight of the cloning of actions better than the policy
-    collect_every: int  # updates between two collections
+    collect_every: int
     collect_rooms: int  # meta-episodes of one collection
     conservative_weight: float  # weight of the conservative term; not printed in either paper
-    context_episodes: int  # episodes in the context, the current one included
+    context_episodes: int  # episodes in the context, the current one included (n)
     context_length: int  # steps of the past (K) that a decision sees
     context_order: Literal["return", "time", "shuffled"]
     context_selection: Literal["random", "contiguous"]
@@ -44,6 +45,7 @@ class Options(TypedDict, total=False):
     count_critics: bool  # whether the critics are among the parameters counted
     critic_weight: float  # weight of the critics' loss
     critics: int  # critics in the ensemble
+    critics_in_target: int  # target networks drawn for each step whose least value is the target
     d_conv: int  # taps of the causal convolution
     d_model: int  # width of pre blocks, to which the embedded tokens are projected and which the head reads
     d_state: int
@@ -53,21 +55,24 @@ class Options(TypedDict, total=False):
     discrete_actions: bool  # actions are one of action_dim, stored one-hot and learnt by cross-entropy
     donor: str  # task whose trained model gives its hidden attention in a swap; its shapes must be the same
     dropout: float
-    dynamics: Literal["permuted-actions", "moving-goal"]
     embedding_dim: int
+    empty_context_trained: bool  # whether the prediction after no transition at all is trained as well
     entropy_weight: float
     environment_id: str
     episodes: int
     epochs: int  # passes over the trajectories in place of `updates`; 0 leaves it to `updates`
-    epsilon_first: float  # probability of a random action at the start of training
-    epsilon_last: float  # probability of a random action at the end of its fall
-    epsilon_share: float  # share of the updates over which it falls
+    epsilon_first: float
+    epsilon_first_at_end: float
+    epsilon_last: float  # the same at the end of its fall over training
+    epsilon_last_at_end: float  # the same at the end of its fall over training
+    epsilon_scaled: bool
+    epsilon_share: float  # share of the updates over which they fall
     evaluation_environments: int  # rooms tested at once, spread evenly over the unseen goals
     evaluation_episodes: int
     expand: int  # inner width over token width
     expectile: float  # expectile of the state value
     experience: Literal["own", "histories", "both"]
-    exploration: float  # probability of a random action at the start of a history
+    exploration: float
     first_step: Literal["predicted", "context"]
     frame_side: int  # pixels along a side of a grey frame
     frame_skip: int  # frames that one action lasts
@@ -83,12 +88,13 @@ class Options(TypedDict, total=False):
     history_learning_rate: float  # step size of the learner's gradient descent
     history_share: float
     history_steps: int
-    horizon: int  # steps in an episode
+    horizon: int  # steps in an episode; ten times as many in Large rooms
     initial_value: float
     initialisation: Literal["authors", "torch"]
     intervened_layer: Literal["1", "2", "3", "all"]  # the layer whose hidden attention is replaced
     intervened_tensors: Literal["scan", "mixer"]
     intervention: Literal["none", "swap", "random", "zero"]
+    kept_episodes: Literal["last", "best", "all"]
     layers: int
     learning_rate: float
     local_tokens: Literal["literal", "merged"]
@@ -120,12 +126,12 @@ class Options(TypedDict, total=False):
     random_values: Literal["initialisation", "normal"]
     reference_high: float  # return that scores 100
     reference_low: float  # return that scores 0
-    replay_size: int  # meta-episodes that the replay buffer holds
+    replay_size: int
     return_scale: float  # returns are divided by it before they are embedded
     reward_memory: bool  # whether a state also says if a reward was seen before it in its episode
     reward_multiplier: float  # factor on the rewards that the critic sees
-    reward_scale: float  # rewards are divided by it before critics learn from them
-    room_side: int  # cells along a side; the size is lost from every copy of DM-H
+    reward_scale: float
+    room_side: int  # cells along a side
     sampled_actions: int  # actions drawn evenly, and as many of the actor's, for the conservative term
     second_policy: str  # shipped policy that half of the transitions come from, or none
     second_target_return: float  # a second target that is evaluated as well; 0 for none
@@ -134,6 +140,7 @@ class Options(TypedDict, total=False):
     slow_policy_update: float  # share of the policy that enters its target network
     stacked_frames: int  # frames in an observation
     start: Literal["centre", "corner", "random"]  # where an episode starts; not printed
+    state_code: Literal["coordinates", "one-hot"]
     step_size_minimum: float
     step_tokens: Literal["separate", "merged"]
     steps_per_subgoal: int  # steps that one sub-goal guides (c)
@@ -148,6 +155,7 @@ class Options(TypedDict, total=False):
     target_update: float  # share of the critic that enters its target network at each update
     td_steps: int  # steps of reward before a target takes the value of the target networks
     temperature: float
+    test_context_order: Literal["return", "time"]
     test_tasks: int  # unseen goals that are tested; the split is not printed
     tested_tasks: Literal["unseen", "training"]
     token_order: Literal["return-action-state", "action-return-state", "return-state-action"]
@@ -165,10 +173,10 @@ class Options(TypedDict, total=False):
     updates_per_batch: int
     valuable_subgoals: bool  # train on the valuable state as sub-goal too, beside the Mamba's own
     value_backup: Literal["window", "one-step"]
-    value_discount: float  # discount of the critic's targets
+    value_discount: float
     value_normalisation: bool  # values in units of the mean and deviation of the returns seen (PopArt)
     value_weight: float
-    warmup_updates: int
+    warmup_updates: int  # updates of linear warm-up
     waypoint_spread: float  # metres from a cell's middle within which its waypoint is drawn along each axis
     weight_ceiling: float  # largest of those weights
     weight_decay: float

@@ -6,7 +6,9 @@ the model acts in an unseen task, its own past episodes as context, without any 
 
 Tricks, in the order in which they matter here:
 1. Training contexts are random episodes of a history in ascending order of return
-   (`context_selection`, `context_order`); neighbouring episodes show no progress to learn from.
+   (`context_selection`, `context_order`), as DM-H says of methods that learn in context (equation 4).
+   AD's own paper takes contiguous parts of thinned histories: `context_selection=contiguous`,
+   `context_order=time` and fewer `stored_episodes`. `test_context_order` is that of a test.
 2. Actions are sampled at test time (`temperature`); the likeliest action does not explore.
 3. `step_tokens=separate`: tokens s_t, a_t, r_t of each step; a_t is read off the s_t token.
    `merged`: one token a step, of s_t, a_{t-1} and r_{t-1}; a third of the length.
@@ -51,7 +53,7 @@ class ADModel(PositionedModel):
         self.merged = options["step_tokens"] == "merged"
         self.per_step = 1 if self.merged else 3
         self.max_tokens = options["context_episodes"] * space.horizon * self.per_step
-        self.embed = StepEmbedding(space, width)
+        self.embed = StepEmbedding(space, options)
         self.make_positions(self.max_tokens, width, positions, options["dropout"])
         self.backbone = backbone
         self.head = space.head(width)

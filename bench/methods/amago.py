@@ -4,18 +4,22 @@ The test episodes of a task are one meta-episode. A causal transformer encodes a
 token an actor gives the next action and critics give the value of every action, both trained at every
 position at once through the one encoder. Rewards count across episodes, so that looking for the goal
 early is worth what is earned later. Written anew, since its package is not on the package index; left out
-are several discounts at once, relabelling of goals in hindsight, and recurrent encoders. Actions being few,
-a critic gives the value of each of them in place of taking one as input.
+are several discounts at once, a slow copy of the actor, relabelling of goals in hindsight, and recurrent
+encoders. Actions being few, a critic gives the value of each of them in place of taking one as input.
 
 Tricks, in the order in which they matter here:
 1. `experience=own`: meta-episodes are collected in the training tasks while training, epsilon-greedily,
    into a replay buffer; `histories` learns from the learning histories alone, `both` from half of each.
    Own experience is the default: in a 9 x 9 darkroom neither of the others improved by more than one
    reward over the test episodes within 350 (`histories`) and 800 (`both`) updates.
-2. Values are normalised by mean and deviation of the discounted returns seen (PopArt).
-3. The target of a value is the smallest of the target networks' values, expected under the policy; the
-   actor climbs the critics' mean value and imitates the actions that are better than the policy
-   (filtered behaviour cloning).
+2. Exploration is bilevel: epsilon falls over training and, at any time, over a meta-episode as well, from
+   `epsilon_first`, `epsilon_last` at its first step to `epsilon_first_at_end`, `epsilon_last_at_end` at its
+   last. Each room scales it by a number of its own (`epsilon_scaled`).
+3. Values are normalised by mean and deviation of the discounted returns seen (PopArt).
+4. The target of a value is the smaller of those of `critics_in_target` target networks, expected under the
+   policy; they are drawn anew for each step. Published are two of four, drawn with replacement, here without,
+   so that all of them can be asked for. The actor climbs the critics' mean value and imitates the actions
+   that are better than the policy (filtered behaviour cloning).
 """
 
 from __future__ import annotations
@@ -85,17 +89,23 @@ class MetaEpisodes:
         parts = [self.replay.draw(own, generator)] if own else []
         if count > own:
             parts.append(draw_contexts(self.dataset, self.options, count - own, generator))
-        return _batch_of(joined(parts))
+        return self.batch_of(joined(parts), generator)
 
     def synthetic(self, sequences: int, generator: np.random.Generator) -> Batch:
         """Whole meta-episodes with random content."""
         count = self.options["context_episodes"]
-        return _batch_of(random_episodes(self.options, sequences, count, generator))
+        return self.batch_of(random_episodes(self.options, sequences, count, generator), generator)
 
-
-def _batch_of(episodes: Episodes) -> Batch:
-    positions, actions, rewards = episodes.tensors
-    return {"positions": positions[:, :, :-1], "actions": actions, "rewards": rewards}
+    def batch_of(self, episodes: Episodes, generator: np.random.Generator) -> Batch:
+        """Meta-episodes, and which critics (critics in a target, B, L) the targets of their L steps ask."""
+        positions, actions, rewards = episodes.tensors
+        order = generator.random((self.options["critics"], len(rewards), rewards[0].numel())).argsort(axis=0)
+        return {
+            "positions": positions[:, :, :-1],
+            "actions": actions,
+            "rewards": rewards,
+            "asked": torch.from_numpy(order[: self.options["critics_in_target"]]),
+        }
 
 
 class Learner(base.Learner):
@@ -116,12 +126,16 @@ class Learner(base.Learner):
         if self.sampler.own and done % self.options["collect_every"] == 0:
             self._collect(done, generator)
 
-    def epsilon(self, done: int) -> float:
-        """Probability of a random action after `done` updates: falls linearly, then stays."""
+    def epsilon(self, done: int, played: float) -> float:
+        """Probability of a random action after `done` updates, a share `played` of a meta-episode being over.
+
+        It falls linearly over training, then stays; and linearly over the meta-episode.
+        """
         options = self.options
         share = min(done / max(options["epsilon_share"] * options["updates"], 1), 1.0)
-        first, last = options["epsilon_first"], options["epsilon_last"]
-        return float(first + share * (last - first))
+        begin = options["epsilon_first"] + share * (options["epsilon_last"] - options["epsilon_first"])
+        first, last = options["epsilon_first_at_end"], options["epsilon_last_at_end"]
+        return float(begin + played * (first + share * (last - first) - begin))
 
     @torch.no_grad()
     def _collect(self, done: int, generator: np.random.Generator) -> None:
@@ -136,13 +150,15 @@ class Learner(base.Learner):
         shape = (rooms, options["context_episodes"], options["horizon"])
         positions = np.empty((*shape[:2], shape[2] + 1, 2), np.int16)
         actions, rewards = np.empty(shape, np.int8), np.empty(shape, np.float32)
+        scale = generator.random(rooms) if options["epsilon_scaled"] else np.ones(rooms)
         policy.restart()
         for episode in range(shape[1]):
             policy.next_episode()
             position = world.reset()
             for t in range(shape[2]):
                 positions[:, episode, t] = position
-                random = generator.random(rooms) < self.epsilon(done)
+                played = (episode * shape[2] + t) / (shape[1] * shape[2])
+                random = generator.random(rooms) < scale * self.epsilon(done, played)
                 likely = policy.act(Observation(position, np.zeros(rooms, np.float32), np.ones(rooms, bool)))
                 policy.chosen = np.where(random, generator.integers(ACTIONS, size=rooms), likely)
                 actions[:, episode, t] = policy.chosen
@@ -174,7 +190,8 @@ class Learner(base.Learner):
         logs = torch.log_softmax(logits, dim=-1)
         policy = logs.exp()
         with torch.no_grad():
-            ahead = model.mean + model.scale * (policy * target_values.min(dim=0).values).sum(dim=-1)
+            expected = (policy * target_values).sum(dim=-1)
+            ahead = model.mean + model.scale * expected.min(dim=0).values
             targets = td_targets(rewards, ahead, options["value_discount"], options["td_steps"])
             targets = (targets - model.mean) / model.scale
             judged = values.mean(dim=0)

@@ -89,13 +89,18 @@ class AMAGOModel(PositionedModel):
         earned = torch.cat([torch.zeros_like(rewards[:, :1]), rewards[:, :-1]], dim=1)
         return self.token(positions.flatten(1, 2), last_actions, earned, time)
 
-    def forward(self, positions: Tensor, actions: Tensor, rewards: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits (B, L, ACTIONS) of the actor, and values (C, B, L, ACTIONS) of critics and target networks.
+    def forward(
+        self, positions: Tensor, actions: Tensor, rewards: Tensor, asked: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits (B, L, ACTIONS) of the actor, and values (C, B, L, ACTIONS) of the critics.
 
+        Third, those (n, B, L, ACTIONS) of the n target networks that `asked` (n, B, L) numbers at each step.
         Each is computed from what was known before the action; values are in units of the mean and scale.
         """
         hidden = self.backbone(self.placed_from_first(self.tokens(positions, actions, rewards)))
-        return self.actor(hidden), self.critics(hidden), self.target_critics(hidden.detach())
+        target_values = self.target_critics(hidden.detach())
+        index = asked.unsqueeze(-1).expand(*asked.shape, ACTIONS)
+        return self.actor(hidden), self.critics(hidden), target_values.gather(0, index)
 
     @torch.no_grad()
     def normalise(self, mean: float, scale: float) -> None:

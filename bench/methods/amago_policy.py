@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -10,7 +9,7 @@ from bench.datasets.arrays import Actions
 from bench.datasets.episodes import Episodes
 from bench.methods.amago_model import AMAGOModel
 from bench.methods.base import Floats, Observation, Trial
-from bench.methods.in_context import choose_actions
+from bench.methods.in_context import choose_actions, kept_episodes
 from bench.worlds.gridworld.world import ACTIONS
 
 
@@ -34,13 +33,10 @@ class AMAGOPolicy:
         self.time = 0
 
     def begin(self, past: Episodes) -> None:
-        """Begin an episode: `past` holds all earlier ones; the last `context_episodes` - 1 are read."""
+        """Begin an episode: `past` holds all earlier ones; `context_episodes` - 1 of them are read."""
         self.restart()
-        keep = self.options["context_episodes"] - 1
-        count = past.actions.shape[1]
-        latest = np.tile(np.arange(max(count - keep, 0), count), (self.trial.count, 1))
-        if latest.shape[1]:
-            context = past.take(latest).ordered(self.options["context_order"])
+        context = kept_episodes(past, self.options, self.options["context_episodes"] - 1)
+        if context.actions.shape[1]:
             positions, actions, rewards = (values.to(self.device) for values in context.tensors)
             tokens = self.model.tokens(positions[:, :, :-1], actions, rewards)
             placed, self.fed = self.model.placed_from_first(tokens), tokens.shape[1]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from bench.catalogue.option_types import Options
 from bench.methods.backbones import PositionedModel, mamba, transformer
-from bench.methods.in_context import NormedLinear, StepEmbedding, normaliser_of
+from bench.methods.in_context import NormedLinear, RewardEmbedding, StepEmbedding, normaliser_of
 from bench.methods.spaces import space_of
 from bench.nn.state import Memory
 
@@ -34,7 +34,7 @@ class LongTermModule(nn.Module):
         self.per_triple = 3 if self.literal else 1
         self.sampled = options["subgoal"] == "sampled"
         self.state_embedding = NormedLinear(self.space.state_features, width)
-        self.reward_embedding = NormedLinear(1, width)
+        self.reward_embedding = RewardEmbedding(options)
         self.completion_embedding = NormedLinear(2, width)
         features = options["steps_per_subgoal"] * (self.space.state_features + 1)
         self.block_embedding = None if self.literal else NormedLinear(features, width)
@@ -57,7 +57,7 @@ class LongTermModule(nn.Module):
         passed_rewards (..., c): the block before; NaN rewards say that there was none.
         """
         state = self.state_embedding(self.space.encode_states(states))
-        reward = self.reward_embedding(sums.unsqueeze(-1))
+        reward = self.reward_embedding(sums)
         completion = self.completion_embedding(nn.functional.one_hot(completed.long(), 2).float())
         if self.block_embedding is None:
             return torch.stack([state, reward, completion], dim=-2)
@@ -86,7 +86,7 @@ class LocalModule(PositionedModel):
         space = space_of(options)
         self.literal = options["local_tokens"] == "literal"
         self.per_step = 4 if self.literal else 1
-        self.embed = StepEmbedding(space, width)
+        self.embed = StepEmbedding(space, options)
         self.goal_norm = nn.LayerNorm(width)
         self.make_positions(self.steps * self.per_step, width, True, options["dropout"])
         self.backbone = transformer(options, options["transformer_layers"])

@@ -2,9 +2,8 @@
 
 A context is a set of transitions (s, a, s', r) of one task, a token each; the state in question (the
 query) is the first token. The transformer is trained by cross-entropy to the optimal action of the
-query state, after every prefix of the context, the empty one included, since the first test episode
-has no other. At test time the context of an episode is the episodes before it and stays what it is
-until the next; actions are sampled from the prediction.
+query state, after every prefix of the context. At test time the context of an episode is the episodes
+before it and stays what it is until the next; actions are sampled from the prediction.
 
 Tricks, and where the paper leaves something to choose:
 1. Contexts are transitions of a training task's learning history (published: of a behaviour policy).
@@ -14,7 +13,11 @@ Tricks, and where the paper leaves something to choose:
    optimal actions, so that a model that does not know the goal yet explores along both axes.
 3. `context_transitions` trains on fewer transitions than a test shows, and so on more queries at the
    same cost: there is one query a context, since every token depends on it.
-4. Nothing that happens within an episode reaches the query, by the method's design. In
+4. `empty_context_trained` trains the prediction after no transition at all as well, which is what the
+   first test episode acts by. Its paper sums over prefixes from the first transition on and its code
+   drops that prediction, so that its first episode acts by an output that was never trained.
+5. `position_embedding`: the context is a set, but the GPT-2 of its code adds its learnt positions.
+6. Nothing that happens within an episode reaches the query, by the method's design. In
    `dark-key-to-door` the optimal action depends on whether the key was taken, which the position does
    not tell: with `reward_memory` a state also says whether a reward was seen before it in its episode,
    which the agent knows by itself. Without it the label of a query is drawn with and without the key
@@ -35,7 +38,7 @@ from bench.datasets.histories import Histories
 from bench.methods import base
 from bench.methods.backbones import PositionedModel, transformer
 from bench.methods.base import Batch, Floats, Observation, Trial
-from bench.methods.in_context import choose_actions, random_episodes
+from bench.methods.in_context import choose_actions, kept_episodes, random_episodes
 from bench.methods.spaces import space_of
 from bench.worlds.gridworld.oracle import action_labels, optimal_actions
 from bench.worlds.gridworld.world import ACTIONS
@@ -203,8 +206,10 @@ class Learner(base.Learner):
         super().__init__(options, DPTModel(options), Queries(options))
 
     def loss(self, batch: Batch) -> Tensor:
-        """Mean cross-entropy to the query's optimal action over all prefixes of all contexts."""
+        """Mean cross-entropy to the query's optimal action over the prefixes of all contexts."""
         logits = self.model(**batch)
+        if not self.options["empty_context_trained"]:
+            logits = logits[:, 1:]
         label = batch["label"].unsqueeze(1).expand_as(logits)
         return nn.functional.cross_entropy(logits.flatten(0, 1), label.flatten(0, 1))
 
@@ -221,12 +226,8 @@ class DPTPolicy:
         self.options, self.device = model.options, next(model.parameters()).device
 
     def begin(self, past: Episodes) -> None:
-        """Begin an episode: its context is the last `context_episodes` of `past`."""
-        count = past.actions.shape[1]
-        latest = np.arange(max(count - self.options["context_episodes"], 0), count)
-        context = past.take(np.tile(latest, (self.trial.count, 1)))
-        if self.options["context_order"] == "return":
-            context = context.ordered("return")
+        """Begin an episode: its context is `context_episodes` of `past`."""
+        context = kept_episodes(past, self.options, self.options["context_episodes"])
         self.context = self.model.transitions(
             **{name: values.to(self.device) for name, values in transition_tensors(context).items()}
         )

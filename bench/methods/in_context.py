@@ -31,8 +31,8 @@ def draw_contexts(dataset: Dataset, options: Options, count: int, generator: np.
     """Draw `count` training contexts: of learning histories a task each, then episodes of its history.
 
     Trajectories are all of one task; none is drawn twice in a batch if there are enough of them.
-    `context_selection=random` takes episodes from anywhere, `contiguous` a run of neighbours;
-    `context_order` then sorts them by return (DM-H equation 4) or leaves them in time.
+    `context_selection=random` takes episodes from anywhere, `contiguous` a run of neighbours among those
+    stored; `context_order` then sorts them by return (DM-H equation 4) or leaves them in time.
     """
     wanted = options["context_episodes"]
     if isinstance(dataset, Histories):
@@ -80,15 +80,32 @@ class NormedLinear(nn.Sequential):
         super().__init__(nn.Linear(features, embedding_dim), nn.LayerNorm(embedding_dim))
 
 
+class RewardEmbedding(NormedLinear):
+    """The embedding (..., D) of rewards (...), or of sums of them, divided by `reward_scale`.
+
+    The LayerNorm forgets the size of what is large beside the bias of the linear layer: at initial weights
+    the embeddings of 50 and 60 differ by 0.3 % of their length, those of 0 and 1 by 84 %.
+    """
+
+    def __init__(self, options: Options) -> None:
+        super().__init__(1, options["embedding_dim"])
+        self.scale = options["reward_scale"]
+
+    def forward(self, rewards: Tensor) -> Tensor:
+        """(..., D) of rewards (...)."""
+        embedded: Tensor = super().forward((rewards / self.scale).unsqueeze(-1))
+        return embedded
+
+
 class StepEmbedding(nn.Module):
     """Embeddings of states, coded actions and rewards, each (..., D)."""
 
-    def __init__(self, space: Space, embedding_dim: int) -> None:
+    def __init__(self, space: Space, options: Options) -> None:
         super().__init__()
-        self.space = space
-        self.state_embedding = NormedLinear(space.state_features, embedding_dim)
-        self.action_embedding = NormedLinear(space.action_dim + 1, embedding_dim)
-        self.reward_embedding = NormedLinear(1, embedding_dim)
+        width, self.space = options["embedding_dim"], space
+        self.state_embedding = NormedLinear(space.state_features, width)
+        self.action_embedding = NormedLinear(space.action_dim + 1, width)
+        self.reward_embedding = RewardEmbedding(options)
 
     def state(self, states: Tensor) -> Tensor:
         """(..., S) as they are stored."""
@@ -102,7 +119,7 @@ class StepEmbedding(nn.Module):
 
     def reward(self, rewards: Tensor) -> Tensor:
         """(...) floats."""
-        embedded: Tensor = self.reward_embedding(rewards.unsqueeze(-1))
+        embedded: Tensor = self.reward_embedding(rewards)
         return embedded
 
     def before(self, actions: Tensor, rewards: Tensor) -> Tensor:
@@ -154,12 +171,25 @@ def normalised(episodes: Episodes, normaliser: Normaliser | Unchanged) -> Episod
     return Episodes(states, episodes.actions, episodes.rewards, episodes.lengths)
 
 
-def read_past(past: Episodes, options: Options, normaliser: Normaliser | Unchanged) -> Episodes:
-    """What an agent reads of its past: the last `context_episodes` - 1 episodes, in context order."""
+def kept_episodes(past: Episodes, options: Options, most: int) -> Episodes:
+    """What an agent keeps of its past, in `test_context_order`: `most` episodes, or all of them.
+
+    `kept_episodes=last` keeps those played last, `best` those of the highest return in each environment, of
+    equal ones the later; `all` keeps every one, for methods that hold a state in place of a window.
+    """
     count = past.lengths.shape[1]
-    first = max(count - (options["context_episodes"] - 1), 0)
-    latest = np.tile(np.arange(first, count), (len(past.lengths), 1))
-    return normalised(past.take(latest).ordered(options["context_order"]), normaliser)
+    first = max(count - most, 0)
+    chosen = np.tile(np.arange(count), (len(past.lengths), 1))
+    if options["kept_episodes"] == "last":
+        chosen = chosen[:, first:]
+    elif options["kept_episodes"] == "best":
+        chosen = np.sort(np.argsort(past.returns, axis=1, kind="stable")[:, first:], axis=1)
+    return past.take(chosen).ordered(options["test_context_order"])
+
+
+def read_past(past: Episodes, options: Options, normaliser: Normaliser | Unchanged) -> Episodes:
+    """What an agent reads of its past beside the current episode, as `kept_episodes` says."""
+    return normalised(kept_episodes(past, options, options["context_episodes"] - 1), normaliser)
 
 
 def random_past(options: Options, fill: int, generator: np.random.Generator) -> Episodes:

@@ -1,7 +1,7 @@
 """What a state and an action are on a task, and how a model reads them.
 
-Grid worlds show the coordinates of a cell, coded one-hot; mazes and robots show numbers, taken as
-they are. Actions are one of several, or a vector in [-1, 1].
+Grid worlds show the coordinates of a cell, read as two numbers or coded one-hot (`state_code`); mazes and
+robots show numbers, taken as they are. Actions are one of several, or a vector in [-1, 1].
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class Space:
     horizon: int
 
     def encode_states(self, states: Tensor) -> Tensor:
-        """(..., state_dim) to (..., state_features): in a room one-hot x, then one-hot y."""
-        if not self.room_side:
-            return states
+        """(..., state_dim) to (..., state_features) floats: as they are, or one-hot x, then one-hot y."""
+        if self.state_features == self.state_dim:
+            return states.float()
         return nn.functional.one_hot(states, self.room_side).flatten(-2).float()
 
     def encode_actions(self, actions: Tensor) -> Tensor:
@@ -61,6 +61,7 @@ def space_of(options: Options) -> Space:
     """The space of the task whose options these are."""
     if "room_side" in options:
         side = options["room_side"]
-        return Space(2, 2 * side, ACTIONS, True, side, options["horizon"])
+        features = 2 * side if options["state_code"] == "one-hot" else 2
+        return Space(2, features, ACTIONS, True, side, options["horizon"])
     states, actions = options["observation_dim"], options["action_dim"]
     return Space(states, states, actions, options["discrete_actions"], 0, options["max_episode_steps"])

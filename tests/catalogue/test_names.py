@@ -146,8 +146,8 @@ def test_an_open_choice_of_another_paper_is_unknown(copied_workflow):
 
 
 def test_a_declared_choice_of_an_option_that_is_not_there_is_corrected_where_it_is_written(copied_workflow):
-    change(copied_workflow / "papers/dmh/paper.yaml", "option: room_side", "option: room_size")
-    refused(copied_workflow, "dmh/paper.yaml: key open_choices.room-side.option", "(named by dmh_fig02)")
+    change(copied_workflow / "papers/dmh/paper.yaml", "option: state_code", "option: state_kode")
+    refused(copied_workflow, "dmh/paper.yaml: key open_choices.state-code.option", "(named by dmh_fig02)")
 
 
 def test_an_open_choice_that_no_artifact_names(copied_workflow):

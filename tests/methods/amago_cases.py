@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from method_cases import some_histories, tiny_learner
 
 TINY = {
@@ -18,7 +19,6 @@ def make(**changes):
     return learner
 
 
-def batch_of(episodes):
-    """The batch that meta-episodes are to the model."""
-    positions, actions, rewards = episodes.tensors
-    return {"positions": positions[:, :, :-1], "actions": actions, "rewards": rewards}
+def batch_of(learner, episodes):
+    """The batch that a learner makes of meta-episodes."""
+    return learner.sampler.batch_of(episodes, np.random.default_rng(0))

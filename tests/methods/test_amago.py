@@ -8,7 +8,7 @@ import torch
 from amago_cases import batch_of, make
 from hypothesis import given
 from hypothesis import strategies as st
-from method_cases import NEAR, decode, next_batch, observation, part, some_episodes, trial
+from method_cases import NEAR, ROOMS, decode, next_batch, observation, part, some_episodes, trial
 
 from bench.methods import amago_policy
 from bench.methods.amago import discounted_returns, td_targets
@@ -41,7 +41,7 @@ class Fixed:
     def __init__(self, logits, values, target_values):
         self.said = logits, values, target_values
 
-    def __call__(self, positions, actions, rewards):
+    def __call__(self, positions, actions, rewards, asked):
         return self.said
 
 
@@ -57,9 +57,9 @@ def test_losses_of_a_hand_made_meta_episode():
     target_values = torch.tensor([[[[0.0] * 5, [4.0, 2, 0, 0, 0]]], [[[0.0] * 5, [2.0, 8, 0, 0, 0]]]])
     learner.model = Fixed(logits, values.requires_grad_(), target_values)
     batch = {"actions": torch.tensor([[[1, 1]]]), "rewards": torch.tensor([[[1.0, 2.0]]])}
-    terms = learner.terms(batch | {"positions": torch.zeros(1, 1, 2, 2)})
-    # The second state is worth 1 + 2 * (0.5 * 2 + 0.5 * 2) = 5, action by action by the smaller target value.
-    first, second = (10 * 1 + 0.5 * 5 - 1) / 2, (10 * 2 - 1) / 2
+    terms = learner.terms(batch | {"positions": torch.zeros(1, 1, 2, 2), "asked": None})
+    # The target networks expect 3 and 5 of the second state: it is worth 1 + 2 * 3 = 7.
+    first, second = (10 * 1 + 0.5 * 7 - 1) / 2, (10 * 2 - 1) / 2
     errors = [(3 - first) ** 2, (0 - second) ** 2] * 2
     assert terms["critic"].item() == pytest.approx(3 * np.mean(errors), rel=1e-5)
     # Mean values are (2, 3) and (3, 0): what the policy expects is 2.5 and 1.5.
@@ -68,7 +68,7 @@ def test_losses_of_a_hand_made_meta_episode():
         "one of both actions is better"
     )
     assert terms["entropy"].item() == pytest.approx(-11 * np.log(2), rel=1e-5)
-    assert learner.loss(batch | {"positions": None}).item() == pytest.approx(
+    assert learner.loss(batch | {"positions": None, "asked": None}).item() == pytest.approx(
         sum(term.item() for term in terms.values()), rel=1e-5
     )
     terms["policy"].backward()
@@ -78,6 +78,24 @@ def test_losses_of_a_hand_made_meta_episode():
     terms["critic"].backward()
     assert (values.grad[:, 0, :, 1] != 0).all()
     assert not values.grad[..., 0].any(), "only actions that were taken are judged"
+
+
+def test_a_target_asks_a_few_target_networks_drawn_anew_for_each_step():
+    learner = make(critics=4, critics_in_target=2)
+    batch = batch_of(learner, some_episodes(learner, 3))
+    asked = batch["asked"]
+    assert asked.shape == (2, ROOMS, 21)
+    assert (asked[0] != asked[1]).all(), "two different ones"
+    assert {tuple(pair) for pair in asked.flatten(1).sort(dim=0).values.T.tolist()} == {
+        (one, other) for one in range(4) for other in range(one + 1, 4)
+    }
+    with torch.no_grad():
+        _, _, chosen = learner.model(**batch)
+        every = batch | {"asked": torch.arange(4)[:, None, None].expand(4, ROOMS, 21)}
+        _, _, values = learner.model(**every)
+    for number in range(4):
+        assert torch.equal(chosen[asked == number], values[number].expand_as(chosen)[asked == number])
+    assert values.std(dim=0).min() > 0, "they do not agree"
 
 
 def test_target_networks_get_no_gradient_and_follow_by_their_share():
@@ -108,7 +126,7 @@ def test_the_units_of_the_values_follow_the_returns_of_the_batches():
     learner, moments = make(value_discount=0.5, reward_multiplier=10.0), 0.0
     for number, rewards in enumerate(([0.0, 4.0], [2.0, 2.0]), start=1):
         learner.begin_update(number - 1, np.random.default_rng(0))
-        batch = batch_of(some_episodes(learner, 3))
+        batch = batch_of(learner, some_episodes(learner, 3))
         batch["rewards"] = torch.tensor(rewards).repeat_interleave(21).view(2, 3, 7)[[0, 1, 1]]
         returns = discounted_returns(10 * batch["rewards"].flatten(1).numpy(), 0.5)
         # The first batch counts whole, later ones by a hundredth.
@@ -126,14 +144,14 @@ def test_it_decodes_step_by_step_what_it_computes_at_once(monkeypatch, past, rea
     episodes = some_episodes(learner, 5)
     decoded = decode(amago_policy, monkeypatch, learner, part(episodes, past), part(episodes, [4]))
     with torch.no_grad():
-        logits, _, _ = learner.model(**batch_of(part(episodes, [*read, 4])))
+        logits, _, _ = learner.model(**batch_of(learner, part(episodes, [*read, 4])))
     torch.testing.assert_close(decoded, logits[:, -7:], **NEAR)
     assert decoded.std(dim=(0, 1)).min() > 0.01, "what was seen matters"
 
 
 @pytest.mark.parametrize("position_embedding", [False, True])
 def test_reading_the_past_at_once_is_reading_it_token_by_token(monkeypatch, position_embedding):
-    learner = make(position_embedding=position_embedding, context_order="time")
+    learner = make(position_embedding=position_embedding)
     episodes, steps = some_episodes(learner, 2), range(learner.options["horizon"])
     logits, taken = [], iter([episodes.actions[:, episode, t] for episode in (0, 1) for t in steps])
 
@@ -163,7 +181,7 @@ def test_reading_the_past_at_once_is_reading_it_token_by_token(monkeypatch, posi
 
 def test_actor_and_critics_never_see_the_action_they_judge_nor_what_came_of_it():
     learner = make()
-    batch = batch_of(some_episodes(learner, 3))
+    batch = batch_of(learner, some_episodes(learner, 3))
     for name in ("actions", "rewards"):
         changed = batch | {name: batch[name].clone()}
         changed[name][:, 1, 4] = (batch[name][:, 1, 4] + 1) % ACTIONS

@@ -42,7 +42,7 @@ def test_own_experience_is_played_in_training_tasks_by_the_rules():
 
 
 def test_what_is_collected_is_what_the_trained_pass_would_have_done(monkeypatch):
-    learner = make(epsilon_first=0.0, epsilon_last=0.0, collect_rooms=ROOMS)
+    learner = make(epsilon_first=0.0, epsilon_first_at_end=0.0, collect_rooms=ROOMS)
     seen = []
 
     def likeliest(logits, space, trial):
@@ -52,18 +52,43 @@ def test_what_is_collected_is_what_the_trained_pass_would_have_done(monkeypatch)
     monkeypatch.setattr(amago_policy, "choose_actions", likeliest)
     learner.begin_update(0, np.random.default_rng(0))
     kept = learner.sampler.replay.draw(1, np.random.default_rng(0))
-    batch = batch_of(kept)
+    batch = batch_of(learner, kept)
     with torch.no_grad():
         logits, _, _ = learner.model(**batch)
     assert logits.argmax(dim=-1).tolist() == batch["actions"].flatten(1).tolist()
     assert len(seen) == 3 * 7
 
 
-def test_exploration_falls_to_its_end_and_stays():
-    learner = make(epsilon_first=0.8, epsilon_last=0.2, epsilon_share=0.5)
-    expected = {0: 0.8, 5: 0.5, 10: 0.2, 20: 0.2}
-    for done, epsilon in expected.items():
-        assert learner.epsilon(done) == pytest.approx(epsilon)
+def test_exploration_falls_over_training_and_over_a_meta_episode():
+    learner = make(
+        epsilon_first=0.8,
+        epsilon_last=0.2,
+        epsilon_first_at_end=0.4,
+        epsilon_last_at_end=0.0,
+        epsilon_share=0.5,
+    )
+    # Updates done, of 20: at the beginning, in the middle and at the end of a meta-episode.
+    expected = {0: (0.8, 0.6, 0.4), 5: (0.5, 0.35, 0.2), 10: (0.2, 0.1, 0.0), 20: (0.2, 0.1, 0.0)}
+    for done, wanted in expected.items():
+        assert [learner.epsilon(done, played) for played in (0.0, 0.5, 1.0)] == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_a_room_explores_by_its_own_share_of_the_schedule(monkeypatch, scaled):
+    changes = {"epsilon_first": 1.0, "epsilon_first_at_end": 0.0, "epsilon_scaled": scaled}
+    learner = make(collect_rooms=400, replay_size=400, **changes)
+    monkeypatch.setattr(amago_policy, "choose_actions", lambda logits, *_: np.full(len(logits), 4))
+    learner.begin_update(0, np.random.default_rng(0))
+    # Four of five random actions are seen to be random.
+    moved = (learner.sampler.replay.episodes.actions != 4).reshape(400, 21) / 0.8
+    begin, end = moved[:, :3].mean(), moved[:, -3:].mean()
+    mean = 0.5 if scaled else 1.0
+    assert begin == pytest.approx(mean * (1 - 1 / 21), abs=0.06)
+    assert end == pytest.approx(mean * 2 / 21, abs=0.06)
+    # A room that explores much in its first third does so in its second, where each has a share of its own.
+    first, second = moved[:, :7].mean(axis=1), moved[:, 7:14].mean(axis=1)
+    alike = np.corrcoef(first, second)[0, 1]
+    assert alike > 0.3 if scaled else abs(alike) < 0.2
 
 
 def test_the_oldest_meta_episodes_make_place_for_new_ones():

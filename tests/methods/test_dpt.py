@@ -22,6 +22,7 @@ TINY = {
     "layers": 2,
     "batch_size": 40,
     "history_share": 1.0,
+    "position_embedding": False,
 }
 MEMORY = {"world": "dark-key-to-door", "reward_memory": True}
 
@@ -232,10 +233,12 @@ def test_queries_of_the_key_room_are_labelled_with_the_key_and_without():
         np.testing.assert_array_equal(batch["label"].numpy(), action_labels(optimal, "x-first"))
 
 
-def test_the_loss_is_the_cross_entropy_of_every_prefix():
-    learner = make()
+@pytest.mark.parametrize("empty", [False, True])
+def test_the_loss_is_the_cross_entropy_of_every_prefix_the_empty_one_if_so_asked(empty):
+    learner = make(empty_context_trained=empty)
     learner.prepare(walked_histories(tasks=5))
     batch = next_batch(learner, np.random.default_rng(0))
     logs = torch.log_softmax(answers(learner, batch), dim=-1)
-    by_hand = [-(batch["label"] * logs[:, prefix]).sum(dim=-1).mean() for prefix in range(22)]
+    prefixes = range(22) if empty else range(1, 22)
+    by_hand = [-(batch["label"] * logs[:, prefix]).sum(dim=-1).mean() for prefix in prefixes]
     torch.testing.assert_close(learner.loss(batch), torch.stack(by_hand).mean())

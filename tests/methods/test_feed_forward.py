@@ -21,13 +21,21 @@ FEED_FORWARD = ["bc", "bc-10", "td3", "td3-bc", "iql", "cql"]
 # Best trajectories
 
 
-def test_the_best_trajectories_are_kept_whole_until_the_share_is_reached():
+def test_the_best_trajectories_are_kept_whole_until_the_share_of_transitions_is_reached():
     data = some_trajectories()
     for share, returns in [
         (0.0, [20]), (0.25, [20]), (0.26, [20]), (0.3, [20, 12]), (0.5, [20, 12]), (0.6, [20, 12, 6]),
         (1.0, [20, 12, 6, 5]),
     ]:  # fmt: skip
-        assert best_trajectories(data, share).returns.tolist() == returns, share
+        assert best_trajectories(data, share, "transitions").returns.tolist() == returns, share
+
+
+def test_a_share_of_the_trajectories_is_rounded_down_but_one_is_kept():
+    data = some_trajectories()
+    for share, returns in [
+        (0.0, [20]), (0.25, [20]), (0.49, [20]), (0.5, [20, 12]), (0.99, [20, 12, 6]), (1.0, [20, 12, 6, 5]),
+    ]:  # fmt: skip
+        assert best_trajectories(data, share, "trajectories").returns.tolist() == returns, share
 
 
 @given(
@@ -38,7 +46,7 @@ def test_no_trajectory_that_is_left_out_is_better_and_none_is_kept_needlessly(ep
     data = Trajectories.from_episodes(
         [episode(length, reward, 100 * number) for number, (length, reward) in enumerate(episodes)]
     )
-    kept = best_trajectories(data, share)
+    kept = best_trajectories(data, share, "transitions")
     wanted = round(share * data.transitions)
     assert kept.transitions >= wanted
     assert len(kept) == 1 or kept.transitions - kept.lengths[-1] < wanted, "the last one was needed"

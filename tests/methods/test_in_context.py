@@ -11,7 +11,7 @@ from method_cases import NEAR, ROOMS, decode, part, trial
 from bench.datasets.episodes import Episodes
 from bench.datasets.histories import Histories
 from bench.methods import ad, dmh
-from bench.methods.in_context import choose_actions, draw_contexts
+from bench.methods.in_context import RewardEmbedding, choose_actions, draw_contexts, kept_episodes
 from bench.methods.spaces import space_of
 from bench.worlds.gridworld.world import ACTIONS
 
@@ -26,20 +26,88 @@ def trained_logits(learner, episodes):
 
 
 def check_decoding(module, monkeypatch, learner):
-    """No past; a past that fills the context; and one too long, of which the oldest is forgotten."""
+    """No past; a past that fills the context; and longer ones, of which the oldest is forgotten."""
     width = learner.options["context_episodes"]
-    for past, read in [
-        ([], []),
-        ([1], [1]),
-        ([2, 1], [1, 2]),
-        ([3, 2, 1], [1, 2]),
-    ]:
+    for past in ([], [1], [2, 1], [3, 2, 1], [1, 3, 2]):
         episodes = history(learner.options, 5)
         decoded = decode(module, monkeypatch, learner, part(episodes, past), part(episodes, [4]))
-        kept = read[max(0, len(read) - (width - 1)) :]
+        kept = past[max(0, len(past) - (width - 1)) :]
         torch.testing.assert_close(decoded, trained_logits(learner, part(episodes, [*kept, 4])), **NEAR)
     spread = decoded.std(dim=(0, 1)).min()
     assert spread > 0.01, "logits that hardly depend on what was seen would be equal whatever the policy does"
+
+
+# Episode e of `history` has return e.
+KEPT = [
+    ("last", "time", [4, 1, 3, 2], [3, 2]),
+    ("last", "return", [4, 1, 3, 2], [2, 3]),
+    ("best", "time", [4, 1, 3, 2], [4, 3]),
+    ("best", "return", [4, 1, 3, 2], [3, 4]),
+    ("best", "time", [2], [2]),
+    ("all", "time", [4, 1, 3, 2], [4, 1, 3, 2]),
+    ("all", "return", [4, 1, 3, 2], [1, 2, 3, 4]),
+]
+
+
+@pytest.mark.parametrize(("rule", "order", "past", "read"), KEPT)
+def test_a_test_reads_the_episodes_that_the_options_keep_in_the_order_they_say(rule, order, past, read):
+    options = {"horizon": 7, "room_side": 5, "kept_episodes": rule, "test_context_order": order}
+    episodes = history(options | {"state_code": "coordinates"}, 5)
+    kept = kept_episodes(part(episodes, past), options, 2)
+    np.testing.assert_array_equal(kept.states, part(episodes, read).states)
+    np.testing.assert_array_equal(kept.returns, np.tile(read, (ROOMS, 1)))
+
+
+def test_of_equal_episodes_the_later_are_kept():
+    options = {"horizon": 7, "room_side": 5, "kept_episodes": "best", "test_context_order": "time"}
+    episodes = history(options | {"state_code": "coordinates"}, 5)
+    episodes.rewards[:] = 0
+    kept = kept_episodes(episodes, options, 2)
+    np.testing.assert_array_equal(kept.states, part(episodes, [3, 4]).states)
+
+
+@pytest.mark.parametrize("method", ["ad-mamba", "dmh"])
+def test_a_method_that_holds_a_state_can_read_more_episodes_than_it_was_trained_on(monkeypatch, method):
+    learner = make(method, kept_episodes="all")
+    episodes = history(learner.options, 5)
+    module = dmh if method == "dmh" else ad
+    decoded = decode(module, monkeypatch, learner, part(episodes, [3, 0, 2, 1]), part(episodes, [4]))
+    torch.testing.assert_close(decoded, trained_logits(learner, part(episodes, [3, 0, 2, 1, 4])), **NEAR)
+
+
+@pytest.mark.parametrize("method", ["ad-transformer", "ad-mamba", "dmh", "dpt", "amago"])
+def test_cells_are_read_as_two_numbers_or_one_hot(method):
+    """The first layer that reads a state has a column for each number it reads."""
+    features = {}
+    for code in ("coordinates", "one-hot"):
+        learner = make(method, state_code=code)
+        features[code] = sum(parameter.numel() for parameter in learner.model.parameters())
+    assert features["one-hot"] > features["coordinates"]
+    space = space_of(learner.options)
+    assert space.encode_states(torch.tensor([[1, 4]])).tolist() == [[0, 1, 0, 0, 0, 0, 0, 0, 0, 1]]
+    raw = space_of(learner.options | {"state_code": "coordinates"})
+    assert raw.encode_states(torch.tensor([[1, 4]])).tolist() == [[1.0, 4.0]]
+
+
+def test_a_reward_scale_keeps_large_rewards_apart():
+    """Sums of twenty rewards of a robot are about 60: LayerNorm leaves little of such a number's size."""
+    apart = {}
+    for scale in (1.0, 20.0):
+        torch.manual_seed(0)
+        embedding = RewardEmbedding({"embedding_dim": 64, "reward_scale": scale})
+        with torch.no_grad():
+            fifty, sixty = embedding(torch.tensor([50.0, 60.0]))
+        apart[scale] = (fifty - sixty).norm() / fifty.norm()
+    assert apart[1.0] < 0.02
+    assert apart[20.0] > 5 * apart[1.0]
+
+
+@pytest.mark.parametrize("method", ["ad-transformer", "ad-mamba", "dmh"])
+def test_rewards_are_divided_by_their_scale_wherever_they_are_read(method):
+    one, four = (make(method, reward_scale=scale) for scale in (1.0, 4.0))
+    episodes = history(one.options, 3)
+    larger = Episodes(episodes.states, episodes.actions, 4.0 * episodes.rewards, episodes.lengths)
+    torch.testing.assert_close(trained_logits(four, larger), trained_logits(one, episodes), **NEAR)
 
 
 @pytest.mark.parametrize("step_tokens", ["merged", "separate"])
@@ -184,7 +252,7 @@ def test_contexts_can_be_drawn_from_the_beginning_of_a_history(share, last):
 
 def test_actions_are_sampled_by_their_probability_or_the_likeliest_is_taken():
     logits = torch.tensor([[0.0, 2.0, 1.0, -1.0, 0.5]]).repeat(20_000, 1)
-    space = space_of({"room_side": 5, "horizon": 7})
+    space = space_of({"room_side": 5, "horizon": 7, "state_code": "coordinates"})
     drawn = choose_actions(logits, space, trial(20_000, temperature=2.0))
     frequencies = np.bincount(drawn, minlength=ACTIONS) / len(drawn)
     np.testing.assert_allclose(frequencies, torch.softmax(logits[0] / 2.0, dim=0).numpy(), atol=0.015)
@@ -192,7 +260,7 @@ def test_actions_are_sampled_by_their_probability_or_the_likeliest_is_taken():
 
 
 def test_episodes_in_time_order_are_left_alone():
-    episodes = history({"horizon": 7, "room_side": 5}, 4)
+    episodes = history({"horizon": 7, "room_side": 5, "state_code": "coordinates"}, 4)
     assert episodes.ordered("time") is episodes
     reversed_ = part(episodes, [3, 2, 1, 0])
     assert isinstance(reversed_, Episodes)

@@ -40,15 +40,15 @@ def split_tasks(
 
     Raises ValueError if the room has fewer tasks than are asked for.
     """
-    world, side, dynamics = options["world"], options["room_side"], options["dynamics"]
-    count = task_count(world, side, dynamics)
+    world, side = options["world"], options["room_side"]
+    count = task_count(world, side)
     train, test = options["train_tasks"], options["test_tasks"]
     if train + test > count:
         raise ValueError(
             f"train_tasks + test_tasks = {train + test}, but a room of side {side} has only "
-            f"{count} tasks of {world}; ask for fewer or take a larger room"
+            f"{count} tasks of {world}; ask for fewer or take another room"
         )
-    goals = numbered_goals(world, side, generator.choice(count, size=train + test, replace=False), dynamics)
+    goals = numbered_goals(world, side, generator.choice(count, size=train + test, replace=False))
     return goals[:train], goals[train:]
 
 
@@ -104,9 +104,6 @@ class _TableLearner:
             actions[t] = np.where(wanders[t], anywhere[t], greedy)
             counts = ~finished
             positions[t + 1], rewards[t], _ = world.step(actions[t])
-            # Nothing is learnt from the step with which the goal moves: to a learner without a clock its
-            # value would be worth waiting for at the second goal.
-            counts &= not world.goal_just_moved()
             following, finished = self.state(), world.finished_reward()
             # Nothing can follow the last one-time reward; the horizon itself is no end of the values.
             bootstrap = self.values[following].max(axis=1) * ~finished

@@ -9,10 +9,10 @@ Worlds:
 - `darkroom-hard`: reward 1 at the first step that ends on the goal, and never again.
 - `dark-key-to-door`: reward 1 at the first step on the key, then 1 at the first step on the
   door after the key was taken.
-- `darkroom-dynamic`: as `darkroom`, and something more differs from room to room. DM-H names it
-  in its Table 4 and defines it nowhere; `dynamics` chooses between two readings:
-  - `permuted-actions`: what the five actions do, one of their 120 permutations;
-  - `moving-goal`: the first half of the episode (rounded down) pays on one cell, the rest on another.
+- `darkroom-dynamic`: as `darkroom`, but the goal is always the far corner, and what the five actions do
+  differs from room to room: one of their 120 permutations. DM-H names it in its Table 4 and defines it
+  nowhere; its companion, In-Context Decision Transformer (2405.20692), Section 5, fixes the goal to a corner
+  and permutes the actions. Which corner it does not say: the far one is DPT's.
 
 An episode always lasts `horizon` steps.
 """
@@ -35,20 +35,16 @@ MOVES = np.array([[-1, 0], [1, 0], [0, 1], [0, -1], [0, 0]], dtype=np.int64)
 # Row p: action a does what action PERMUTATIONS[p, a] does elsewhere; row 0 changes nothing.
 PERMUTATIONS = np.array(list(permutations(range(ACTIONS))), dtype=np.int64)
 WORLDS = ("darkroom", "darkroom-hard", "darkroom-dynamic", "dark-key-to-door")
-DYNAMICS = ("permuted-actions", "moving-goal")
 STARTS = ("centre", "corner", "random")
 PHASES = 3  # what `GridWorld.phase` can be
 
 
-def goal_columns(world: str, dynamics: str = "permuted-actions") -> int:
+def goal_columns(world: str) -> int:
     """Columns of a task's goal row.
 
-    2: goal x, y. 3, actions permuted: goal x, y, row of `PERMUTATIONS`. 4, two cells: key x, y, door x, y,
-    or x, y of the first goal, then of the second.
+    2: goal x, y. 3, actions permuted: goal x, y, row of `PERMUTATIONS`. 4: key x, y, door x, y.
     """
-    if world == "darkroom-dynamic":
-        return 3 if dynamics == "permuted-actions" else 4
-    return 4 if world == "dark-key-to-door" else 2
+    return {"darkroom-dynamic": 3, "dark-key-to-door": 4}.get(world, 2)
 
 
 def start_cells(start: str, room_side: int) -> Integers:
@@ -66,13 +62,12 @@ class GridWorld:
         world: one of `WORLDS`.
         room_side: cells along a side.
         horizon: steps in an episode.
-        goals: (rooms, `goal_columns(world, dynamics)`) goal rows.
+        goals: (rooms, `goal_columns(world)`) goal rows.
         start: `centre`, `corner` (0, 0) or `random` (drawn anew for each episode).
         generator: source of random starts; needed only for `start="random"`.
-        dynamics: one of `DYNAMICS`; only `darkroom-dynamic` looks at it.
 
     Raises:
-        ValueError: an unknown world, dynamics or start, or goals of the wrong shape or outside the room.
+        ValueError: an unknown world or start, or goals of the wrong shape or outside the room.
     """
 
     def __init__(
@@ -83,19 +78,15 @@ class GridWorld:
         goals: Integers,
         start: str = "centre",
         generator: np.random.Generator | None = None,
-        dynamics: str = "permuted-actions",
     ) -> None:
         if world not in WORLDS:
             raise ValueError(f"world must be one of {', '.join(WORLDS)}, got {world!r}")
-        if dynamics not in DYNAMICS:
-            raise ValueError(f"dynamics must be one of {', '.join(DYNAMICS)}, got {dynamics!r}")
         if start not in STARTS or (start == "random" and generator is None):
             raise ValueError(f"start must be centre, corner, or random with a generator, got {start!r}")
-        columns = goal_columns(world, dynamics)
+        columns = goal_columns(world)
         if goals.ndim != 2 or goals.shape[1] != columns:
             raise ValueError(f"goals of {world} must have shape (rooms, {columns}), got {goals.shape}")
         self.permuted = columns == 3
-        self.moving = columns == 4 and world == "darkroom-dynamic"
         cells = goals[:, :2] if self.permuted else goals
         if cells.size and (cells.min() < 0 or cells.max() >= room_side):
             raise ValueError(f"goals must lie in 0 ... {room_side - 1}, got {cells.min()} ... {cells.max()}")
@@ -131,9 +122,8 @@ class GridWorld:
             raise RuntimeError("the episode is over: call reset() before step()")
         moves = self._moves[self._rows, actions] if self.permuted else self._moves[actions]
         self.position = np.minimum(np.maximum(self.position + moves, 0), self.room_side - 1)
-        paid_by_second = self.moving and self.time >= self.horizon // 2
         self.time += 1
-        on_first = self._stand_on(self._second if paid_by_second else self._first)
+        on_first = self._stand_on(self._first)
         if self.world in ("darkroom", "darkroom-dynamic"):
             rewards = on_first
         elif self.world == "darkroom-hard":
@@ -163,28 +153,16 @@ class GridWorld:
         last = 0 if self.world == "darkroom-hard" else 1
         return self.collected[:, last].copy()
 
-    def goal_just_moved(self) -> bool:
-        """Whether the next step is the first that pays on the second goal of a moving one."""
-        return self.moving and self.time == self.horizon // 2
-
     def phase(self) -> Integers:
-        """(rooms,) integers below `PHASES`: what the next reward depends on beside cell and task.
+        """(rooms,) integers below `PHASES`: the number of one-time rewards taken in the episode.
 
-        The number of one-time rewards taken, or 1 once the moving goal has moved. Agents do not see it.
+        The next reward depends on it beside cell and task. Agents do not see it.
         """
-        if self.moving:
-            return np.full(self.count, int(self.time >= self.horizon // 2), dtype=np.int64)
         return self.collected.sum(axis=1)
 
 
 def make_rooms(options: Options, goals: Integers, generator: np.random.Generator | None = None) -> GridWorld:
-    """Rooms as the options `world`, `room_side`, `horizon`, `start` and `dynamics` describe them."""
+    """Rooms as the options `world`, `room_side`, `horizon` and `start` describe them."""
     return GridWorld(
-        options["world"],
-        options["room_side"],
-        options["horizon"],
-        goals,
-        options["start"],
-        generator,
-        options["dynamics"],
+        options["world"], options["room_side"], options["horizon"], goals, options["start"], generator
     )
