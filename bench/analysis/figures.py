@@ -50,6 +50,7 @@ def figure_data(readings: list[Reading], tier: str, reported: pd.DataFrame) -> p
                 task=cell.task,
                 method=cell.method,
                 settings=cell.slug,
+                reading=reading.entry.reading,
                 metric=reading.entry.metric,
                 label=reading.entry.label,
                 status=reading.status,
@@ -61,7 +62,7 @@ def figure_data(readings: list[Reading], tier: str, reported: pd.DataFrame) -> p
             )
         )
     columns = [
-        "task", "method", "settings", "label", "metric", "index", "reported", "reported_spread",
+        "task", "method", "settings", "reading", "label", "metric", "index", "reported", "reported_spread",
         "reported_as", "mean", "low", "high", "n", "status", "verdict", *SELECTIONS, "fingerprints",
         "changed",
     ]  # fmt: skip

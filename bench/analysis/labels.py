@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bench.catalogue.choices import READING
+
 if TYPE_CHECKING:
     from bench.catalogue.catalogue import Catalogue
     from bench.work.entries import Entry
 
 
 def axis_value(entry: Entry, field: str) -> str:
-    """The label of an entry on one axis: `task`, `method`, `metric`, or an option's name."""
+    """The label of an entry on one axis: `task`, `method`, `metric`, `reading`, or an option's name."""
     # Kinds of figures import this module, and with them whoever reads the specification.
-    from bench.work.cells import defaults
+    from bench.work.cells import values_of
 
     catalogue = entry.suite.catalogue
     if field == "task":
@@ -23,18 +25,16 @@ def axis_value(entry: Entry, field: str) -> str:
         if entry.metric in catalogue.metrics:
             return metric_label(catalogue, entry.metric)
         return entry.metric.replace("_", " ")
-    settings = dict(entry.cell.settings)
-    if field in settings:
-        return str(settings[field])
-    base = defaults(catalogue, entry.cell.task, entry.cell.method)
-    return str(base.get(field, ""))
+    if field == READING:
+        return entry.reading
+    return str(values_of(catalogue, entry.cell).get(field, ""))
 
 
 def method_label(entry: Entry) -> str:
     """The query's own label where it has one, else the method's title and its settings."""
     if entry.label:
         return entry.label
-    title, slug = method_title(entry), entry.cell.slug
+    title, slug = method_title(entry), entry.asked.slug
     return title if slug == "default" else f"{title} ({slug.replace(',', ', ').replace('_', ' ')})"
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bench.analysis.statistics import Summary, summarise
 from bench.catalogue.models import SELECTIONS, Selection
-from bench.work.cells import defaults, resolve
+from bench.work.cells import resolve, values_of
 from bench.work.entries import Entry
 from bench.work.fingerprint import changes
 from bench.work.jobs import Job
@@ -177,7 +177,5 @@ def _derived(entry: Entry, tier: str) -> Reading:
 def _option_value(entry: Entry) -> Any:
     """A hyper-parameter as the paper tier has it."""
     resolved = resolve(entry.suite.catalogue, "paper", entry.cell, "train")
-    options = (
-        resolved.options if resolved else defaults(entry.suite.catalogue, entry.cell.task, entry.cell.method)
-    )
+    options = resolved.options if resolved else values_of(entry.suite.catalogue, entry.cell)
     return options[entry.metric]

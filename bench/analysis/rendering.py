@@ -6,7 +6,7 @@ import json
 
 from bench.analysis.readings import Reading
 from bench.errors import SpecError
-from bench.work.cells import defaults
+from bench.work.cells import values_of
 from bench.work.jobs import Job
 from bench.work.renderings import Rendering
 from bench.work.suite import Suite
@@ -31,7 +31,7 @@ def heading(rendering: Rendering, readings: list[Reading]) -> str:
     catalogue = rendering.suite.catalogue
     paper = catalogue.paper_of(rendering.name).title
     said = f"{paper} {rendering.artifact.printed}: {rendering.artifact.title}"
-    tier = f"{rendering.tier} tier{rendering.suite.source.said}"
+    tier = f"{rendering.tier} tier{rendering.suite.source.said}{catalogue.reading_said}"
     ran = [r for r in readings if r.summary is not None]
     if not ran:
         return f"{said}\n{tier}"
@@ -62,7 +62,7 @@ def changed_tasks(readings: list[Reading], tier: str) -> str:
         suite = reading.entry.suite
         task = suite.catalogue.tasks[cell.task]
         resolved = Job(suite, reading.entry.stage, tier, cell, 0).resolved
-        usual = defaults(suite.catalogue, cell.task, cell.method) | dict(cell.settings)
+        usual = values_of(suite.catalogue, cell)
         different = [
             f"{n.replace('_', ' ')} {resolved.options[n]}"
             for n in task.data_names

@@ -19,11 +19,11 @@ from bench.catalogue.artifacts import TableLayout
 from bench.catalogue.catalogue import Catalogue
 from bench.catalogue.models import SELECTIONS
 from bench.seeds import stream
-from bench.work.cells import defaults, resolve
+from bench.work.cells import resolve, values_of
 from bench.work.renderings import Rendering, varied_in
 
 COLUMNS = [
-    "artifact", "row", "column", "task", "method", "settings", "metric", "unit", "reported",
+    "artifact", "row", "column", "task", "method", "settings", "reading", "metric", "unit", "reported",
     "reported_spread", "reported_as", "ours", "low", "high", "n", "status", "verdict", "why", "difference",
     "difference_low", "difference_high", "seeds_needed", "data_source", "budget", "seconds", *SELECTIONS,
     "fingerprints", "changed",
@@ -31,7 +31,7 @@ COLUMNS = [
 # Beside a number of the store that the code at hand would not make again.
 OLDER = "†"
 # What a row over tasks has in common with the rows it is over.
-SHARED = ("artifact", "column", "method", "settings", "metric", "unit", "budget")
+SHARED = ("artifact", "column", "method", "settings", "reading", "metric", "unit", "budget")
 
 # The columns of one row, by name.
 Columns = dict[str, Any]
@@ -58,7 +58,8 @@ def _row(rendering: Rendering, layout: TableLayout, reading: Reading, reported: 
     return {
         "artifact": rendering.name,
         "row": axis_label(entry, layout.rows), "column": axis_label(entry, layout.columns),
-        "task": cell.task, "method": cell.method, "settings": cell.slug, "metric": entry.metric,
+        "task": cell.task, "method": cell.method, "settings": cell.slug, "reading": entry.reading,
+        "metric": entry.metric,
         "unit": metric.unit if metric else "",
         **printed_columns(printed_for(entry, reported)),
         "ours": reading.value,
@@ -101,7 +102,8 @@ def _average_row(
     ours = average(summaries) if len(summaries) == len(members) else None
     lacking = f"not-run: {len(members) - len(summaries)} of {len(members)} tasks have no number"
     status = "ok" if ours else lacking
-    where = (first["artifact"], "average", first["method"], first["settings"], first["metric"])
+    asked = members[0][1].entry.asked.slug
+    where = (first["artifact"], "average", first["method"], asked, first["metric"])
     printed = find_printed(reported, *where)
     margin = margin_of(members[0][1].entry.suite.catalogue, first["task"], first["metric"])
     shared = _shared(members)
@@ -252,7 +254,7 @@ def _chosen(rendering: Rendering, option: str) -> str:
     for entry in rendering.entries:
         stage = entry.stage or "train"
         shown = resolve(catalogue, rendering.tier, entry.cell, stage) if not entry.missing else None
-        options = shown.options if shown else defaults(catalogue, entry.cell.task, entry.cell.method)
+        options = shown.options if shown else values_of(catalogue, entry.cell)
         if option in options and (shown or all(e.missing or not e.stage for e in rendering.entries)):
             values.setdefault(f"`{options[option]}`")
     return ", ".join(values) or "not run"

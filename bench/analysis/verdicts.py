@@ -101,8 +101,9 @@ def verdict_of(reading: Reading, tier: str, reported: pd.DataFrame) -> Verdict:
 
 
 def _place_of(entry: Entry) -> tuple[str, str, str, str, str, str]:
-    cell = entry.cell
-    return entry.artifact, cell.task, cell.method, cell.slug, entry.metric, entry.label
+    # What is printed is filed under the cell as the artifact names it, whatever the reading of the run.
+    asked = entry.asked
+    return entry.artifact, asked.task, asked.method, asked.slug, entry.metric, entry.label
 
 
 def _summary_at(curve: pd.DataFrame, index: float) -> Summary:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bench.catalogue.artifacts import Artifact
+from bench.catalogue.choices import VARIABLE as READING_VARIABLE
+from bench.catalogue.choices import Choice, PaperReadings, ReadingName
 from bench.catalogue.folders import VARIABLE
 from bench.catalogue.models import Method, Metric, OptionTable, Protocol
 from bench.catalogue.paper import Paper
@@ -79,7 +81,12 @@ class Catalogue:
     given: Path | None  # the folder of a lab's own papers
     named: str  # that folder as the run was given it
     data: str  # the real data that the run was given
+    readings: dict[str, PaperReadings]  # of each paper that has two
+    choices: dict[str, Choice]  # those of all papers that became options
+    reading: ReadingName  # that of whatever does not name one
     workflow: Path
+    # What `once` has found: function and arguments -> result.
+    found: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def probe_options(self) -> OptionTable:
@@ -100,8 +107,14 @@ class Catalogue:
         Of real data only what the task was given is said; without a task, what any was.
         """
         papers = f"{VARIABLE}={shlex.quote(self.named)} " if self.named else ""
+        reading = f"{READING_VARIABLE}={self.reading.text} " if self.reading != ReadingName() else ""
         given = bool(self.data) and (not task or self.tasks[task].given is not None)
-        return papers + (f"{DATA}={shlex.quote(self.data)} " if given else "")
+        return papers + reading + (f"{DATA}={shlex.quote(self.data)} " if given else "")
+
+    @property
+    def reading_said(self) -> str:
+        """What follows a tier's name in a heading, to say which reading a run is of; empty for `text`."""
+        return "" if self.reading == ReadingName() else f", reading {self.reading.text}"
 
     def paper_of(self, name: str) -> Paper:
         """The paper of an artifact or a claim, by its name."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 from bench.catalogue.artifacts import Artifact, CellQuery
 from bench.catalogue.catalogue import Catalogue, paper_name
+from bench.catalogue.choices import READING, parse_reading
 from bench.catalogue.models import OptionTable, Override, SameAs
 from bench.catalogue.names import ANY
+from bench.catalogue.strict import Value
 from bench.catalogue.tiers import Budget, LeftOut, Ranges, Spending, Tier
 from bench.errors import SpecError, unknown
 from bench.files import shown
@@ -129,6 +131,13 @@ def check_values(values: dict[str, Any], options: OptionTable, where: str) -> No
             raise SpecError(f"{where}: option {key} {problem}. Correct the value and run again.")
 
 
+def check_settings(catalogue: Catalogue, settings: dict[str, Any], options: OptionTable, where: str) -> None:
+    """Every setting fits its option, and the reading that they may name is one."""
+    if READING in settings:
+        parse_reading(str(settings[READING]), catalogue.choices, f"{where}: {READING}")
+    check_values({key: value for key, value in settings.items() if key != READING}, options, where)
+
+
 def check_names(names: Iterable[str], kind: str, known: Iterable[str], where: str) -> None:
     """Every name is a known one; SpecError, with the nearest, at the first that is not."""
     known = set(known)
@@ -178,14 +187,21 @@ def _check_budget(catalogue: Catalogue, budget: Budget, where: str) -> None:
             for ranges in variants:
                 _check_ranges(ranges, options, f"{where}: key settings ({method} on {task})")
     for ranges in variants:
-        check_names(ranges, "option", known, f"{where}: key settings")
+        check_names(ranges, "option", known | {READING}, f"{where}: key settings")
+        for name in _values_of(ranges.get(READING, ())):
+            parse_reading(str(name), catalogue.choices, f"{where}: key settings.{READING}")
 
 
 def _check_ranges(ranges: Ranges, options: OptionTable, where: str) -> None:
     """The values that a budget allows an option to have are ones that it can have."""
     for key in ranges.keys() & options.keys():
-        for value in () if ranges[key] == ANY else ranges[key]:
+        for value in _values_of(ranges[key]):
             check_values({key: value}, options, where)
+
+
+def _values_of(values: tuple[Value, ...] | Literal["any"]) -> tuple[Value, ...]:
+    """The values that a budget writes out: none if it allows any."""
+    return () if isinstance(values, str) else values
 
 
 def _check_query(catalogue: Catalogue, query: CellQuery, where: str) -> None:
@@ -198,7 +214,8 @@ def _check_query(catalogue: Catalogue, query: CellQuery, where: str) -> None:
             check_names(query.options, "option", options, f"{where}: key options ({method} on {task})")
             for key, value in query.settings.items():
                 for single in value if isinstance(value, tuple) else (value,):
-                    check_values({key: single}, options, f"{where}: key settings ({method} on {task})")
+                    on = f"{where}: key settings ({method} on {task})"
+                    check_settings(catalogue, {key: single}, options, on)
 
 
 def _check_artifact(catalogue: Catalogue, name: str, artifact: Artifact) -> None:
@@ -212,7 +229,7 @@ def _check_artifact(catalogue: Catalogue, name: str, artifact: Artifact) -> None
                 set(catalogue.options(task, method)) for task in query.tasks for method in query.methods
             ]
     # A panel or a row needs a name for each cell, so that each has to have the option.
-    fields = {"task", "method", "metric"} | set.intersection(*every)
+    fields = {"task", "method", "metric", READING} | set.intersection(*every)
     check_names(artifact.layout.named_fields, "field", fields, f"{where}: key layout")
     artifact.layout.check(artifact, where)
     declared = catalogue.paper_of(name).open_choices

@@ -25,6 +25,7 @@ CONTRADICTIONS = "contradictions.csv"
 METRICS = "metrics.yaml"
 SETS = "sets.yaml"
 PAPER = "paper.yaml"
+READINGS = "readings.yaml"
 
 
 def given_papers(value: str) -> Path | None:
@@ -94,7 +95,7 @@ def paper_folders(roots: tuple[Path, ...]) -> dict[str, Path]:
 
 def artifact_files(folder: Path) -> list[Path]:
     """The files of a paper's artifacts, by name."""
-    return [path for path in yaml_files((folder,), "").values() if path.name != PAPER]
+    return [path for path in yaml_files((folder,), "").values() if path.name not in (PAPER, READINGS)]
 
 
 def _entries(folder: Path) -> Iterator[Path]:

@@ -12,11 +12,15 @@ from pathlib import Path
 from bench.catalogue.artifacts import Artifact
 from bench.catalogue.catalogue import WORKFLOW, Catalogue, Task, paper_name
 from bench.catalogue.check import check
+from bench.catalogue.check_choices import check_choices, options_of
+from bench.catalogue.choices import TEXT, PaperReadings, parse_reading
+from bench.catalogue.choices import VARIABLE as READING_VARIABLE
 from bench.catalogue.folders import (
     CODE_DEFAULTS,
     CONTRADICTIONS,
     METRICS,
     PAPER,
+    READINGS,
     REPORTED,
     SETS,
     artifact_files,
@@ -212,10 +216,21 @@ def _beside_reported(given: Path | None, name: str) -> tuple[Path, ...]:
     return tuple(path for folder in _reported_folders(given) if (path := folder / name).exists())
 
 
-def load_catalogue(workflow: Path = WORKFLOW, papers: str = "", data: str = "") -> Catalogue:
+def _readings(
+    folders: dict[str, Path], papers: dict[str, Paper], names: Names
+) -> tuple[dict[str, PaperReadings], dict[str, Path]]:
+    """The readings of each paper that has two, and their files."""
+    files = {name: path for name in papers if (path := folders[name] / READINGS).exists()}
+    return {name: read_model(path, PaperReadings, names) for name, path in files.items()}, files
+
+
+def load_catalogue(
+    workflow: Path = WORKFLOW, papers: str = "", data: str = "", reading: str = ""
+) -> Catalogue:
     """Read and cross-check every file of the specification; SpecError on the first that fails.
 
     `papers`: the folder of a lab's own, or nothing. `data`: a folder with real data, `minari`, or nothing.
+    `reading`: that of whatever does not name one, or nothing for `text`.
     """
     given = given_papers(papers)
     import_from(given)
@@ -234,6 +249,8 @@ def load_catalogue(workflow: Path = WORKFLOW, papers: str = "", data: str = "") 
     groups = {name: read_mapping(path, Option) for name, path in files["options"].items()}
     datasets = read_rows(workflow / "datasets.csv")
     tiers, spendings = _tiers(workflow, given, names)
+    readings, files["readings"] = _readings(folders, declared, names)
+    choices = options_of(readings, {name: shown(path) for name, path in files["readings"].items()})
     catalogue = Catalogue(
         papers=declared,
         methods=methods,
@@ -254,7 +271,13 @@ def load_catalogue(workflow: Path = WORKFLOW, papers: str = "", data: str = "") 
         given=given,
         named=papers,
         data=data,
+        readings=readings,
+        choices=choices,
+        reading=parse_reading(
+            reading or TEXT, choices, f"config key reading (environment variable {READING_VARIABLE})"
+        ),
         workflow=workflow,
     )
     check(catalogue)
+    check_choices(catalogue)
     return catalogue

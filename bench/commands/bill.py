@@ -71,7 +71,7 @@ def main(
     unit = cost_unit(suite.catalogue.tier(tier))
     lines, costs = bill(suite, tier, by)
     table = Table(
-        title=f"Bill of the {tier} tier, by {by}",
+        title=f"Bill of the {tier} tier{suite.catalogue.reading_said}, by {by}",
         caption="A job that several artifacts need is counted in each of them, and once in the total. "
         f"Estimated: {unit} of the tier file for the jobs with a record; ratio: what they took, over it. "
         "A training that was taken up again is billed from its last start. "

@@ -91,7 +91,7 @@ def _columns(catalogue: Catalogue, finding: Finding) -> dict[str, Any]:
         "scale": "ratio" if comparison.is_ratio(catalogue) else "difference", "expect": comparison.expect,
         "smallest": comparison.smallest, "pairs": finding.pairs, "tasks_run": finding.tasks,
         "tasks": len(comparison.tasks), "probability_of_improvement": finding.probability_of_improvement,
-        "data_source": finding.data_source, "budget": finding.budget,
+        "data_source": finding.data_source, "budget": finding.budget, "reading": catalogue.reading.text,
     }  # fmt: skip
 
 
@@ -153,7 +153,7 @@ def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None
     claims, cells = load_claims(suite), read_cells(tier)
     table = table_of(suite, claims, cells, tier)
     folder = RESULTS / tier
-    heading = f"{tier} tier" + suite.source.said.replace(" from", ", from", 1)
+    heading = f"{tier} tier" + suite.source.said.replace(" from", ", from", 1) + suite.catalogue.reading_said
     write_atomically(folder / "claims.csv", table.to_csv(index=False, lineterminator="\n"))
     write_atomically(folder / "claims.md", page_of(suite.catalogue, claims, table, heading))
     verdicts = table.drop_duplicates("claim")["claim_verdict"].value_counts()

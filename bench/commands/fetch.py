@@ -19,9 +19,9 @@ import typer
 
 from bench.catalogue.catalogue import Catalogue, Task
 from bench.catalogue.sources import MINARI_VARIABLE, VARIABLE, DatasetRow, file_sha256
+from bench.catalogue.values import defaults
 from bench.datasets.d4rl import read_d4rl
 from bench.errors import SpecError, UserError, exit_with_message
-from bench.work.cells import defaults
 from bench.work.suite import Suite
 
 TIMEOUT = 60  # seconds without an answer

@@ -39,7 +39,7 @@ def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None
     budget = catalogue.tier(tier)
     unit = cost_unit(budget)
     table = Table(
-        title=f"Plan of the {tier} tier: {budget.title}",
+        title=f"Plan of the {tier} tier{catalogue.reading_said}: {budget.title}",
         caption=f"A job that several artifacts need is counted in each of them, and once in the total. "
         f"{unit.capitalize()} are estimates of the tier file.",
     )

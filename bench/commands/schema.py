@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 
 from bench.catalogue.artifacts import Artifact, kinds, layout_class
 from bench.catalogue.catalogue import WORKFLOW, Catalogue
+from bench.catalogue.choices import PaperReadings
 from bench.catalogue.load import load_catalogue
 from bench.catalogue.models import Method, Metric, Option, OptionTable, Protocol, TaskFamily
 from bench.catalogue.paper import Paper
@@ -36,6 +37,7 @@ FILES: dict[str, tuple[Any, tuple[str, ...]]] = {
     "options": (dict[OptionName, Option], ("options/*.yaml",)),
     "paper": (Paper, ("papers/*/paper.yaml",)),
     "protocol": (Protocol, ("protocols/*.yaml",)),
+    "readings": (PaperReadings, ("papers/*/readings.yaml",)),
     "regress": (Regressed, ("regress.yaml",)),
     "sets": (dict[Name, tuple[Name, ...]], ("sets.yaml",)),
     "tasks": (TaskFamily, ("tasks/*.yaml",)),

@@ -15,6 +15,8 @@ import typer
 
 from bench.analysis.completeness import ended_well, finished_jobs
 from bench.analysis.readings import job_rows
+from bench.catalogue.choices import VARIABLE as READING_VARIABLE
+from bench.catalogue.choices import ReadingName
 from bench.catalogue.folders import VARIABLE
 from bench.errors import UserError, exit_with_message
 from bench.files import shown, write_atomically
@@ -77,6 +79,11 @@ def main(
         raise UserError(
             f"config key papers (environment variable {VARIABLE}): the committed store holds what the suite "
             "runs by itself, and nothing of other papers. Leave it out."
+        )
+    if suite.catalogue.reading != ReadingName():
+        raise UserError(
+            f"config key reading (environment variable {READING_VARIABLE}): the committed store holds what "
+            "the suite runs by default, and of other readings what artifacts name. Leave it out."
         )
     jobs = promotable(suite, tier, partial)
     records, cells = promoted(suite, tier, jobs)

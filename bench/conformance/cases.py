@@ -15,6 +15,7 @@ import torch
 
 from bench.catalogue.catalogue import Catalogue
 from bench.catalogue.option_types import Options
+from bench.catalogue.values import defaults
 from bench.datasets.arrays import States
 from bench.datasets.episodes import Episodes
 from bench.datasets.trajectories import Trajectories
@@ -22,7 +23,7 @@ from bench.methods.base import Learner, Observation, Policy, Trial, make_learner
 from bench.methods.in_context import random_episodes
 from bench.methods.spaces import Space, space_of
 from bench.work.availability import collector_module, evaluator_module, why_not_built, world_test
-from bench.work.cells import Cell, defaults
+from bench.work.cells import Cell
 from bench.work.record import Facts
 
 # Of these the options that a cell has are set, so that it is small and every part of it takes part.

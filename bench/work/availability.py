@@ -5,7 +5,7 @@ from __future__ import annotations
 from bench.catalogue.catalogue import Catalogue
 from bench.catalogue.stages import STAGES
 from bench.errors import SpecError
-from bench.work.cells import Cell, donor_cell, resolve, where_run
+from bench.work.cells import Cell, asked_by, donor_cell, resolve, where_run
 from bench.work.modules import module_path
 
 
@@ -108,7 +108,7 @@ def check_sweep(
     """SpecError where a tier sets what an artifact varies: the cell would bear another value in its name."""
     resolved = resolve(catalogue, tier, cell, stage)
     assert resolved is not None
-    both = swept & set(resolved.budget.options) - dict(cell.settings).keys()
+    both = swept & set(resolved.budget.options) - asked_by(catalogue, cell).held.keys()
     if both:
         raise SpecError(
             f"workflow/tiers/{tier}.yaml: budget {resolved.budget.label!r} sets {sorted(both)[0]}, which "

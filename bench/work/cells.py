@@ -1,39 +1,52 @@
 """Cells, their canonical ids, and what a tier makes of them.
 
-A cell is paper-independent: (task, method, settings). Settings equal to the resolved default
-are dropped, so that two artifacts that ask for the same thing share one cell.
+A cell is paper-independent: (task, method, settings), and the reading of the papers that these depart from.
+Settings equal to the resolved default are dropped, and a cell has the shorter of the names that mean the
+same, so that two artifacts that ask for the same thing share one cell.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
 from bench.catalogue.artifacts import CellQuery
 from bench.catalogue.catalogue import Catalogue
-from bench.catalogue.check import check_values
-from bench.catalogue.models import OptionTable
+from bench.catalogue.check import check_settings
+from bench.catalogue.choices import READING, TEXT, ReadingName, parse_reading
+from bench.catalogue.once import once
 from bench.catalogue.stages import STAGES, OptionGroup
 from bench.catalogue.strict import Value
 from bench.catalogue.tiers import Budget
+from bench.catalogue.values import choices_on, exact
 from bench.errors import SpecError
 from bench.files import shown
+from bench.work.asked import NOTHING, Asked, ask, departures, name_of
 
 
 @dataclass(frozen=True, order=True)
 class Cell:
-    """One trained-and-evaluated thing: task, method, and the settings that differ from defaults."""
+    """One trained-and-evaluated thing: task, method, and the settings that differ from its reading.
+
+    The reading is empty for `text`, whose values are the defaults.
+    """
 
     task: str
     method: str
     settings: tuple[tuple[str, Value], ...] = ()
+    reading: str = ""
 
     @property
     def slug(self) -> str:
         """The settings as one folder name: `key=value,...` in alphabetical order, or `default`."""
-        return slug_of(dict(self.settings))
+        return slug_of(self.named)
+
+    @property
+    def named(self) -> dict[str, Value]:
+        """What its name says: the settings, and the reading unless it is `text`."""
+        return dict(self.settings) | ({READING: self.reading} if self.reading else {})
 
     @property
     def key(self) -> str:
@@ -64,11 +77,11 @@ def parse_slug(catalogue: Catalogue, task: str, method: str, slug: str) -> Cell:
         key, separator, text = pair.partition("=")
         if not separator:
             raise SpecError(f"settings {slug!r}: expected key=value pairs joined by commas, or 'default'.")
-        if key not in options:
-            check_values({key: text}, options, f"settings {slug!r} of {method} on {task}")
-        settings[key] = _typed(text, options[key].default, f"settings {slug!r}: option {key}")
-    check_values(settings, options, f"settings {slug!r} of {method} on {task}")
-    return make_cell(catalogue, task, method, settings)
+        known = key in options
+        settings[key] = _typed(text, options[key].default, f"settings {slug!r}: {key}") if known else text
+    check_settings(catalogue, settings, options, f"settings {slug!r} of {method} on {task}")
+    # A name says everything, whatever the reading of the run.
+    return make_cell(catalogue, task, method, {READING: TEXT} | settings)
 
 
 def _typed(text: str, default: Value, where: str) -> Value:
@@ -82,38 +95,48 @@ def _typed(text: str, default: Value, where: str) -> Value:
         raise SpecError(f"{where}: expected {type(default).__name__}, got {text!r}.") from None
 
 
-def defaults(catalogue: Catalogue, task: str, method: str | None) -> dict[str, Any]:
-    """Resolved values before any tier or setting: option defaults, then task, then per-task values."""
-    values = {name: option.default for name, option in catalogue.options(task, method).items()}
-    values |= catalogue.tasks[task].values
-    if method:
-        for override in catalogue.methods[method].per_task:
-            if task in override.tasks:
-                values |= override.values_given(values)
-    return _exact(values, catalogue.options(task, method))
+def make_cell(catalogue: Catalogue, task: str, method: str, settings: Mapping[str, Any]) -> Cell:
+    """The canonical cell of settings, which may name a reading; the run's own holds where they do not."""
+    own = {key: value for key, value in settings.items() if key != READING}
+    reading = _reading(catalogue, settings[READING]) if READING in settings else catalogue.reading
+    return _named(catalogue, ask(catalogue, task, method, reading, own))
 
 
-def _exact(values: dict[str, Any], options: OptionTable) -> dict[str, Any]:
-    """The values in the types of their options: a 1 written for a 1.0 would name the same cell twice."""
-    return {key: float(v) if isinstance(options[key].default, float) else v for key, v in values.items()}
+def _reading(catalogue: Catalogue, name: str) -> ReadingName:
+    return parse_reading(name or TEXT, catalogue.choices, "settings")
 
 
-def make_cell(catalogue: Catalogue, task: str, method: str, settings: dict[str, Any]) -> Cell:
-    """The canonical cell: settings equal to their default are dropped, the rest sorted."""
-    base = defaults(catalogue, task, method or None)
-    exact = _exact(settings, catalogue.options(task, method or None))
-    return Cell(task, method, tuple(sorted((k, v) for k, v in exact.items() if base[k] != v)))
+def _named(catalogue: Catalogue, asked: Asked, ignored: Set[str] = NOTHING) -> Cell:
+    reading, settings = name_of(catalogue, asked, ignored)
+    return Cell(asked.task, asked.method, settings, reading)
 
 
-def cells_of(catalogue: Catalogue, query: CellQuery) -> list[Cell]:
-    """Every cell of a query, in the order written: tasks, then methods, then settings."""
+@once
+def asked_by(catalogue: Catalogue, cell: Cell) -> Asked:
+    """What the name of a cell asks for."""
+    reading = _reading(catalogue, cell.reading)
+    return ask(catalogue, cell.task, cell.method, reading, dict(cell.settings))
+
+
+def values_of(catalogue: Catalogue, cell: Cell) -> dict[str, Any]:
+    """Every option of a cell, before a tier sets any."""
+    return asked_by(catalogue, cell).values(catalogue)
+
+
+def grid_of(query: CellQuery) -> list[tuple[str, str, dict[str, Value]]]:
+    """(task, method, settings) of every cell of a query, in the order written, one within the other."""
     grid = {key: value if isinstance(value, tuple) else (value,) for key, value in query.settings.items()}
     return [
-        make_cell(catalogue, task, method, dict(zip(grid, values, strict=True)))
+        (task, method, dict(zip(grid, values, strict=True)))
         for task in query.tasks
         for method in query.methods
         for values in product(*grid.values())
     ]
+
+
+def cells_of(catalogue: Catalogue, query: CellQuery) -> list[Cell]:
+    """Every cell of a query, in the order written: tasks, then methods, then settings."""
+    return [make_cell(catalogue, *asked) for asked in grid_of(query)]
 
 
 @dataclass(frozen=True)
@@ -137,11 +160,28 @@ def find_budget(catalogue: Catalogue, tier_name: str, cell: Cell, stage: str) ->
     for path, spending in catalogue.spendings[tier_name].items():
         matching = [budget for budget in spending.budgets if budget.names(cell.task, cell.method, stage)]
         if matching:
-            base = defaults(catalogue, cell.task, cell.method)
-            matching = [budget for budget in matching if budget.allows(dict(cell.settings), base)]
+            seen = _as_seen(catalogue, cell)
+            matching = [budget for budget in matching if any(budget.allows(*view) for view in seen)]
         if matching:
             return _most_specific(matching, f"{shown(path)}: {cell.key} at stage {stage}")
     return None
+
+
+@once
+def _as_seen(catalogue: Catalogue, cell: Cell) -> list[tuple[dict[str, Value], dict[str, Any]]]:
+    """A cell's settings as a budget may name them, each with the values that they depart from.
+
+    They depart from `text`, or the reading of the run, or that of the cell, which a budget has to name then.
+    """
+    asked = asked_by(catalogue, cell)
+    free = {ReadingName(), catalogue.reading}
+    seen = []
+    for reading in dict.fromkeys([*free, _reading(catalogue, cell.reading)]):
+        settings, values = departures(catalogue, asked, reading)
+        if reading not in free:
+            settings[READING] = reading.text
+        seen.append((settings, {READING: TEXT, **values}))
+    return seen
 
 
 def _most_specific(budgets: list[Budget], where: str) -> Budget:
@@ -159,14 +199,13 @@ def _most_specific(budgets: list[Budget], where: str) -> Budget:
 
 
 def resolve(catalogue: Catalogue, tier_name: str, cell: Cell, stage: str) -> Resolved | None:
-    """The cell with every option set: defaults, then the tier's budget, then the cell's own settings."""
+    """The cell with every option set: defaults, what its reading scales, the tier's budget, what it holds."""
     budget = find_budget(catalogue, tier_name, cell, stage)
     if budget is None:
         return None
+    asked = asked_by(catalogue, cell)
     known = catalogue.options(cell.task, cell.method)
-    options = (
-        defaults(catalogue, cell.task, cell.method) | _exact(budget.options, known) | dict(cell.settings)
-    )
+    options = asked.usual(catalogue) | exact(budget.options, known) | dict(asked.held)
     return Resolved(cell, tier_name, options, budget.seeds, budget)
 
 
@@ -190,9 +229,17 @@ def data_options(catalogue: Catalogue, cell: Cell, options: Mapping[str, object]
 
 
 def trained_cell(catalogue: Catalogue, cell: Cell) -> Cell:
-    """The cell whose training a cell is evaluated from: its own settings, but for the protocol's."""
+    """The cell whose training a cell is evaluated from: what it asks for, but for the protocol's options."""
     protocol = catalogue.protocols[catalogue.tasks[cell.task].protocol].options
-    return Cell(cell.task, cell.method, tuple(pair for pair in cell.settings if pair[0] not in protocol))
+    return _without(catalogue, asked_by(catalogue, cell), protocol.keys())
+
+
+def _without(catalogue: Catalogue, asked: Asked, ignored: Set[str]) -> Cell:
+    """The cell that asks for the same, whatever it has of the options that are ignored."""
+    choices = choices_on(catalogue, asked.task, asked.method)
+    scale = {name for name in asked.scale if name in choices and not set(choices[name].options) <= ignored}
+    held = {key: value for key, value in asked.held.items() if key not in ignored}
+    return _named(catalogue, replace(asked, scale=frozenset(scale), held=held), ignored)
 
 
 def donor_cell(catalogue: Catalogue, cell: Cell, donor: str) -> Cell:
@@ -202,9 +249,8 @@ def donor_cell(catalogue: Catalogue, cell: Cell, donor: str) -> Cell:
     """
     catalogue.task(donor, f"option donor of {cell.key}")
     own = catalogue.method_options[cell.method]
-    return make_cell(
-        catalogue, donor, cell.method, {key: value for key, value in cell.settings if key in own}
-    )
+    settings = {key: value for key, value in cell.settings if key in own}
+    return make_cell(catalogue, donor, cell.method, {READING: cell.reading} | settings)
 
 
 def where_run(catalogue: Catalogue, cell: Cell, stage: str) -> str:
@@ -230,6 +276,8 @@ def reads_of(catalogue: Catalogue, tier: str, stage: str, cell: Cell) -> list[tu
 
 
 def dataset_cell(catalogue: Catalogue, cell: Cell) -> Cell:
-    """What names the dataset of a cell: its task and the settings that the data depend on."""
-    names = catalogue.tasks[cell.task].data_names
-    return Cell(cell.task, "", tuple((key, value) for key, value in cell.settings if key in names))
+    """What names the dataset of a cell: its task, and what it asks of the options that the data depend on."""
+    names = set(catalogue.tasks[cell.task].data_names)
+    asked = replace(asked_by(catalogue, cell), method="")
+    others = asked.held.keys() | catalogue.options(cell.task, None).keys()
+    return _without(catalogue, asked, others - names)

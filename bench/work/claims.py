@@ -8,14 +8,15 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from bench.catalogue.catalogue import Catalogue, paper_name
-from bench.catalogue.check import check_names, check_tasks, check_values
+from bench.catalogue.check import check_names, check_settings, check_tasks
 from bench.catalogue.names import Names, Tasks
+from bench.catalogue.once import once
 from bench.catalogue.reading import read_model
 from bench.catalogue.stages import STAGES
 from bench.catalogue.strict import Name, OptionName, Strict, Value
 from bench.errors import SpecError
 from bench.work.cells import Cell, cells_of, make_cell
-from bench.work.suite import Suite, once
+from bench.work.suite import Suite
 
 
 class Side(Strict):
@@ -138,7 +139,8 @@ def _check(
         check_tasks(catalogue, side.tasks, f"{where}: key tasks of {side.method}")
         for task in side.tasks or comparison.tasks:
             options = catalogue.options(task, side.method)
-            check_values(dict(side.settings), options, f"{where}: key settings of {side.method} on {task}")
+            on = f"{where}: key settings of {side.method} on {task}"
+            check_settings(catalogue, side.settings, options, on)
         for cell in side.cells(catalogue, comparison.tasks):
             if (cell, comparison.metric) not in asked:
                 raise SpecError(

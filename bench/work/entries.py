@@ -5,27 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from bench.catalogue.artifacts import CellQuery
+from bench.catalogue.catalogue import Catalogue
+from bench.catalogue.choices import READING, TEXT, parse_reading
+from bench.catalogue.once import once
 from bench.catalogue.stages import STAGES
+from bench.catalogue.values import read_values
 from bench.errors import SpecError
 from bench.work.availability import check_sweep, why_missing
 from bench.work.cells import (
     Cell,
     Resolved,
-    cells_of,
     data_options,
     dataset_cell,
+    grid_of,
     make_cell,
     reads_of,
     resolve,
 )
-from bench.work.suite import Suite, once
+from bench.work.suite import Suite
 
 
 @dataclass(frozen=True)
 class Entry:
     """One number an artifact shows: a cell read by a metric, or a hyper-parameter read by its name.
 
-    `missing` is empty where the tier runs it, else the reason it is not run.
+    `asked` is the cell as the artifact names it, whatever the reading of the run: printed numbers are filed
+    under it. `reading` is that of `cell`. `missing` is empty where the tier runs it, else the reason why not.
     """
 
     suite: Suite = field(repr=False, compare=False)
@@ -36,6 +42,8 @@ class Entry:
     label: str
     stage: str
     missing: str
+    asked: Cell
+    reading: str
 
     @property
     def rests_on_data(self) -> bool:
@@ -48,7 +56,8 @@ class Entry:
         metric = self.suite.catalogue.metrics.get(self.metric)
         if not self.stage or metric is None or metric.derived is None:
             return ()
-        other = make_cell(self.suite.catalogue, self.cell.task, metric.derived.baseline, {})
+        baseline = metric.derived.baseline
+        other = make_cell(self.suite.catalogue, self.cell.task, baseline, {READING: self.reading})
         return tuple(replace(self, cell=cell, metric=metric.derived.metric) for cell in (self.cell, other))
 
     @property
@@ -68,19 +77,31 @@ def entries(suite: Suite, artifact: str, tier: str) -> tuple[Entry, ...]:
 def _entries(suite: Suite, artifact: str, tier: str) -> Iterator[Entry]:
     catalogue = suite.catalogue
     for number, query in enumerate(catalogue.artifact(artifact).queries):
-        for cell in cells_of(catalogue, query):
+        for task, method, settings in grid_of(query):
+            cell = make_cell(catalogue, task, method, settings)
+            asked = make_cell(catalogue, task, method, {READING: TEXT} | settings)
+            reading = str(settings.get(READING, catalogue.reading.text))
             for option in query.options:
-                yield Entry(suite, artifact, number, cell, option, query.label, "", "")
+                yield Entry(suite, artifact, number, cell, option, query.label, "", "", asked, reading)
             for metric in query.metrics:
                 stage = catalogue.metrics[metric].stage
-                entry = Entry(suite, artifact, number, cell, metric, query.label, stage, "")
-                asked = [part.cell for part in entry.parts] or [cell]
-                missing = next(
-                    (why for one in asked if (why := why_missing(catalogue, tier, one, stage))), ""
-                )
+                entry = Entry(suite, artifact, number, cell, metric, query.label, stage, "", asked, reading)
+                read = [part.cell for part in entry.parts] or [cell]
+                missing = next((why for one in read if (why := why_missing(catalogue, tier, one, stage))), "")
                 if not missing:
-                    check_sweep(catalogue, tier, cell, stage, set(query.settings), artifact)
+                    swept = _swept(catalogue, query, task, method)
+                    check_sweep(catalogue, tier, cell, stage, swept, artifact)
                 yield replace(entry, missing=missing)
+
+
+def _swept(catalogue: Catalogue, query: CellQuery, task: str, method: str) -> set[str]:
+    """The options that a query varies on a task: those of its settings, and what its readings differ in."""
+    readings = query.settings.get(READING, ())
+    swept = set(query.settings) - {READING}
+    for name in readings if isinstance(readings, tuple) else (readings,):
+        reading = parse_reading(str(name), catalogue.choices, "settings")
+        swept |= read_values(catalogue, task, method, reading, scale=False).keys()
+    return swept
 
 
 @once

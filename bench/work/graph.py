@@ -184,7 +184,9 @@ class Graph:
 
     @property
     def _said(self) -> dict[str, Any]:
-        return {"claims": repr(load_claims(self.suite)), "papers": repr(self.suite.catalogue.papers)}
+        catalogue = self.suite.catalogue
+        claims = repr(load_claims(self.suite))
+        return {"claims": claims, "papers": repr(catalogue.papers), "reading": catalogue.reading.text}
 
     @cached_property
     def claims(self) -> str:

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import cast
 
+from bench.catalogue.once import once
 from bench.catalogue.option_types import Options
 from bench.catalogue.real_data import content
 from bench.catalogue.stages import STAGES, Stage
@@ -17,7 +18,7 @@ from bench.work.entries import dataset_users
 from bench.work.fingerprint import Ingredients, fingerprint, fingerprint_parts
 from bench.work.record import Record, read_record
 from bench.work.stored import Key
-from bench.work.suite import Suite, once
+from bench.work.suite import Suite
 
 RESULTS = Path("results")
 # Where a budget does not say what its dataset costs.

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import NamedTuple
 
 from bench.catalogue.catalogue import Catalogue
+from bench.catalogue.choices import TEXT, parse_reading
 from bench.catalogue.strict import Value
+from bench.catalogue.values import read_values
 from bench.files import shown
 from bench.work.cells import Cell, Resolved
 
@@ -28,6 +31,8 @@ def origins(catalogue: Catalogue, resolved: Resolved) -> dict[str, Origin]:
         for path, spending in catalogue.spendings[resolved.tier].items()
         if any(one is budget for one in spending.budgets)
     }
+    reading = parse_reading(cell.reading or TEXT, catalogue.choices, cell.key)
+    read = partial(read_values, catalogue, cell.task, cell.method, reading)
     method_file = catalogue.where("methods", cell.method)
     layers: list[tuple[Iterable[str], str, str]] = [
         (task.values, catalogue.where("tasks", task.family), f"task {cell.task}"),
@@ -36,7 +41,9 @@ def origins(catalogue: Catalogue, resolved: Resolved) -> dict[str, Origin]:
             for override in method.per_task
             if cell.task in override.tasks
         ),
+        (read(scale=True), "-", f"reading {reading.text}, scale"),
         (budget.options, min(files), f"budget {budget.label!r}"),
+        (read(scale=False), "-", f"reading {reading.text}"),
         (dict(cell.settings), "-", "setting of the cell"),
     ]
     found = _declared(catalogue, cell)

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from bench.catalogue.artifacts import KINDS, TABLE, Artifact
-from bench.work.cells import defaults, resolve
+from bench.catalogue.once import once
+from bench.work.cells import asked_by, resolve, values_of
 from bench.work.entries import Entry, entries
 from bench.work.fingerprint import fingerprint, fingerprint_parts
 from bench.work.jobs import RESULTS, Job
 from bench.work.plan import jobs_of
-from bench.work.suite import Suite, once
+from bench.work.suite import Suite
 
 FIGURES = Path("figures")
 
@@ -82,8 +83,8 @@ class Rendering:
         for entry in self.entries:
             # Hyper-parameters and axis labels are read from the resolved options.
             shown = resolve(catalogue, "paper", entry.cell, "train")
-            options = shown.options if shown else defaults(catalogue, entry.cell.task, entry.cell.method)
-            said.add((entry.cell.key, json.dumps(options, sort_keys=True)))
+            options = shown.options if shown else values_of(catalogue, entry.cell)
+            said.add((entry.cell.key, entry.reading, json.dumps(options, sort_keys=True)))
             task = catalogue.tasks[entry.cell.task]
             metric = catalogue.metrics.get(entry.metric)
             protocol = catalogue.protocols[task.protocol]
@@ -119,8 +120,9 @@ def varied_in(option: str, rendering: Rendering) -> list[str]:
         for entry in entries(rendering.suite, name, rendering.tier):
             cell = entry.cell
             if cell.method in methods and entry.stage and not entry.missing:
-                # A cell's settings hold only what differs from the default on its task.
-                values.setdefault((name, cell.task, cell.method), set()).add(dict(cell.settings).get(option))
+                # What is held differs from the default on its task.
+                held = asked_by(rendering.suite.catalogue, cell).held
+                values.setdefault((name, cell.task, cell.method), set()).add(held.get(option))
     return list(dict.fromkeys(name for (name, _, _), found in values.items() if len(found) > 1))
 
 

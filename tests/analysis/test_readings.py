@@ -8,7 +8,8 @@ import pytest
 from suites import CATALOGUE, SUITE
 
 from bench.analysis.readings import job_rows, read_entry, selected
-from bench.work.cells import defaults, resolve
+from bench.catalogue.values import defaults
+from bench.work.cells import resolve
 from bench.work.entries import Entry
 from bench.work.plan import jobs_of
 from bench.work.record import read_record

@@ -8,9 +8,10 @@ from suites import CATALOGUE, SUITE
 
 from bench.analysis.code_defaults import load_code_defaults
 from bench.analysis.reported import BESIDE, COLUMNS, IN_AN_ARTIFACT, find_curve, find_printed, load_reported
+from bench.catalogue.values import defaults
 from bench.errors import UserError
 from bench.files import ROOT
-from bench.work.cells import defaults, parse_slug
+from bench.work.cells import parse_slug
 from bench.work.entries import entries
 
 FOLDER = ROOT / "results" / "reported"

@@ -12,7 +12,8 @@ import bench.work.availability as built
 from bench.analysis.labels import axis_label
 from bench.catalogue.catalogue import paper_name
 from bench.catalogue.load import WORKFLOW
-from bench.work.cells import cells_of, defaults, make_cell, parse_slug, resolve
+from bench.catalogue.values import defaults
+from bench.work.cells import cells_of, make_cell, parse_slug, resolve
 from bench.work.entries import entries as entries_of
 from bench.work.plan import jobs_of
 from bench.work.suite import Suite

@@ -8,8 +8,8 @@ from bench.catalogue.artifacts import CellBlock
 from bench.catalogue.load import load_catalogue
 from bench.catalogue.names import Names
 from bench.catalogue.tiers import Tier
+from bench.catalogue.values import defaults
 from bench.errors import SpecError
-from bench.work.cells import defaults
 from bench.work.claims import Claim, load_claims
 from bench.work.suite import Suite
 

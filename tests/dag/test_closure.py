@@ -32,7 +32,7 @@ def every_method(tmp_path):
         if paper.name != "extra":
             shutil.rmtree(paper)
     for artifact in (papers / "extra").glob("*.yaml"):
-        if artifact.name != "paper.yaml":
+        if artifact.name not in ("paper.yaml", "readings.yaml"):
             artifact.unlink()
     shutil.copy(ROOT / "tests" / "every_method.yaml", tmp_path / "workflow" / "tiers")
     shutil.copy(ROOT / "tests" / "every_method_artifact.yaml", papers / "extra" / "every_method.yaml")

@@ -11,7 +11,11 @@ CELL = "results/tiny/cells/darkroom/ad-mamba/default/seed-0"
 
 def test_every_artifact_renders(finished):
     written = (finished.root / "workflow/papers").glob("*/*.yaml")
-    names = {f"{path.parent.name}_{path.stem}" for path in written if path.name != "paper.yaml"}
+    names = {
+        f"{path.parent.name}_{path.stem}"
+        for path in written
+        if path.name not in ("paper.yaml", "readings.yaml")
+    }
     tables = {path.stem for path in (finished.root / "results/tiny/tables").glob("*.md")}
     figures = {path.stem for path in (finished.root / "figures/tiny").glob("*.png")}
     assert tables | figures == names

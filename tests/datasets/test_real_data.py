@@ -13,10 +13,10 @@ from real_files import make_columns, play_hopper, write_d4rl
 
 from bench.catalogue.load import load_catalogue
 from bench.catalogue.sources import file_sha256
+from bench.catalogue.values import defaults
 from bench.datasets import d4rl, minari_sets
 from bench.datasets.trajectories import Trajectories
 from bench.errors import DatasetError
-from bench.work.cells import defaults
 
 TASK = "halfcheetah-medium-expert"
 FILE = "halfcheetah_medium_expert-v2.hdf5"

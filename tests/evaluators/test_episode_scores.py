@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from suites import CATALOGUE
 
+from bench.catalogue.values import defaults
 from bench.evaluators import return_conditioned
-from bench.work.cells import defaults
 from bench.worlds.mujoco import test
 
 RETURNS = {3600.0: [100.0, 300.0], 1800.0: [500.0, 900.0]}

@@ -7,9 +7,9 @@ import pytest
 import torch
 from suites import CATALOGUE
 
+from bench.catalogue.values import defaults
 from bench.evaluators.in_context import evaluate, play
 from bench.methods.base import Trial, make_learner
-from bench.work.cells import defaults
 from bench.worlds.gridworld import test as rooms
 from bench.worlds.gridworld.test import spread_goals
 from bench.worlds.mujoco.test import make_world

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from suites import CATALOGUE
 
+from bench.catalogue.values import defaults
 from bench.evaluators.return_conditioned import evaluate
 from bench.seeds import stream_seed
-from bench.work.cells import defaults
 from bench.worlds.maze import test
 from bench.worlds.maze.waypoints import WaypointController
 from bench.worlds.maze.world import make_batch

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from suites import CATALOGUE
 
+from bench.catalogue.values import defaults
 from bench.datasets.episodes import Episodes
 from bench.measure.hidden_attention import Recorder, attention_maps, fit_exponential, windows
 from bench.methods.base import Observation, Trial, make_learner
 from bench.nn.hidden_attention import hidden_attention, hidden_attention_row
 from bench.nn.intervene import mamba_mixers
 from bench.nn.mamba import MambaMixer
-from bench.work.cells import defaults
 
 LENGTH = 5
 

@@ -8,13 +8,13 @@ import torch
 from suites import CATALOGUE
 from torch import nn
 
+from bench.catalogue.values import defaults
 from bench.measure.counting import macs, macs_by_torch, parameters, parameters_by_fvcore
 from bench.methods.base import make_learner
 from bench.nn.attention import CausalSelfAttention
 from bench.nn.backbone import Backbone
 from bench.nn.convolution import ConvolutionMixer
 from bench.nn.mamba import MambaMixer
-from bench.work.cells import defaults
 
 
 def make(task, method, **changes):

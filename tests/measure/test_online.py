@@ -7,10 +7,10 @@ import pytest
 import torch
 from suites import CATALOGUE
 
+from bench.catalogue.values import defaults
 from bench.measure import online
 from bench.measure.online import context_sizes, online_seconds
 from bench.methods.base import OnlineWork, make_learner
-from bench.work.cells import defaults
 
 
 def linear(fill, cached, generator):

@@ -7,9 +7,9 @@ import torch
 from suites import CATALOGUE
 from torch import nn
 
+from bench.catalogue.values import defaults
 from bench.datasets.trajectories import Trajectories, Trajectory
 from bench.methods.base import make_learner
-from bench.work.cells import defaults
 
 TINY = {"observation_dim": 2, "action_dim": 1, "hidden_dim": 8, "batch_size": 16}
 

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from suites import CATALOGUE
 
+from bench.catalogue.values import defaults
 from bench.datasets.episodes import Episodes
 from bench.datasets.histories import Histories
 from bench.methods.base import Observation, Trial, make_learner
 from bench.methods.in_context import random_episodes
-from bench.work.cells import defaults
 from bench.worlds.gridworld.world import ACTIONS
 
 ROOMS = 3

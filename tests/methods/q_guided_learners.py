@@ -7,9 +7,9 @@ import torch
 from suites import CATALOGUE
 from torch import nn
 
+from bench.catalogue.values import defaults
 from bench.datasets.trajectories import Trajectories, Trajectory
 from bench.methods.base import make_learner
-from bench.work.cells import defaults
 
 METHODS = ["qt", "q-dema"]
 POLICIES = [

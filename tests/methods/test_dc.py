@@ -8,11 +8,11 @@ import torch
 from method_cases import begun, observation, trial
 from suites import CATALOGUE
 
+from bench.catalogue.values import defaults
 from bench.measure.counting import countable, macs, macs_by_torch, parameters, parameters_by_fvcore
 from bench.methods.base import make_learner
 from bench.methods.decoding import StepPolicy, WindowPolicy
 from bench.methods.windows import random_windows
-from bench.work.cells import defaults
 
 NEAR = {"rtol": 1e-4, "atol": 2e-5}
 TINY = {"embedding_dim": 16, "layers": 2, "context_length": 5, "dropout": 0.0, "max_episode_steps": 12}

@@ -8,10 +8,10 @@ import torch
 from method_cases import NEAR, begun, next_batch, observation, tiny_learner, trial, update
 from suites import CATALOGUE
 
+from bench.catalogue.values import defaults
 from bench.evaluators.return_conditioned import evaluate
 from bench.methods import decoding
 from bench.methods.base import make_learner
-from bench.work.cells import defaults
 from bench.worlds.tmaze import test as mazes
 from bench.worlds.tmaze.data import load, make
 from bench.worlds.tmaze.world import TMaze

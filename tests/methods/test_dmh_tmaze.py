@@ -7,10 +7,10 @@ import torch
 from method_cases import update
 from suites import CATALOGUE
 
+from bench.catalogue.values import defaults
 from bench.evaluators.in_context import evaluate
 from bench.methods.base import make_learner
 from bench.methods.in_context import draw_contexts
-from bench.work.cells import defaults
 from bench.worlds.tmaze import data as tmaze
 from bench.worlds.tmaze import test as mazes
 

@@ -13,12 +13,13 @@ from q_guided_learners import METHODS, TINY, Acting, make, some_trajectories
 from suites import CATALOGUE
 from torch import nn
 
+from bench.catalogue.values import defaults
 from bench.errors import SpecError
 from bench.measure.counting import macs, macs_by_torch, parameters
 from bench.methods.base import make_learner
 from bench.methods.q_guided import backed_up
 from bench.methods.windows import random_windows
-from bench.work.cells import defaults, parse_slug
+from bench.work.cells import parse_slug
 
 
 def copy_of(module):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from suites import CATALOGUE
 
+from bench.catalogue.values import defaults
 from bench.seeds import stream
-from bench.work.cells import defaults
 from bench.worlds.gridworld.data import evenly_spaced, load, make, split_tasks
 from bench.worlds.gridworld.tasks import all_goals, optimal_return, task_count
 from bench.worlds.gridworld.world import ACTIONS, WORLDS, goal_columns, make_rooms

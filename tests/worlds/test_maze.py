@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from suites import CATALOGUE
 
+from bench.catalogue.values import defaults
 from bench.errors import SpecError
-from bench.work.cells import defaults
 from bench.worlds.maze.world import MAX_SPEED, START_SPREAD, Layout, MazeBatch, make_batch, no_file_left
 
 UMAZE, GOAL, RADIUS = "PointMaze_UMaze-v3", (1, 1), 0.5

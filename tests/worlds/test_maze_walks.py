@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from suites import CATALOGUE
 
+from bench.catalogue.values import defaults
 from bench.datasets.trajectories import Trajectories
 from bench.errors import UnavailableError
-from bench.work.cells import defaults
 from bench.worlds.maze.data import collect, controller_returns, load, make
 from bench.worlds.maze.waypoints import THERE, WaypointController, next_cells
 from bench.worlds.maze.world import Layout, make_batch

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from suites import CATALOGUE
 
+from bench.catalogue.values import defaults
 from bench.datasets.trajectories import Trajectories
-from bench.work.cells import defaults
 from bench.worlds.tmaze.data import load, make
 from bench.worlds.tmaze.world import TMaze
 

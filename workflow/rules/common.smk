@@ -5,6 +5,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.settings import ExecMode
 
+from bench.catalogue.choices import VARIABLE as READING
 from bench.catalogue.folders import VARIABLE as PAPERS
 from bench.catalogue.sources import VARIABLE
 from bench.catalogue.stages import STAGES
@@ -17,13 +18,15 @@ from bench.work.reporting import report_files, report_inputs
 from bench.work.stored import VARIABLE as SOURCE
 from bench.work.suite import Suite
 
-# Every command of the run reads these from its environment: see docs/data.md, docs/store.md, docs/extending.md.
+# Every command of the run reads these from its environment: see docs/{data,store,extending,readings}.md.
 if "data" in config:
     os.environ[VARIABLE] = str(config["data"] or "")
 if "papers" in config:
     os.environ[PAPERS] = str(config["papers"] or "")
 if "source" in config:
     os.environ[SOURCE] = str(config["source"] or "")
+if "reading" in config:
+    os.environ[READING] = str(config["reading"] or "")
 # `python` is the one that Snakemake runs on, or that of conda's environment.
 commands = [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
 os.environ.update(PATH=os.pathsep.join(commands))

@@ -33,7 +33,7 @@ class Layout(PanelLayout):
 
     def line_name(self, entry: Entry) -> str:
         """The query's label, else the method and those of its settings that are not `x`."""
-        settings = {name: value for name, value in entry.cell.settings if name != self.x}
+        settings = {name: value for name, value in entry.asked.named.items() if name != self.x}
         if entry.label or not settings:
             return entry.label or method_title(entry)
         extra = ", ".join(f"{name.replace('_', ' ')}={value}" for name, value in settings.items())

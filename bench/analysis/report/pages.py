@@ -148,6 +148,7 @@ class Report:
         template = "matrix" if name in catalogue.papers else name
         return self.environment.get_template(f"{template}.html.j2").render(
             tier=self.tier, about=catalogue.tier(self.tier), pages=pages(catalogue), page=name,
+            reading_said=catalogue.reading_said,
             papers=catalogue.papers, paper_of=catalogue.paper_of, artifacts=self.artifacts,
             claims=self.claims, findings=self.findings, records=self.records, jobs=self.jobs,
             verdict_order=VERDICTS, claim_counts=self._claim_counts(), audit_counts=self._audit_counts(),
