@@ -34,8 +34,12 @@ def method_label(entry: Entry) -> str:
     """The query's own label where it has one, else the method's title and its settings."""
     if entry.label:
         return entry.label
-    title, slug = method_title(entry), entry.asked.slug
-    return title if slug == "default" else f"{title} ({slug.replace(',', ', ').replace('_', ' ')})"
+    settings = [entry.asked.slug.replace(",", ", ").replace("_", " ")] if entry.asked.settings else []
+    catalogue = entry.suite.catalogue
+    shown = READING in catalogue.artifacts[entry.artifact].layout.named_fields
+    if entry.reading != catalogue.reading.text and not shown:
+        settings.append(f"reading {entry.reading}")
+    return method_title(entry) + (f" ({', '.join(settings)})" if settings else "")
 
 
 def method_title(entry: Entry) -> str:

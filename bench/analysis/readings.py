@@ -155,18 +155,20 @@ def read_entry(entry: Entry, tier: str) -> Reading:
 
 
 def _derived(entry: Entry, tier: str) -> Reading:
-    """A metric over the baseline's: the ratio of the means; no interval, since the seeds are not paired."""
+    """A metric against the baseline's, by their means; no interval, since the seeds are not paired."""
     own, baseline = (read_entry(part, tier) for part in entry.parts)
     for part in (own, baseline):
         if part.summary is None:
             return Reading(entry, part.status)
     assert own.summary is not None
     assert baseline.summary is not None
-    ratio = own.summary.mean / baseline.summary.mean
+    derived = entry.suite.catalogue.metrics[entry.metric].derived
+    assert derived is not None
+    found = derived.of(own.summary.mean, baseline.summary.mean)
     return Reading(
         entry,
         "ok",
-        summary=summarise(pd.Series([ratio])),
+        summary=summarise(pd.Series([found])),
         seconds=own.seconds + baseline.seconds,
         fingerprints=(*own.fingerprints, *baseline.fingerprints),
         changed=tuple(dict.fromkeys((*own.changed, *baseline.changed))),

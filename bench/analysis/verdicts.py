@@ -59,8 +59,10 @@ class Point:
 
 
 def printed_for(entry: Entry, reported: pd.DataFrame) -> Printed | None:
-    """What the paper prints for an entry of its artifact; None where that is not known, or is a curve."""
-    return find_printed(reported, *_place_of(entry))
+    """What is printed for an entry, in its artifact or one that this names; None if not known, or a curve."""
+    places = (entry.artifact, *entry.suite.catalogue.artifacts[entry.artifact].printed_in)
+    found = (find_printed(reported, place, *_place_of(entry)[1:]) for place in places)
+    return next(filter(None, found), None)
 
 
 def points_of(reading: Reading, tier: str, reported: pd.DataFrame) -> list[Point]:
@@ -103,7 +105,7 @@ def verdict_of(reading: Reading, tier: str, reported: pd.DataFrame) -> Verdict:
 
 
 def _place_of(entry: Entry) -> tuple[str, str, str, str, str, str]:
-    # What is printed is filed under the cell as the artifact names it, whatever the reading of the run.
+    # What is printed is filed under the cell as the artifact names it, and stands beside each reading of it.
     asked = entry.asked
     return entry.artifact, asked.task, asked.method, asked.slug, entry.metric, entry.label
 

@@ -212,6 +212,8 @@ class Artifact(Strict):
     cells: tuple[CellBlock, ...] = Field(min_length=1)
     seeds: int = Field(ge=1)
     open_choices: tuple[NamedChoice, ...]
+    # Other artifacts, of which what is printed of the same cell and metric stands beside it too.
+    printed_in: tuple[OptionName, ...] = ()
     note: str = ""
 
     @property

@@ -232,6 +232,7 @@ def _check_artifact(catalogue: Catalogue, name: str, artifact: Artifact) -> None
     fields = {"task", "method", "metric", READING} | set.intersection(*every)
     check_names(artifact.layout.named_fields, "field", fields, f"{where}: key layout")
     artifact.layout.check(artifact, where)
+    check_names(artifact.printed_in, "artifact", catalogue.artifacts, f"{where}: key printed_in")
     declared = catalogue.paper_of(name).open_choices
     for number, choice in enumerate(artifact.open_choices):
         key = next((key for key, one in declared.items() if one is choice), "")

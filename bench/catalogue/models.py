@@ -136,10 +136,25 @@ class Protocol(Strict):
 
 
 class Derived(Strict):
-    """A metric that is another one's value over that of a baseline method on the same task."""
+    """A metric that sets another one's value against that of a baseline method on the same task.
+
+    `share` is the value over the baseline's, `saved` the percent of the baseline's that it is less, and
+    `times-fewer` the baseline's over it.
+    """
 
     metric: OptionName
     baseline: Name
+    form: Literal["share", "saved", "times-fewer"] = "share"
+
+    def of(self, value: float, baseline: float) -> float:
+        """The metric of a value and that of the baseline."""
+        match self.form:
+            case "share":
+                return value / baseline
+            case "saved":
+                return 100.0 * (1.0 - value / baseline)
+            case "times-fewer":
+                return baseline / value
 
 
 class Metric(Strict):

@@ -27,8 +27,8 @@ from bench.work.suite import Suite
 class Entry:
     """One number an artifact shows: a cell read by a metric, or a hyper-parameter read by its name.
 
-    `asked` is the cell as the artifact names it, whatever the reading of the run: printed numbers are filed
-    under it. `reading` is that of `cell`. `missing` is empty where the tier runs it, else the reason why not.
+    `asked` is the cell as the artifact names it, whatever the reading: printed numbers are filed under it.
+    `reading` is that of `cell`. `missing` is empty where the tier runs it, else the reason why not.
     """
 
     suite: Suite = field(repr=False, compare=False)
@@ -76,7 +76,7 @@ def _entries(suite: Suite, artifact: str, tier: str) -> Iterator[Entry]:
     for number, query in enumerate(catalogue.artifact(artifact).queries):
         for task, method, settings in grid_of(query):
             cell = make_cell(catalogue, task, method, settings)
-            asked = make_cell(catalogue, task, method, {READING: TEXT} | settings)
+            asked = make_cell(catalogue, task, method, settings | {READING: TEXT})
             reading = str(settings.get(READING, catalogue.reading.text))
             for option in query.options:
                 yield Entry(suite, artifact, number, cell, option, query.label, "", "", asked, reading)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from bench.analysis.kinds import PanelLayout
 from bench.analysis.labels import axis_value, in_a_row, lines_on_tasks, method_title, metric_label
 from bench.analysis.style import label_values
-from bench.catalogue.strict import OptionName
+from bench.catalogue.choices import READING
+from bench.catalogue.strict import OptionName, Value
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,7 +34,9 @@ class Layout(PanelLayout):
 
     def line_name(self, entry: Entry) -> str:
         """The query's label, else the method and those of its settings that are not `x`."""
-        settings = {name: value for name, value in entry.asked.named.items() if name != self.x}
+        settings: dict[str, Value] = {name: value for name, value in entry.asked.settings if name != self.x}
+        if entry.reading != entry.suite.catalogue.reading.text:
+            settings[READING] = entry.reading
         if entry.label or not settings:
             return entry.label or method_title(entry)
         extra = ", ".join(f"{name.replace('_', ' ')}={value}" for name, value in settings.items())
