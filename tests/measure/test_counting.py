@@ -36,16 +36,27 @@ def dt_macs(K, L, D, S, A, sequences):
     return sequences * (embeddings + blocks + K * D * A)
 
 
-def dema_macs(K, L, W, M, S, A, sequences, temporal=True, post=False, expand=2, N=64, taps=4):
+def scan_part(T, C, R, N, taps=4):
+    """Convolution, projections to step size, B and C, and the scan, over T tokens of C channels."""
+    # The convolution pads on both sides and its last outputs are cut off: they are computed all the same.
+    convolution, scan = (T + taps - 1) * C * taps, 4 * T * C * N
+    return convolution + T * C * (R + 2 * N) + T * R * C + scan
+
+
+def dema_macs(K, L, W, M, S, A, sequences, temporal=True, expand=2, N=64):
     """W: width of the embeddings, M: of the blocks, C: channels of the mixer, R: rank of its step size."""
     T, C, R = (3 * K if temporal else K), expand * M, -(-M // 16)
     enter = T * W * M if temporal else T * 3 * W * M
-    # The convolution pads on both sides and its last outputs are cut off: they are computed all the same.
-    convolution, scan = (T + taps - 1) * C * taps, 4 * T * C * N
-    mixer = T * M * 2 * C + convolution + T * C * (R + 2 * N) + T * R * C + scan + T * C * M
-    network = T * 8 * M * M if post else 0
-    leave = K * (M * W + W * A)
-    return sequences * (K * (1 + S + A) * W + enter + L * (mixer + network) + leave)
+    mixer = T * M * 2 * C + scan_part(T, C, R, N) + T * C * M
+    return sequences * (K * (1 + S + A) * W + enter + L * mixer + K * M * A)
+
+
+def post_macs(K, L, W, S, A, sequences, temporal=True, N=64):
+    """DT's blocks with a scan in the attention's place, all of width W."""
+    T, R = (3 * K if temporal else K), -(-W // 32)
+    enter = 0 if temporal else T * 3 * W * W
+    block = scan_part(T, W, R, N) + T * 8 * W * W
+    return sequences * (K * (1 + S + A) * W + enter + L * block + K * W * A)
 
 
 @pytest.mark.parametrize(("K", "L", "D", "sequences"), [(20, 3, 128, 1), (5, 2, 32, 3), (7, 1, 16, 2)])
@@ -57,17 +68,66 @@ def test_macs_of_dt(K, L, D, sequences):
 
 
 @pytest.mark.parametrize("temporal", [True, False])
-@pytest.mark.parametrize("post", [True, False])
 @pytest.mark.parametrize(
     ("K", "L", "W", "M", "sequences"), [(20, 3, 256, 64, 1), (5, 2, 24, 16, 3), (7, 1, 16, 32, 2)]
 )
-def test_macs_of_dema(K, L, W, M, sequences, post, temporal):
-    changes = {"tokens": "b3ld" if temporal else "bl3d", "block": "post" if post else "pre"}
-    learner = make("hopper-medium", "dema", context_length=K, layers=L, embedding_dim=W, d_model=M, **changes)
+def test_macs_of_dema(K, L, W, M, sequences, temporal):
+    changes = {"tokens": "b3ld" if temporal else "bl3d", "d_model": M}
+    learner = make("hopper-medium", "dema", context_length=K, layers=L, embedding_dim=W, **changes)
     batch = learner.sampler.synthetic(sequences, np.random.default_rng(0))
-    wanted = dema_macs(K, L, W, M, 11, 3, sequences, temporal, post)
+    wanted = dema_macs(K, L, W, M, 11, 3, sequences, temporal)
     assert macs(learner.model, batch) == wanted
     assert macs_by_torch(learner.model, batch) == wanted
+
+
+@pytest.mark.parametrize("temporal", [True, False])
+@pytest.mark.parametrize(("K", "L", "W", "sequences"), [(20, 3, 128, 1), (5, 2, 24, 3)])
+def test_macs_of_dema_with_post_blocks(K, L, W, sequences, temporal):
+    changes = {"tokens": "b3ld" if temporal else "bl3d", "block": "post"}
+    learner = make("hopper-medium", "dema", context_length=K, layers=L, embedding_dim=W, **changes)
+    batch = learner.sampler.synthetic(sequences, np.random.default_rng(0))
+    wanted = post_macs(K, L, W, 11, 3, sequences, temporal)
+    assert macs(learner.model, batch) == macs_by_torch(learner.model, batch) == wanted
+
+
+@pytest.mark.parametrize(
+    ("task", "changes", "counted"),
+    [
+        ("hopper-medium", {}, 11_783_610),
+        ("hopper-medium", {"embedding_dim": 128}, 11_280_186),
+        ("halfcheetah-medium", {}, 11_305_722),
+        ("halfcheetah-medium-expert", {}, 31_309_581),
+        ("hopper-medium", {"embedding_dim": 128, "d_model": 128}, 31_280_397),
+        ("hopper-medium", {"embedding_dim": 128, "tokens": "bl3d"}, 4_101_132),
+    ],
+)
+def test_operations_as_published_are_those_of_the_authors_script(task, changes, counted):
+    """What their script prints for one window of K = 20, which is 19 tuples, with fvcore's rounding in it."""
+    learner = make(task, "dema", first_step="context", **changes)
+    batch = learner.sampler.synthetic(1, np.random.default_rng(0))
+    assert macs_as_published(learner.model, batch) == pytest.approx(counted, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("task", "changes", "millions"),
+    [
+        ("hopper-medium", {}, 12.40),
+        ("hopper-medium", {"embedding_dim": 128}, 11.87),
+        ("halfcheetah-medium", {}, 11.90),
+        ("halfcheetah-medium-expert", {}, 32.96),
+    ],
+)
+def test_operations_as_published_of_twenty_tuples(task, changes, millions):
+    learner = make(task, "dema", **changes)
+    batch = learner.sampler.synthetic(1, np.random.default_rng(0))
+    assert macs_as_published(learner.model, batch) / 1e6 == pytest.approx(millions, abs=0.005)
+
+
+def test_the_model_of_the_authors_timing_script():
+    """Walker2d, width 256, 16 states, 63 tuples; two heads of theirs are used by no pass."""
+    learner = make("walker2d-medium", "dema", d_model=256, d_state=16, context_length=63)
+    assert parameters(learner.model) + learner.unused_parameters() == 1_356_952
+    assert learner.sampler.synthetic(1, np.random.default_rng(0))["states"].shape == (1, 63, 17)
 
 
 @pytest.mark.parametrize("layers", [1, 2])
