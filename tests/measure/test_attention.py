@@ -137,12 +137,12 @@ def test_weights_are_the_mean_magnitudes_of_the_state_tokens_row():
     episode = played(learner)
     maps = attention_maps(learner, episode, np.arange(8, 12), "mean", 2)
     assert maps.tokens_per_step == 3
-    assert maps.weights.shape == (3, 4, 3 * LENGTH - 1)
+    assert maps.weights.shape == (3, 4, 3 * LENGTH)
     model = learner.model
     seen = windows(learner, episode, np.arange(8, 12), LENGTH)
-    embedded = model.embed(seen["returns"], seen["states"], seen["actions"], seen["timesteps"])
-    entered = model.backbone.blocks[0].norm(model.project_in(torch.stack(embedded, 2).flatten(1, 2)))
-    whole = hidden_attention(model.backbone.blocks[0].mixer, entered[:, :-1]).abs()
+    tokens = model.step_tokens(**{name: values for name, values in seen.items() if name != "mask"})
+    entered = model.backbone.blocks[0].norm(tokens)
+    whole = hidden_attention(model.backbone.blocks[0].mixer, entered).abs()
     assert_alike(maps.weights[1], whole.mean(1)[:, -1].flip(1))
     assert_alike(maps.matrices[1], whole.mean(1)[-1])
     assert_alike(maps.channels[0], whole[-1, 1])
@@ -165,6 +165,17 @@ def test_before_the_episode_there_is_no_weight():
     assert np.isfinite(maps.matrices).all()
 
 
+@torch.no_grad()
+def test_padding_that_the_model_attends_to_has_weights():
+    learner = make(padding="attended")
+    episode = played(learner)
+    maps = attention_maps(learner, episode, np.arange(1, 3), "mean", 1)
+    assert maps.weights.shape == (3, 2, 3 * LENGTH)
+    assert (maps.weights > 0).all()
+    seen = windows(learner, episode, np.arange(1, 3), LENGTH)
+    np.testing.assert_allclose(learner.model(**seen)[:, -1].numpy(), episode.actions[1:3], atol=1e-5)
+
+
 def test_one_token_a_step_gives_one_weight_a_step():
     learner = make(tokens="bl3d")
     maps = attention_maps(learner, played(learner), np.arange(6, 9), "mean", 1)
@@ -180,7 +191,7 @@ def test_a_recurrent_models_attention_is_that_of_the_whole_episode(tokens):
     cut = attention_maps(recurrent, episode, steps, "mean", 1)
     whole = attention_maps(make(tokens=tokens, context_length=12), episode, steps, "mean", 1)
     shown = cut.weights.shape[2]
-    assert shown == (14 if tokens == "b3ld" else 5)
+    assert shown == (15 if tokens == "b3ld" else 5)
     assert_alike(cut.weights, whole.weights[:, :, :shown], rtol=2e-4)
     assert_alike(cut.matrices, whole.matrices[:, -shown:, -shown:], rtol=2e-4)
 

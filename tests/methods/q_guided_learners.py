@@ -18,6 +18,7 @@ POLICIES = [
     ("q-dema", {}),
     ("q-dema", {"block": "post"}),
     ("q-dema", {"tokens": "bl3d"}),
+    ("q-dema", {"token_order": "return-state-action"}),
     ("q-dema", {"position_embedding": True, "tokens": "bl3d"}),
 ]
 TINY = {"embedding_dim": 16, "d_model": 16, "d_state": 4, "layers": 2, "heads": 2, "context_length": 4,
@@ -60,5 +61,5 @@ class Acting(nn.Module):
         super().__init__()
         self.answer = answer
 
-    def forward(self, returns, states, actions, timesteps, mask):
+    def forward(self, returns, states, actions, previous_actions, timesteps, mask):
         return self.answer(returns, states)

@@ -10,7 +10,9 @@ from method_cases import begun, observation, trial
 from q_guided_learners import METHODS, NEAR, POLICIES, make
 from torch import nn
 
-from bench.methods.windows import random_windows
+from bench.methods import candidates as decoding
+from bench.methods.candidates import predict_candidates
+from bench.methods.windows import actions_before, random_windows
 
 
 @pytest.mark.parametrize(("method", "changes"), POLICIES)
@@ -22,7 +24,7 @@ def test_candidates_are_what_reading_each_window_anew_predicts(method, changes, 
     window["timesteps"] += 2
     candidates = torch.randn(3, 5)
     with torch.no_grad():
-        got = policy.predict_candidates(window, candidates)
+        got = predict_candidates(policy, window, candidates)
         for number in range(5):
             asked = window["returns"].clone()
             asked[:, -1, 0] = candidates[:, number]
@@ -67,13 +69,15 @@ def windows_tried(learner, states, returns, actions, step):
     """What the policy would do at `step` of each episode for the target and for half of it (2, 2)."""
     first = max(0, step - learner.options["context_length"] + 1)
     span, found = slice(first, step + 1), []
+    own = torch.from_numpy(actions).transpose(0, 1)
     for lowered in (0.0, 0.5):
         left = (returns[span] - lowered * returns[0]) / 1000
         with torch.no_grad():
             predicted = learner.model.policy(
                 returns=torch.from_numpy(left).transpose(0, 1)[..., None],
                 states=torch.from_numpy(learner.model.normaliser.of(states[span])).transpose(0, 1),
-                actions=torch.from_numpy(actions[span]).transpose(0, 1),
+                actions=own[:, span],
+                previous_actions=actions_before(own)[:, span],
                 timesteps=torch.arange(first, step + 1).expand(2, -1),
                 mask=torch.ones(2, step + 1 - first, dtype=torch.bool),
             )
@@ -142,12 +146,14 @@ def test_what_is_drawn_comes_from_the_generator_of_the_trial():
     assert (actions(1) != actions(2)).any()
 
 
-def test_with_a_temperature_candidates_are_drawn_by_the_softmax_of_their_values():
+def test_with_a_temperature_candidates_are_drawn_by_the_softmax_of_their_values(monkeypatch):
     learner = make("qt", candidate_targets=2, candidates_per_target=1, candidate_temperature=0.5)
     learner.model.eval()
-    learner.model.policy.predict_candidates = lambda window, last: torch.tensor([[0.0], [1.0]]).repeat(
-        len(last) // 2, 1
-    )[..., None]
+
+    def zero_or_one(policy, window, last):
+        return torch.tensor([[0.0], [1.0]]).repeat(len(last) // 2, 1)[..., None]
+
+    monkeypatch.setattr(decoding, "predict_candidates", zero_or_one)
     learner.model.target_critics = nn.ModuleList([Said(lambda pairs: 0.6 * pairs[..., 2:])] * 2)
     states = np.zeros((4000, 2), np.float32)
     policy = begun(learner.policy(trial(4000)), states)

@@ -72,6 +72,7 @@ def test_critics_learn_from_the_target_policys_actions_and_the_smaller_target_cr
         "returns": torch.tensor([[[9.0], [3.0]], [[9.0], [3.0]]]),
         "states": torch.tensor([[[0.0, 0.0], [0.0, 100.0]], [[0.0, 0.0], [0.0, 4.0]]]),
         "actions": torch.tensor([[[1.0], [2.0]], [[1.0], [2.0]]]),
+        "previous_actions": torch.zeros(2, 2, 1),
         "timesteps": torch.tensor([[0, 1], [0, 1]]),
         "mask": torch.ones(2, 2, dtype=torch.bool),
         "rewards": torch.tensor([[1.0, 7.0], [1.0, 7.0]]),
@@ -129,6 +130,7 @@ def test_the_policys_loss_of_a_hand_made_window():
         "returns": torch.zeros(1, 3, 1),
         "states": torch.tensor([[[9.0, 9.0], [0.5, 0.0], [-0.5, 0.0]]]),  # the first step is padding
         "actions": torch.tensor([[[0.0], [0.0], [1.0]]]),
+        "previous_actions": torch.zeros(1, 3, 1),
         "timesteps": torch.zeros(1, 3, dtype=torch.long),
         "mask": torch.tensor([[False, True, True]]),
     }
@@ -274,7 +276,7 @@ def test_critics_are_counted_where_asked_for_and_target_networks_never(method):
     assert parameters(counted(make(method, count_critics=False))) == policy
     batch = learner.sampler.synthetic(3, np.random.default_rng(0))
     assert learner.loss(batch).isfinite()
-    names = ("returns", "states", "actions", "timesteps", "mask")
+    names = ("returns", "states", "actions", "previous_actions", "timesteps", "mask")
     alone = macs(learner.model.policy, {name: batch[name] for name in names})
     assert macs(learner.model, batch) == macs_by_torch(learner.model, batch) == alone > 0
 

@@ -1,4 +1,4 @@
-"""DT, DM, DC, LSTM and DeMa: what windows hold, what a prediction sees, and that decoding equals training."""
+"""DT, DM, DC, LSTM and DeMa: what a prediction sees, and that decoding equals training."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from method_cases import NEAR, begun, next_batch, observation, tiny_learner, tri
 
 from bench.datasets.trajectories import Trajectories, Trajectory
 from bench.methods.decoding import StepPolicy, WindowPolicy
-from bench.methods.windows import random_windows
+from bench.methods.windows import actions_before, random_windows
 
-LENGTHS = (1, 9, 4, 13, 2)
 TINY = {"embedding_dim": 16, "d_model": 16, "layers": 2, "context_length": 5, "dropout": 0.0}
 MODELS = [
     ("dt", {}),
@@ -29,6 +28,9 @@ MODELS = [
     ),
     ("dema", {"position_embedding": True}),
     ("dema", {"tokens": "bl3d", "position_embedding": True}),
+    ("dema", {"token_order": "action-return-state", "norm": "layer"}),
+    ("dema", {"token_order": "return-state-action", "position_embedding": True}),
+    ("dema", {"block": "post", "post_mixer": "mamba"}),
 ]
 
 
@@ -37,59 +39,20 @@ def make(method, **changes):
     return tiny_learner("hopper-medium", method, TINY, **changes)
 
 
-def labelled_dataset():
-    """Trajectories of LENGTHS whose first two observations name trajectory and step, with random rewards."""
+def some_dataset():
+    """A few trajectories with random content."""
     generator = np.random.default_rng(0)
-    episodes = []
-    for number, length in enumerate(LENGTHS):
-        observations = generator.normal(size=(length + 1, 11))
-        observations[:, 0], observations[:, 1] = number, np.arange(length + 1)
-        actions, rewards = generator.uniform(-1, 1, (length, 3)), generator.normal(size=length)
-        episodes.append(Trajectory.whole(observations, actions, rewards, terminated=bool(number % 2)))
-    return Trajectories.from_episodes(episodes)
-
-
-def drawn_batch(**changes):
-    dataset = labelled_dataset()
-    learner = make("dema", normalise_states=False, batch_size=400, **changes)
-    learner.prepare(dataset)
-    return dataset, {k: v.numpy() for k, v in next_batch(learner, np.random.default_rng(1)).items()}
-
-
-@pytest.mark.parametrize("mode", ["window", "recurrent"])
-def test_windows_hold_consecutive_steps_of_one_trajectory_and_their_returns_to_go(mode):
-    dataset, batch = drawn_batch(mode=mode, return_scale=10.0)
-    met = set()
-    for row in range(400):
-        mask = batch["mask"][row]
-        real = int(mask.sum())
-        assert mask[-real:].all(), "padding is on the left"
-        trajectory, steps = batch["states"][row, mask, 0], batch["states"][row, mask, 1].astype(int)
-        assert (trajectory == trajectory[0]).all(), "a window crosses into another trajectory"
-        assert steps.tolist() == list(range(steps[0], steps[0] + real))
-        assert batch["timesteps"][row, mask].tolist() == steps.tolist()
-        episode = dataset[int(trajectory[0])]
-        whole = mode == "recurrent"
-        assert real == (len(episode) if whole else min(5, len(episode) - steps[0]))
-        np.testing.assert_array_equal(batch["actions"][row, mask], episode.actions[steps])
-        to_go = [episode.rewards[step:].sum(dtype=np.float64) / 10 for step in steps]
-        np.testing.assert_allclose(batch["returns"][row, mask, 0], to_go, rtol=1e-5, atol=1e-6)
-        for name in ("returns", "states", "actions", "timesteps"):
-            assert not batch[name][row, ~mask].any(), "padding is zero"
-        met.add((int(trajectory[0]), int(steps[0])))
-    starts = [1] * len(LENGTHS) if mode == "recurrent" else LENGTHS
-    assert met == {(number, step) for number, count in enumerate(starts) for step in range(count)}
-
-
-def test_windows_start_at_every_step_alike():
-    _, batch = drawn_batch()
-    rows = np.arange(400), batch["mask"].argmax(axis=1)
-    shares = np.bincount(batch["states"][rows][:, 0].astype(int)) / 400
-    np.testing.assert_allclose(shares, np.array(LENGTHS) / sum(LENGTHS), atol=0.06)
+    return Trajectories.from_episodes([
+        Trajectory.whole(
+            generator.normal(size=(length + 1, 11)), generator.uniform(-1, 1, (length, 3)),
+            generator.normal(size=length), terminated=False,
+        )
+        for length in (1, 9, 4, 13, 2)
+    ])  # fmt: skip
 
 
 def test_states_are_standardised_by_the_dataset_and_a_checkpoint_keeps_it():
-    dataset, learner, other = labelled_dataset(), make("dt"), make("dt")
+    dataset, learner, other = some_dataset(), make("dt"), make("dt")
     learner.prepare(dataset)
     normalised = learner.model.normaliser.of(dataset.observations)
     np.testing.assert_allclose(normalised.mean(axis=0), 0.0, atol=1e-5)
@@ -122,13 +85,14 @@ def test_a_prediction_sees_its_state_and_the_past_and_never_its_own_action(metho
         for name, first_seen in [("actions", 4), ("states", 3), ("returns", 3)]:
             changed = batch | {name: batch[name].clone()}
             changed[name][:, 3] += 1.0
+            changed["previous_actions"] = actions_before(changed["actions"])
             after = learner.model(**changed)
             torch.testing.assert_close(after[:, :first_seen], before[:, :first_seen], rtol=0, atol=1e-6)
             assert (after[:, first_seen] - before[:, first_seen]).abs().max() > 1e-4, f"{name} are not seen"
 
 
 def test_the_loss_is_the_mean_squared_error_over_real_steps():
-    dataset, learner = labelled_dataset(), make("dt", batch_size=50)
+    dataset, learner = some_dataset(), make("dt", batch_size=50)
     learner.prepare(dataset)
     batch = next_batch(learner, np.random.default_rng(0))
     assert not batch["mask"].all()
@@ -154,7 +118,7 @@ def decoded(learner, policy, steps, alive):
 
 def at_once(learner, states, returns, actions, first, last, rows):
     """What the training pass predicts for step `last` from the window that starts at `first`."""
-    window = slice(first, last + 1)
+    window, before = slice(first, last + 1), np.pad(actions, ((0, 0), (1, 0), (0, 0)))[:, :-1]
     mean, std = learner.model.normaliser.mean.numpy(), learner.model.normaliser.std.numpy()
     steps = torch.arange(first, last + 1).clamp(max=learner.options["max_timestep"] - 1)
     with torch.no_grad():
@@ -162,6 +126,7 @@ def at_once(learner, states, returns, actions, first, last, rows):
             returns=torch.from_numpy(returns[rows, window])[..., None] / learner.options["return_scale"],
             states=torch.from_numpy((states[rows, window] - mean) / std),
             actions=torch.from_numpy(actions[rows, window]),
+            previous_actions=torch.from_numpy(before[rows, window]),
             timesteps=steps.expand(len(rows), -1),
             mask=torch.ones(len(rows), last + 1 - first, dtype=torch.bool),
         )
@@ -207,3 +172,42 @@ def test_the_recurrent_policy_predicts_from_the_whole_trajectory(changes):
     for t in range(10):
         wanted = at_once(learner, states, returns, actions, 0, t, np.arange(2))
         np.testing.assert_allclose(actions[:, t], wanted, **NEAR)
+
+
+@pytest.mark.parametrize(
+    ("method", "changes"),
+    [("dema", {}), ("dema", {"tokens": "bl3d"}), ("dema", {"block": "post"}), ("dt", {}), ("dc", {})],
+)
+def test_a_model_that_attends_to_padding_reads_zeros_before_an_episode(method, changes):
+    learner = make(method, padding="attended", **changes)
+    policy, length = learner.policy(trial(2)), learner.options["context_length"]
+    assert isinstance(policy, WindowPolicy)
+    states, returns, actions = decoded(learner, policy, 7, np.ones((7, 2), bool))
+    mean, std = learner.model.normaliser.mean.numpy(), learner.model.normaliser.std.numpy()
+
+    def behind_zeros(values):
+        return torch.from_numpy(np.pad(values, ((0, 0), (length, 0), (0, 0))))
+
+    inputs = {
+        "returns": behind_zeros(returns[..., None] / learner.options["return_scale"]),
+        "states": behind_zeros((states - mean) / std),
+        "actions": behind_zeros(actions),
+        "previous_actions": actions_before(behind_zeros(actions)),
+    }
+    for t in range(7):
+        window = {name: values[:, t + 1 : t + 1 + length] for name, values in inputs.items()}
+        steps = torch.arange(t + 1 - length, t + 1).clamp(min=0).expand(2, -1)
+        with torch.no_grad():
+            read = learner.model(timesteps=steps, mask=steps >= 0, **window)[:, -1]
+        np.testing.assert_allclose(actions[:, t], read.numpy(), **NEAR)
+    masked = make(method, **changes)
+    alone = decoded(masked, masked.policy(trial(2)), 7, np.ones((7, 2), bool))[2]
+    assert np.abs(alone[:, 0] - actions[:, 0]).max() > 1e-4, "padding changes the first decision"
+    np.testing.assert_allclose(learner.model.normaliser.mean, masked.model.normaliser.mean)
+
+
+def test_padding_that_is_attended_to_is_not_what_a_memory_holds():
+    learner = make("dema", padding="attended", context_length=10, max_episode_steps=10)
+    assert isinstance(learner.policy(trial(2)), WindowPolicy)
+    recurrent = make("dema", padding="attended", mode="recurrent")
+    assert isinstance(recurrent.policy(trial(2)), StepPolicy)
