@@ -166,7 +166,9 @@ class Options(TypedDict, total=False):
     subgoal_rule: Literal["own", "previous"]
     subgoal_size: Literal["width", "state"]  # numbers of a sub-goal: the width, or as many as a state has
     subgoal_ties: Literal["earliest", "latest"]  # which of equally valuable states counts; not printed
-    target_multiples: Literal["1", "7.5", "15-10-7.5-5-2.5-1", "1-0.9-0.8-0.7-0.6-0.5-0.3", "1-0.5", "1-0.75-0.5", "1-2-10-20"]
+    target_multiples: Literal[
+        "1", "7.5", "15-10-7.5-5-2.5-1", "1-0.9-0.8-0.7-0.6-0.5-0.3", "1-0.5", "1-0.75-0.5", "1-2-10-20"
+    ]
     target_return: float
     target_returns: str
     target_selection: Literal["first", "best"]
