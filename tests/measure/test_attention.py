@@ -87,8 +87,8 @@ def test_weights_are_the_mean_magnitudes_of_the_state_tokens_row():
     assert maps.weights.shape == (3, 4, 3 * LENGTH)
     model = learner.model
     seen = windows(learner, episode, np.arange(8, 12), LENGTH)
-    del seen["mask"]
-    entered = model.backbone.blocks[0].norm(model.step_tokens(**seen))
+    tokens = model.step_tokens(**{name: values for name, values in seen.items() if name != "mask"})
+    entered = model.backbone.blocks[0].norm(tokens)
     whole = hidden_attention(model.backbone.blocks[0].mixer, entered).abs()
     assert_alike(maps.weights[1], whole.mean(1)[:, -1].flip(1))
     assert_alike(maps.matrices[1], whole.mean(1)[-1])
@@ -110,6 +110,17 @@ def test_before_the_episode_there_is_no_weight():
     unseen = np.isnan(maps.weights[0]).sum(axis=1)
     assert unseen.tolist() == [9, 6, 3, 0, 0, 0]
     assert np.isfinite(maps.matrices).all()
+
+
+@torch.no_grad()
+def test_padding_that_the_model_attends_to_has_weights():
+    learner = make(padding="attended")
+    episode = played(learner)
+    maps = attention_maps(learner, episode, np.arange(1, 3), "mean", 1)
+    assert maps.weights.shape == (3, 2, 3 * LENGTH)
+    assert (maps.weights > 0).all()
+    seen = windows(learner, episode, np.arange(1, 3), LENGTH)
+    np.testing.assert_allclose(learner.model(**seen)[:, -1].numpy(), episode.actions[1:3], atol=1e-5)
 
 
 def test_one_token_a_step_gives_one_weight_a_step():
