@@ -87,8 +87,8 @@ def test_weights_are_the_mean_magnitudes_of_the_state_tokens_row():
     assert maps.weights.shape == (3, 4, 3 * LENGTH)
     model = learner.model
     seen = windows(learner, episode, np.arange(8, 12), LENGTH)
-    del seen["mask"]
-    entered = model.backbone.blocks[0].norm(model.step_tokens(**seen))
+    tokens = model.step_tokens(**{name: values for name, values in seen.items() if name != "mask"})
+    entered = model.backbone.blocks[0].norm(tokens)
     whole = hidden_attention(model.backbone.blocks[0].mixer, entered).abs()
     assert_alike(maps.weights[1], whole.mean(1)[:, -1].flip(1))
     assert_alike(maps.matrices[1], whole.mean(1)[-1])

@@ -5,8 +5,12 @@ from __future__ import annotations
 import gymnasium
 import numpy as np
 import pytest
+from suites import CATALOGUE
 
+from bench.catalogue.load import load_catalogue
 from bench.errors import SpecError
+from bench.work.cells import defaults, parse_slug, trained_cell
+from bench.worlds.mujoco.test import make_world
 from bench.worlds.mujoco.world import MujocoBatch
 
 SEEDS = [3, 1, 4]
@@ -107,3 +111,33 @@ def test_messages() -> None:
         batch.step(np.zeros(3))
     with pytest.raises(ValueError, match="NaN or infinity: the policy that made them has diverged"):
         batch.step(np.full((2, 3), np.nan))
+
+
+def friction_of_the_right_foot(batch):
+    model = batch._environments[0].unwrapped.model
+    return float(model.geom("foot_geom").friction[0])
+
+
+def test_real_data_of_d4rl_are_tested_in_the_robots_that_they_were_collected_with(tmp_path):
+    played = {}
+    for data in ("", str(tmp_path)):
+        options = defaults(load_catalogue(data=data), "walker2d-medium", "dema") | {"evaluation_episodes": 1}
+        world = make_world(options, "walker2d-medium", 0, {})
+        played[world.batch.env_id] = friction_of_the_right_foot(world.batch)
+        world.close()
+    assert played == {"Walker2d-v5": pytest.approx(1.9), "Walker2d-v4": pytest.approx(0.9)}
+
+
+@pytest.mark.parametrize("task", ["hopper-medium", "halfcheetah-medium", "walker2d-medium"])
+@pytest.mark.parametrize("version", ["v4", "v5"])
+def test_every_robot_is_there_in_each_version_that_can_be_asked_for(task, version):
+    options = defaults(CATALOGUE, task, "dema") | {"evaluation_episodes": 2, "environment_version": version}
+    world = make_world(options, task, 0, {})
+    assert world.reset().shape == (2, options["observation_dim"])
+    assert world.batch.env_id.endswith(version)
+    world.close()
+
+
+def test_the_version_that_is_tested_in_trains_nothing_again():
+    cell = parse_slug(CATALOGUE, "hopper-medium", "dema", "environment_version=v4")
+    assert trained_cell(CATALOGUE, cell) == parse_slug(CATALOGUE, "hopper-medium", "dema", "default")
