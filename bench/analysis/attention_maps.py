@@ -24,7 +24,7 @@ from bench.analysis.style import COLOURS, MARKERS, say_why
 COLOUR_MAP = "viridis"
 # Weights below this share of the largest have the darkest colour.
 DARKEST = 1e-4
-KINDS = {3: ("state", "return-to-go", "action"), 1: ("step",)}
+KINDS = {"return": "return-to-go"}  # those that are not called as the maps name them
 Row = list[Reading]
 
 
@@ -65,6 +65,11 @@ def _without_number(row: Row) -> Row:
 def _maps(row: Row) -> dict[str, NDArray[Any]]:
     """The arrays of a cell; empty where it has none."""
     return next((reading.arrays for reading in row if reading.arrays), {})
+
+
+def token_kinds(maps: dict[str, NDArray[Any]]) -> list[str]:
+    """What tokens hold, from the one read backwards."""
+    return [KINDS.get(kind, kind) for kind in maps["token_kinds"].tolist()]
 
 
 def _norm(cells: list[dict[str, NDArray[Any]]], view: str) -> LogNorm:
@@ -117,7 +122,7 @@ def _surfaces(
         if number + 2 >= len(titles):
             ax.set_xlabel(f"step of the episode (seed {maps['seed']})")
             beside.set_xlabel("mean weight")
-        _profile(beside, weights, int(maps["tokens_per_step"]), float(maps["half_lives"][number]))
+        _profile(beside, weights, token_kinds(maps), float(maps["half_lives"][number]))
         beside.sharey(ax)
         beside.tick_params(labelleft=False)
     handles = {line.get_label(): line for ax in grid.flat if ax.get_visible() for line in ax.lines}
@@ -125,11 +130,10 @@ def _surfaces(
     return [ax for ax in grid.flat if ax.get_visible()], image
 
 
-def _profile(ax: Axes, weights: NDArray[Any], tokens_per_step: int, half_life: float) -> None:
+def _profile(ax: Axes, weights: NDArray[Any], kinds: list[str], half_life: float) -> None:
     """Mean weight by distance, one marker for each kind of token, and the exponential fitted to it."""
     mean = np.nanmean(weights, axis=0)
     distances = np.arange(len(mean))
-    kinds = KINDS[tokens_per_step]
     for place, kind in enumerate(kinds):
         ax.plot(
             mean[place :: len(kinds)], distances[place :: len(kinds)], MARKERS[place], color=COLOURS[place],
@@ -166,10 +170,7 @@ def _matrices(
         ax.set_xlabel("token read, oldest first")
     for ax in grid[:, 0]:
         ax.set_ylabel("token that reads")
-    kinds = (
-        "three tokens a step: return-to-go, state, action"
-        if maps["tokens_per_step"] == 3
-        else "one token a step"
-    )
-    part.supxlabel(f"seed {maps['seed']}, the tokens behind the action of step {step}; {kinds}", fontsize=8)
+    kinds = token_kinds(maps)
+    named = "one token a step" if len(kinds) == 1 else f"the last first: {', '.join(kinds)}, and so on"
+    part.supxlabel(f"seed {maps['seed']}, the tokens behind the action of step {step}; {named}", fontsize=8)
     return [ax for ax in grid.flat if ax.get_visible()], image

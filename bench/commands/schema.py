@@ -28,6 +28,7 @@ from bench.work.regression import Regressed
 
 SCHEMAS = WORKFLOW / "schema"
 OPTION_TYPES = ROOT / "bench" / "catalogue" / "option_types.py"
+WIDTH = 110  # of a line of code here, in characters
 # Kind of file -> its type, and the files of it, from `workflow/` or a lab's own folder.
 FILES: dict[str, tuple[Any, tuple[str, ...]]] = {
     "artifact": (Artifact, ("papers/*/table*.yaml", "papers/*/fig*.yaml")),
@@ -118,9 +119,12 @@ def option_types(tables: Iterable[OptionTable]) -> str:
 
 def _line(name: str, options: list[Option]) -> str:
     line = f"    {name}: {_type(options)}"
+    if len(line) > WIDTH:
+        # As the formatter of the project breaks it.
+        return line.replace("[", "[\n        ", 1).removesuffix("]") + "\n    ]"
     helps = {option.help for option in options}
     whole = f"{line}  # {min(helps)}"
-    return whole if len(helps) == 1 and len(whole) <= 110 else line
+    return whole if len(helps) == 1 and len(whole) <= WIDTH else line
 
 
 def _type(options: list[Option]) -> str:

@@ -1,4 +1,4 @@
-"""Hidden attention along an episode that was played, and how it falls with the distance in tokens.
+"""Hidden attention along an episode that was played.
 
 Shapes: N steps that are examined, K steps of context that are kept for a decision, T tokens in them up to the
 one its action is read off (`bench.methods.token_layout`).
@@ -6,8 +6,7 @@ one its action is read off (`bench.methods.token_layout`).
 
 from __future__ import annotations
 
-import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -24,6 +23,9 @@ from bench.methods.token_layout import TokenLayout
 from bench.nn.hidden_attention import hidden_attention, hidden_attention_row
 from bench.nn.intervene import mamba_mixers
 from bench.nn.mamba import MambaMixer, sequence_starts
+
+# What a token holds that is a whole step.
+STEP = "step"
 
 
 class Episode(NamedTuple):
@@ -78,32 +80,8 @@ class Maps(NamedTuple):
     weights: Floats
     matrices: Floats
     channels: Floats
-    tokens_per_step: int
-
-
-class Decay(NamedTuple):
-    """An exponential through weights: half-life in tokens (NaN if they do not fall), and its R squared."""
-
-    half_life: float
-    fit: float
-
-
-def fit_exponential(weights: NDArray[Any]) -> Decay:
-    """Fit w(d) = w(0) 2^(-d / half_life) to the mean magnitudes (T,) at distances d = 0 ... T - 1.
-
-    Least squares of log w on d, every distance counting alike, over all distances whose weight is above 0
-    (NaN marks one that was never seen). R squared is the explained share of the variance of log w. Both are
-    NaN for fewer than three such distances; R squared also for weights that are all equal.
-    """
-    distance = np.flatnonzero(np.nan_to_num(weights) > 0)
-    if len(distance) < 3:
-        return Decay(math.nan, math.nan)
-    logarithm = np.log(weights[distance].astype(np.float64))
-    centred, spread = distance - distance.mean(), logarithm - logarithm.mean()
-    slope = float(centred @ spread / (centred @ centred))
-    variance = float(spread @ spread)
-    fit = 1 - float(((spread - slope * centred) ** 2).sum()) / variance if variance > 0 else math.nan
-    return Decay(-math.log(2) / slope if slope < 0 else math.nan, fit)
+    token_kinds: tuple[str, ...]  # of the token read, of the one before it, and so on through a step
+    present: int  # tokens of the step decided at
 
 
 @torch.no_grad()
@@ -141,7 +119,14 @@ def attention_maps(
         matrices.append(_fused(matrix, fusion)[0].numpy())
         channels.append(matrix[0, channel - 1].abs().numpy())
     fused = _with_fused(weights, fusion), _with_fused(matrices, fusion)
-    return Maps(*fused, np.stack(channels), layout.per_step)
+    return Maps(*fused, np.stack(channels), kinds_by_distance(layout), layout.up_to_decision(1))
+
+
+def kinds_by_distance(layout: TokenLayout) -> tuple[str, ...]:
+    """What tokens hold, from the one that an action is read off backwards through a step; they recur."""
+    if layout.merged:
+        return (STEP,)
+    return tuple(layout.kinds[(layout.read_at - d) % layout.per_step] for d in range(layout.per_step))
 
 
 class _Read(NamedTuple):

@@ -43,10 +43,10 @@ class DMHModel(nn.Module):
         """Logits or actions of every real step of the trained blocks, (branches * real steps, A).
 
         blocks: (B, M, ...), the arguments of `LongTermModule.tokens`, shorter rows padded behind. trained
-        (S,): indices into the flattened (B * M) blocks, of those trained in this update. noise (S, c or 1, Z):
-        the Gaussian samples of z. states (S, c, ...), actions (S, c, ...), rewards and times (S, c): their steps,
-        inside (S, c) whether they are in the episode. valuable_states (S, ...): the valuable sub-goal of
-        each, or none for training without. The branch of z comes first, the branch of f(s^g) second.
+        (S,): indices into the flattened (B * M) blocks, of those trained in this update. noise (S, c or 1,
+        Z): the Gaussian samples of z. states (S, c, ...), actions (S, c, ...), rewards and times (S, c):
+        their steps, inside (S, c) whether they are in the episode. valuable_states (S, ...): the valuable
+        sub-goal of each, or none for training without. The branch of z comes first, that of f(s^g) second.
         """
         long = self.long_term
         hidden = long.backbone(long.tokens(**blocks).flatten(1, 2))[:, long.state_place :: long.per_block]

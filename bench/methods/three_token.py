@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 
+import torch
 from torch import nn
 
 from bench.catalogue.option_types import Options
@@ -31,7 +32,9 @@ def three_token_model(options: Options, make_backbone: Callable[[], SequenceMode
     backbone = make_backbone()
     head = action_head(options, width)
     if reads_frames(options):
-        nn.init.normal_(head[0].weight, std=INITIAL_STD)
+        with torch.no_grad():
+            for weight in head.parameters():
+                weight.normal_(0.0, INITIAL_STD)
     return TokenModel(options, STATE_BEFORE_ACTION, embed, entry, backbone, head)
 
 

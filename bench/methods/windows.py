@@ -194,7 +194,8 @@ class WholeTrajectories:
     """Trajectories from their first step to their last, padded on the right to the longest of a batch.
 
     They are drawn with probability proportional to their length, as in DeMa's code, or evenly
-    (`trajectory_draw`). What follows the last step changes no prediction before it.
+    (`trajectory_draw`); `window_start=beginning` draws none twice while there are enough. What follows the
+    last step changes no prediction before it.
     """
 
     def __init__(self, options: Options, normaliser: Normaliser, pairing: Pairing) -> None:
@@ -207,11 +208,11 @@ class WholeTrajectories:
 
     def draw(self, generator: np.random.Generator) -> Batch:
         """`batch_size` trajectories."""
-        dataset = self.steps.dataset
-        if self.options["trajectory_draw"] == "by-length":
-            chosen = draw_by_length(dataset, self.options, generator)[0]
+        dataset, options = self.steps.dataset, self.options
+        if options["window_start"] == "anywhere" and options["trajectory_draw"] == "by-length":
+            chosen = draw_by_length(dataset, options, generator)[0]
         else:
-            chosen = draw_evenly(dataset, self.options, generator)
+            chosen = draw_evenly(dataset, options, generator)
         start, end = dataset.starts[chosen], dataset.starts[chosen + 1]
         return self.steps.gather(Spans(start, start, end), int((end - start).max()), padded_on="right")
 

@@ -8,14 +8,20 @@ token (of the state's, with three tokens a step) over the tokens of the last K s
 
 Rows: `hidden_attention`, at index d the fused weight at a distance of d tokens, mean over the steps;
 `attention_half_life` in tokens and `attention_fit`, at index l those of layer l, at index 0 of all layers
-fused. The maps themselves lie beside the table in `attend.npz`:
+fused. The same with `untrained_` before their names are those of the model before its first update, which
+reads the same tokens: what a decay has to be held against. `attention_to_states` and its like are the shares
+of the fused weight on tokens of each kind (DeMa App. J), `earlier_attention_to_...` those of it on tokens of
+the steps before the one decided at, and `attention_to_earlier_steps` their sum. A merged token has no kinds.
+The maps themselves lie beside the table in `attend.npz`:
 
     steps (N,)                    steps of the episode that were looked at
     weights (1 + layers, N, T)    by distance in tokens, NaN before the episode; first all layers fused
     matrices (1 + layers, T, T)   outputs x inputs at the last step looked at, the oldest token first
     channels (layers, T, T)       the same of channel `attention_channel` of each layer alone
     half_lives (1 + layers,)      the rows' half-lives
-    channel (), tokens_per_step ()    which channel that is, from 1; 3 or 1 tokens
+    channel ()                    which channel that is, from 1
+    token_kinds (kinds,)          what tokens hold at the distances 0, 1, 2; they recur
+    present ()                    tokens of the step decided at
 """
 
 from __future__ import annotations
@@ -24,12 +30,22 @@ import numpy as np
 import torch
 
 from bench.errors import SpecError
-from bench.measure.hidden_attention import Recorder, attention_maps, fit_exponential
-from bench.stages.checkpoints import dataset_facts, imported_test, load_last, require_trained, test_options
+from bench.measure.attention_profiles import fit_exponential, shares
+from bench.measure.hidden_attention import STEP, Maps, Recorder, attention_maps
+from bench.methods.base import Floats, Learner
+from bench.stages.checkpoints import (
+    dataset_facts,
+    imported_test,
+    initial_learner,
+    load_last,
+    require_trained,
+    test_options,
+)
 from bench.stages.runner import SkippedError, stage_command
 from bench.stages.runtime import described, one_thread
 from bench.work.jobs import Job
 from bench.work.record import Facts, Rows
+from bench.worlds.contract import TestRows
 
 
 def attend(job: Job) -> tuple[Rows, Facts]:
@@ -57,19 +73,52 @@ def attend(job: Job) -> tuple[Rows, Facts]:
         raise SpecError(
             f"{job.cell.key}: {error}. Choose a method with Mamba layers, and an attention_channel they have."
         ) from None
+    before = attention_maps(untrained_like(learner, job.upstream[0]), episode, steps, fusion, channel)
     profiles = np.nanmean(maps.weights, axis=1)
-    decays = [fit_exponential(profile) for profile in profiles]
     job.folder.mkdir(parents=True, exist_ok=True)
     temporary = job.arrays.with_name(f"building-{job.arrays.name}")
-    half_lives = np.array([decay.half_life for decay in decays])
+    half_lives = np.array([fit_exponential(profile).half_life for profile in profiles])
     np.savez_compressed(temporary, steps=steps, half_lives=half_lives, channel=channel, **maps._asdict())
     temporary.replace(job.arrays)
-    rows: Rows = [("hidden_attention", updates, float(d), float(w)) for d, w in enumerate(profiles[0])]
-    for layer, decay in enumerate(decays):
-        rows.append(("attention_half_life", updates, float(layer), decay.half_life))
-        rows.append(("attention_fit", updates, float(layer), decay.fit))
+    measured = [
+        *decay_rows(profiles),
+        *decay_rows(np.nanmean(before.weights, axis=1), "untrained_"),
+        *share_rows(maps),
+    ]
+    rows: Rows = [(metric, updates, index, value) for metric, index, value in measured]
     facts = {"episode_steps": len(episode.states), "looked_at": [first, last]}
     return rows, facts | described(torch.device("cpu"))
+
+
+def decay_rows(profiles: Floats, prefix: str = "") -> TestRows:
+    """Rows of profiles (1 + layers, T): the fused one by distance, and the exponential through each."""
+    rows = [(f"{prefix}hidden_attention", float(d), float(weight)) for d, weight in enumerate(profiles[0])]
+    for layer, profile in enumerate(profiles):
+        found = fit_exponential(profile)
+        rows.append((f"{prefix}attention_half_life", float(layer), found.half_life))
+        rows.append((f"{prefix}attention_fit", float(layer), found.fit))
+    return rows
+
+
+def share_rows(maps: Maps) -> TestRows:
+    """Rows of the shares of the fused weight on earlier steps, and on each kind of token."""
+    found = shares(maps.weights[0], maps.token_kinds, maps.present)
+    rows = [("attention_to_earlier_steps", 0.0, sum(found.earlier_steps.values()))]
+    if maps.token_kinds == (STEP,):
+        return rows
+    for kind in maps.token_kinds:
+        rows.append((f"attention_to_{kind}s", 0.0, found.all_steps[kind]))
+        rows.append((f"earlier_attention_to_{kind}s", 0.0, found.earlier_steps[kind]))
+    return rows
+
+
+def untrained_like(learner: Learner, trained: Job) -> Learner:
+    """The learner of a training before its first update, reading states as the trained one does."""
+    untrained = initial_learner(trained)
+    normaliser = learner.model.get_submodule("normaliser").state_dict()
+    untrained.model.get_submodule("normaliser").load_state_dict(normaliser)
+    untrained.model.eval()
+    return untrained
 
 
 main = stage_command("attend", attend)

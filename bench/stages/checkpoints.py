@@ -11,6 +11,7 @@ import torch
 from bench.catalogue.option_types import Options
 from bench.errors import DatasetError, UserError
 from bench.methods.base import Learner, make_learner
+from bench.seeds import stream_seed
 from bench.stages.runner import require_ok
 from bench.work.availability import evaluator_module, world_test
 from bench.work.jobs import Job, dataset_job
@@ -75,6 +76,12 @@ def load_checkpoint(learner: Learner, trained: Job, step: int) -> None:
     learner.model.load_state_dict(saved["model"])
     learner.restore(saved["learner"])
     learner.model.eval()
+
+
+def initial_learner(trained: Job) -> Learner:
+    """The learner of a training before its first update, on the CPU; torch's generator is seeded for it."""
+    torch.manual_seed(stream_seed("init", trained.cell.key, trained.seed))
+    return make_learner(trained.cell.method, trained.options)
 
 
 def load_last(trained: Job) -> tuple[Learner, int]:

@@ -15,9 +15,9 @@ import torch
 
 from bench.catalogue.option_types import Options
 from bench.datasets.integrity import verified
-from bench.methods.base import Learner, make_learner
+from bench.methods.base import Learner
 from bench.seeds import stream, stream_seed
-from bench.stages.checkpoints import checkpoint_path, checkpoint_steps
+from bench.stages.checkpoints import checkpoint_path, checkpoint_steps, initial_learner
 from bench.stages.runner import DivergedError, require_ok, stage_command
 from bench.stages.runtime import described, one_thread, training_device
 from bench.work.availability import collector_module
@@ -44,8 +44,7 @@ class Run:
     def __init__(self, job: Job) -> None:
         self.options, self.folder = job.options, job.folder
         self.identity = job.fingerprint
-        torch.manual_seed(stream_seed("init", job.cell.key, job.seed))
-        self.learner: Learner = make_learner(job.cell.method, self.options)
+        self.learner: Learner = initial_learner(job)
         self.device = training_device()
         self.learner.model.to(self.device)
         torch.manual_seed(stream_seed("dropout", job.cell.key, job.seed))

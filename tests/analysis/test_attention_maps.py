@@ -27,7 +27,7 @@ def _closed():
     plt.close("all")
 
 
-def made_up_maps(tokens_per_step=3):
+def made_up_maps(*kinds):
     """Maps that decay with half-lives of 4, 8 and 12 tokens, fused to their mean."""
     lives = np.array([np.nan, 4.0, 8.0, 12.0])
     decay = 2.0 ** (-np.arange(TOKENS) / lives[1:, None])
@@ -41,7 +41,7 @@ def made_up_maps(tokens_per_step=3):
         "channels": matrices,
         "half_lives": lives,
         "channel": np.array(7),
-        "tokens_per_step": np.array(tokens_per_step),
+        "token_kinds": np.array(kinds or ("state", "action", "return")),
         "seed": np.array(2),
     }
 
@@ -98,16 +98,16 @@ def test_beside_a_surface_each_kind_of_token_has_its_marker_and_the_exponential_
         ax for ax in drawn("dema_fig04", made_up("dema_fig04", made_up_maps())) if ax.get_xscale() == "log"
     ]
     lines = {line.get_label(): line.get_xydata() for line in beside[2].lines}
-    assert list(lines) == ["state token", "return-to-go token", "action token", "exponential"]
+    assert list(lines) == ["state token", "action token", "return-to-go token", "exponential"]
     assert lines["state token"][:, 1].tolist() == list(range(0, TOKENS, 3))
-    assert lines["action token"][:, 1].tolist() == list(range(2, TOKENS, 3))
+    assert lines["action token"][:, 1].tolist() == list(range(1, TOKENS, 3))
     np.testing.assert_allclose(lines["exponential"][:, 0], 2.0 ** (-np.arange(TOKENS) / 8.0))
     fused = [line.get_label() for line in beside[0].lines]
     assert "exponential" not in fused, "no half-life, no line"
 
 
 def test_one_token_a_step_is_one_kind():
-    panels = drawn("dema_fig04", made_up("dema_fig04", made_up_maps(tokens_per_step=1)))
+    panels = drawn("dema_fig04", made_up("dema_fig04", made_up_maps("step")))
     beside = next(ax for ax in panels if ax.get_xscale() == "log")
     assert [line.get_label() for line in beside.lines] == ["step token"]
 

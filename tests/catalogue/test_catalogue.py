@@ -147,6 +147,20 @@ def test_printed_settings_of_dema_reach_its_cells():
     ]
 
 
+def test_dt_and_dc_train_in_locomotion_at_demas_rates_and_widths_of_tokens():
+    locomotion = [name for name, task in CATALOGUE.tasks.items() if task.problem == "locomotion"]
+    assert {"hopper-medium", "walker2d-medium-delayed"} < set(locomotion)
+    for name in locomotion:
+        found = [
+            tuple(defaults(CATALOGUE, name, method)[k] for k in ("learning_rate", "embedding_dim"))
+            for method in ("dema", "dt", "dc")
+        ]
+        assert found[0] == found[1] == found[2], name
+    assert defaults(CATALOGUE, "hopper-medium", "dt")["activation"] == "gelu"
+    in_the_maze = defaults(CATALOGUE, "tmaze-passive-10", "dt")
+    assert (in_the_maze["learning_rate"], in_the_maze["activation"]) == (0.0001, "relu")
+
+
 def test_printed_settings_of_dmh_reach_its_cells():
     lengths = {"darkroom": 5, "tmaze-passive-300": 5, "large-darkroom": 20, "hopper-medium": 20}
     assert {task: defaults(CATALOGUE, task, "dmh")["steps_per_subgoal"] for task in lengths} == lengths

@@ -176,7 +176,7 @@ def test_a_labs_budget_is_like_a_recipe_of_the_suites_tier():
     ("old", "new", "parts"),
     [
         ("options: rooms-ad", "options: room-ad", ("budgets.0.options: unknown recipe", "'rooms-ad'")),
-        ("{like: rooms-dmh, long", "{like: rooms-dhm, long", ("budgets.4.options", "'rooms-dmh'")),
+        ("{like: rooms-dmh, batch", "{like: rooms-dhm, batch", ("budgets.9.options", "'rooms-dmh'")),
         (
             "rooms-ad: {like: ad,",
             "rooms-ad: {like: tmaze,",

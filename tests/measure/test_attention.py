@@ -1,21 +1,18 @@
-"""Attention along an episode: what it is read from, what its shapes mean, and the decay fitted to it."""
+"""Attention along an episode: what it is read from, and what its shapes mean."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from suites import CATALOGUE
 
 from bench.catalogue.values import defaults
 from bench.datasets.episodes import Episodes
-from bench.measure.hidden_attention import Recorder, attention_maps, fit_exponential, windows
+from bench.measure.hidden_attention import Recorder, attention_maps, windows
 from bench.methods.base import Observation, Trial, make_learner
-from bench.nn.hidden_attention import hidden_attention, hidden_attention_row
+from bench.nn.hidden_attention import hidden_attention
 from bench.nn.intervene import mamba_mixers
-from bench.nn.mamba import MambaMixer
 
 LENGTH = 5
 
@@ -65,55 +62,6 @@ def played(learner, steps=12, episodes=3):
     return recorder.longest()
 
 
-@given(
-    half_life=st.floats(0.5, 500.0),
-    scale=st.floats(1e-6, 1e3),
-    length=st.integers(3, 180),
-)
-def test_the_fit_recovers_an_exponential(half_life, scale, length):
-    weights = scale * 2.0 ** (-np.arange(length) / half_life)
-    found = fit_exponential(weights)
-    assert found.half_life == pytest.approx(half_life, rel=1e-6)
-    assert found.fit == pytest.approx(1.0, abs=1e-6)
-
-
-@given(st.integers(0, 1000))
-def test_noise_lowers_the_fit_and_hardly_moves_the_half_life(seed):
-    noise = np.exp(0.5 * np.random.default_rng(seed).standard_normal(120))
-    found = fit_exponential(noise * 2.0 ** (-np.arange(120) / 10.0))
-    assert found.half_life == pytest.approx(10.0, rel=0.15)
-    assert 0.9 < found.fit < 0.999
-
-
-def test_distances_without_weight_are_left_out_and_too_few_are_no_fit():
-    weights = 2.0 ** (-np.arange(10) / 4.0)
-    weights[[2, 7]] = 0.0, np.nan
-    assert fit_exponential(weights).half_life == pytest.approx(4.0)
-    assert np.isnan(fit_exponential(np.array([1.0, 0.5, 0.0, np.nan]))).all()
-
-
-def test_weights_that_do_not_fall_have_no_half_life():
-    rising = fit_exponential(2.0 ** (np.arange(10) / 4.0))
-    assert np.isnan(rising.half_life)
-    assert rising.fit == pytest.approx(1.0)
-    assert np.isnan(fit_exponential(np.ones(10))).all()
-
-
-@pytest.mark.parametrize(("rate", "step"), [(0.5, 0.2), (2.0, 0.1), (0.1, 1.5)])
-def test_a_mixer_of_known_decay_has_its_half_life(rate, step):
-    torch.manual_seed(0)
-    mixer = MambaMixer(8, d_state=4)
-    with torch.no_grad():
-        mixer.A_log.fill_(np.log(rate))
-        mixer.dt_proj.weight.zero_()
-        mixer.dt_proj.bias.fill_(np.log(np.expm1(step)))
-    row = hidden_attention_row(mixer, torch.randn(1, 8).expand(1, 40, 8)).abs().mean((0, 1))
-    # The convolution has not seen its four tokens before the fourth.
-    found = fit_exponential(row.flip(0).numpy()[:37])
-    assert found.half_life == pytest.approx(np.log(2) / (rate * step), rel=1e-4)
-    assert found.fit == pytest.approx(1.0, abs=1e-5)
-
-
 def test_the_longest_episode_is_kept_with_what_was_wanted_and_done():
     learner = make()
     episode = played(learner)
@@ -136,12 +84,11 @@ def test_weights_are_the_mean_magnitudes_of_the_state_tokens_row():
     learner = make()
     episode = played(learner)
     maps = attention_maps(learner, episode, np.arange(8, 12), "mean", 2)
-    assert maps.tokens_per_step == 3
     assert maps.weights.shape == (3, 4, 3 * LENGTH)
     model = learner.model
     seen = windows(learner, episode, np.arange(8, 12), LENGTH)
-    tokens = model.step_tokens(**{name: values for name, values in seen.items() if name != "mask"})
-    entered = model.backbone.blocks[0].norm(tokens)
+    del seen["mask"]
+    entered = model.backbone.blocks[0].norm(model.step_tokens(**seen))
     whole = hidden_attention(model.backbone.blocks[0].mixer, entered).abs()
     assert_alike(maps.weights[1], whole.mean(1)[:, -1].flip(1))
     assert_alike(maps.matrices[1], whole.mean(1)[-1])
@@ -179,8 +126,25 @@ def test_padding_that_the_model_attends_to_has_weights():
 def test_one_token_a_step_gives_one_weight_a_step():
     learner = make(tokens="bl3d")
     maps = attention_maps(learner, played(learner), np.arange(6, 9), "mean", 1)
-    assert maps.tokens_per_step == 1
+    assert maps.token_kinds == ("step",)
+    assert maps.present == 1
     assert maps.weights.shape == (3, 3, LENGTH)
+
+
+@pytest.mark.parametrize(
+    ("order", "kinds", "present"),
+    [
+        ("return-action-state", ("state", "action", "return"), 3),
+        ("action-return-state", ("state", "return", "action"), 3),
+        # The action behind the state is read at the next decision: the nearest one is of the step before.
+        ("return-state-action", ("state", "return", "action"), 2),
+    ],
+)
+def test_kinds_are_those_of_the_tokens_behind_a_decision(order, kinds, present):
+    learner = make(token_order=order)
+    maps = attention_maps(learner, played(learner), np.arange(8, 9), "mean", 1)
+    assert (maps.token_kinds, maps.present) == (kinds, present)
+    assert maps.weights.shape == (3, 1, 3 * (LENGTH - 1) + present)
 
 
 @pytest.mark.parametrize("tokens", ["b3ld", "bl3d"])

@@ -83,6 +83,46 @@ def test_macs_of_dema(K, L, W, M, sequences, temporal):
         assert macs_by_torch(learner.model, batch) == count
 
 
+@pytest.mark.parametrize(
+    ("task", "changes", "counted"),
+    [
+        ("hopper-medium", {}, 11_783_610),
+        ("hopper-medium", {"embedding_dim": 128}, 11_280_186),
+        ("halfcheetah-medium", {}, 11_305_722),
+        ("halfcheetah-medium-expert", {}, 31_309_581),
+        ("hopper-medium", {"embedding_dim": 128, "d_model": 128}, 31_280_397),
+        ("hopper-medium", {"embedding_dim": 128, "tokens": "bl3d"}, 4_101_132),
+    ],
+)
+def test_operations_as_published_are_those_of_the_authors_script(task, changes, counted):
+    """What their script prints for one window of K = 20, which is 19 tuples, with fvcore's rounding in it."""
+    learner = make(task, "dema", first_step="context", **changes)
+    batch = learner.sampler.synthetic(1, np.random.default_rng(0))
+    assert macs_as_published(learner.model, batch) == pytest.approx(counted, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("task", "changes", "millions"),
+    [
+        ("hopper-medium", {}, 12.40),
+        ("hopper-medium", {"embedding_dim": 128}, 11.87),
+        ("halfcheetah-medium", {}, 11.90),
+        ("halfcheetah-medium-expert", {}, 32.96),
+    ],
+)
+def test_operations_as_published_of_twenty_tuples(task, changes, millions):
+    learner = make(task, "dema", **changes)
+    batch = learner.sampler.synthetic(1, np.random.default_rng(0))
+    assert macs_as_published(learner.model, batch) / 1e6 == pytest.approx(millions, abs=0.005)
+
+
+def test_the_model_of_the_authors_timing_script():
+    """Walker2d, width 256, 16 states, 63 tuples; two heads of theirs are used by no pass."""
+    learner = make("walker2d-medium", "dema", d_model=256, d_state=16, context_length=63)
+    assert parameters(learner.model) + learner.unused_parameters() == 1_356_952
+    assert learner.sampler.synthetic(1, np.random.default_rng(0))["states"].shape == (1, 63, 17)
+
+
 @pytest.mark.parametrize("layers", [1, 2])
 def test_macs_of_an_lstm(layers):
     """Four gates, each of two maps of D to D, in every layer and token."""

@@ -70,7 +70,7 @@ def test_of_equal_episodes_the_later_are_kept():
 def test_a_method_that_holds_a_state_can_read_more_episodes_than_it_was_trained_on(monkeypatch, method):
     learner = make(method, kept_episodes="all")
     episodes = history(learner.options, 5)
-    module = dmh if method == "dmh" else ad
+    module = dmh_policy if method == "dmh" else ad
     decoded = decode(module, monkeypatch, learner, part(episodes, [3, 0, 2, 1]), part(episodes, [4]))
     torch.testing.assert_close(decoded, trained_logits(learner, part(episodes, [3, 0, 2, 1, 4])), **NEAR)
 

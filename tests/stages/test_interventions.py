@@ -11,13 +11,13 @@ from suites import suite_with
 
 from bench.errors import SpecError
 from bench.nn.intervene import mamba_mixers
-from bench.stages.attend import attend
+from bench.stages.attend import attend, untrained_like
 from bench.stages.checkpoints import load_last
 from bench.stages.dataset import dataset
 from bench.stages.evaluate import evaluate
 from bench.stages.intervene import change, intervene
 from bench.stages.runner import run
-from bench.stages.train import train
+from bench.stages.train import Run, train
 from bench.work.cells import parse_slug
 from bench.work.entries import entries
 from bench.work.jobs import Job, dataset_job
@@ -116,21 +116,48 @@ def place(tmp_path, monkeypatch, trained):
 def test_attention_is_recorded_by_distance_and_its_decay_by_layer(place):
     rows = done("attend")
     by_metric = {name: group["index"].tolist() for name, group in rows.groupby("metric")}
-    assert by_metric["hidden_attention"] == list(range(20)), (
-        "seven steps of three tokens, the last action unread"
-    )
+    assert by_metric["hidden_attention"] == list(range(21)), "seven steps of three tokens"
     assert by_metric["attention_half_life"] == by_metric["attention_fit"] == [0, 1, 2, 3]
     assert set(rows["step"]) == {2}
     maps = np.load(job_of("attend").arrays)
     assert maps["steps"].tolist() == [1, 2, 3, 4, 5, 6]
-    assert maps["weights"].shape == (4, 6, 20)
-    assert maps["matrices"].shape == (4, 20, 20)
-    assert maps["channels"].shape == (3, 20, 20)
+    assert maps["weights"].shape == (4, 6, 21)
+    assert maps["matrices"].shape == (4, 21, 21)
+    assert maps["channels"].shape == (3, 21, 21)
     fused = rows[rows["metric"] == "hidden_attention"]["value"]
     np.testing.assert_allclose(fused, np.nanmean(maps["weights"][0], axis=0), rtol=1e-6)
     lives = rows[rows["metric"] == "attention_half_life"]["value"]
     np.testing.assert_allclose(lives, maps["half_lives"])
     assert job_of("attend").recorded().facts["looked_at"] == [1, 6]
+
+
+def test_attention_is_shared_out_over_kinds_of_tokens_and_steps(place):
+    rows = done("attend")
+    value = rows.set_index("metric")["value"]
+    kinds = ("states", "actions", "returns")
+    assert sum(value[f"attention_to_{kind}"] for kind in kinds) == pytest.approx(1.0)
+    earlier = sum(value[f"earlier_attention_to_{kind}"] for kind in kinds)
+    assert 0 < earlier < 1
+    assert value["attention_to_earlier_steps"] == pytest.approx(earlier)
+    weights = np.load(job_of("attend").arrays)["weights"][0]
+    assert value["attention_to_states"] == pytest.approx(np.nansum(weights[:, ::3]) / np.nansum(weights))
+
+
+def test_the_control_is_the_model_before_its_first_update_on_the_same_tokens(place):
+    rows = done("attend")
+    trained = job_of("attend").upstream[0]
+    learner, _ = load_last(trained)
+    control = untrained_like(learner, trained)
+    drawn = Run(trained).learner.model.state_dict()
+    for name, value in control.model.state_dict().items():
+        before = learner.model.state_dict()[name] if name.startswith("normaliser") else drawn[name]
+        assert torch.equal(value, before), name
+    profile = rows[rows["metric"] == "untrained_hidden_attention"]["value"].to_numpy()
+    looked_at = rows[rows["metric"] == "hidden_attention"]["value"].to_numpy()
+    assert profile.shape == looked_at.shape
+    assert not np.allclose(profile, looked_at, rtol=1e-4)
+    lives = rows[rows["metric"] == "untrained_attention_half_life"]
+    assert lives["index"].tolist() == [0, 1, 2, 3]
 
 
 def test_the_same_attention_twice_has_the_same_bytes(place):

@@ -45,4 +45,10 @@ def test_the_first_artifacts_have_their_darkroom_and_hopper_cells(artifact):
     first = {"darkroom": ("ad-transformer", "ad-mamba", "dmh"), "hopper-medium": ("dt", "dema")}
     built = [e for e in entries(SUITE, artifact, "quick") if e.cell.method in first.get(e.cell.task, ())]
     assert built
-    assert [e for e in built if e.missing] == []
+    missing = [e for e in built if e.missing]
+    if artifact == "dmh_fig02":
+        # In Darkroom DM-H learns with simplified tokens alone in this tier's time.
+        assert [(e.cell.method, e.cell.settings) for e in missing] == [("dmh", ())]
+        assert any(e.cell.method == "dmh" and e.label == "simplified tokens" for e in built if not e.missing)
+    else:
+        assert missing == []

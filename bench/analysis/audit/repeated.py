@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import combinations
+from typing import Any
 
 import pandas as pd
 
-from bench.analysis.audit.finding import Finding, Verdict, bounds_of, numbers, sources
-from bench.analysis.reported import BESIDE, REFERENCE
+from bench.analysis.audit.finding import Finding, Verdict, bounds, numbers
+from bench.analysis.reported import BESIDE, READING_ERROR, REFERENCE
 from bench.catalogue.catalogue import Catalogue
 
 CELL = ["paper", "task", "method", "settings", "metric"]
@@ -38,14 +39,11 @@ def printed_twice(catalogue: Catalogue, reported: pd.DataFrame) -> Iterator[Find
     """
     for (one, first), (other, second) in combinations(_places(catalogue, reported).items(), 2):
         for metric, both in first.merge(second, on=CELL, suffixes=("", "_other")).groupby("metric"):
-            pairs = [
-                (
-                    row[first.columns],
-                    row[[f"{name}_other" if name not in CELL else name for name in first.columns]],
-                )
-                for _, row in both.iterrows()
+            differing = [
+                f"{row['task']} {row['value']} and {row['value_other']}"
+                for row in both.to_dict("records")
+                if _apart(row)
             ]
-            differing = [f"{a['task']} {a['value']} and {b['value_other']}" for a, b in pairs if _apart(a, b)]
             named = (both["printed_metric"].iloc[0], both["printed_metric_other"].iloc[0])
             found = f"{len(differing)} of {len(both)} differ" if differing else "equal in both"
             found += f": {', '.join(differing)}" if differing else ""
@@ -53,18 +51,22 @@ def printed_twice(catalogue: Catalogue, reported: pd.DataFrame) -> Iterator[Find
                 found += f", called {named[0]!r} in the one and {named[1]!r} in the other"
             verdict: Verdict = "conflicts" if differing or named[0] != named[1] else "agrees"
             printed = f"{metric} of {len(both)} cells"
-            yield Finding("printed twice", f"{one} and {other}", printed, found, verdict, sources(both))
+            read = "; ".join(dict.fromkeys([*both["source"], *both["source_other"]]))
+            yield Finding("printed twice", f"{one} and {other}", printed, found, verdict, read)
 
 
-def _apart(one: pd.Series, other: pd.Series) -> bool:
-    """Whether two numbers cannot be one: in the digits printed, or beyond the errors of reading."""
-    other = other.rename(lambda name: name.removesuffix("_other"))
-    if float(one["value"]) == float(other["value"]):
+def _apart(row: Mapping[Any, Any]) -> bool:
+    """Whether the two numbers of a pair cannot be one, in the digits printed or by the errors of reading."""
+    if float(row["value"]) == float(row["value_other"]):
         return False
-    if "reading" not in one["spread_kind"] + other["spread_kind"]:
+    sides = [
+        (row[f"value{side}"], row[f"spread{side}"], row[f"spread_kind{side}"]) for side in ("", "_other")
+    ]
+    drawn = [float(spread) if kind.startswith(READING_ERROR) else 0.0 for _, spread, kind in sides]
+    if not any(drawn):
         return True
-    (low, high), (least, greatest) = bounds_of(one), bounds_of(other)
-    return low > greatest + 1e-9 or least > high + 1e-9
+    ends = [bounds(value, error) for (value, _, _), error in zip(sides, drawn, strict=True)]
+    return max(low for low, _ in ends) > min(high for _, high in ends) + 1e-9
 
 
 def equal_elsewhere(reported: pd.DataFrame) -> Iterator[Finding]:

@@ -1,0 +1,66 @@
+"""Probes: what they count on tasks without a world, and how attention is computed in them."""
+
+from __future__ import annotations
+
+import pytest
+from suites import CATALOGUE, SUITE
+
+from bench.errors import UserError
+from bench.stages.probe import counts, probe
+from bench.work.cells import make_cell
+from bench.work.jobs import Job
+
+SMALL = {"embedding_dim": 16, "layers": 1, "context_length": 3, "batch_size": 2, "probe_repeats": 3}
+COUNTED = {"parameters", "parameters_as_published", "macs", "macs_as_published"}
+MEASURED = {"forward_milliseconds", "training_step_milliseconds", "peak_memory_mib", "training_hours"}
+
+
+def job_of(task, method, **settings):
+    """A probe of a small model."""
+    known = CATALOGUE.options(task, method)
+    small = {name: value for name, value in (SMALL | {"d_model": 16}).items() if name in known}
+    return Job(SUITE, "probe", "paper", make_cell(CATALOGUE, task, method, small | settings), 0)
+
+
+def values(rows):
+    """Metric -> value."""
+    return {metric: value for metric, _, _, value in rows}
+
+
+@pytest.mark.parametrize(
+    ("method", "settings"),
+    [
+        ("dt", {"attention_kernel": "eager"}),
+        ("dema", {}),
+        ("dema", {"mode": "recurrent", "max_episode_steps": 5}),
+    ],
+)
+def test_a_game_without_a_world_is_counted_timed_and_weighed(method, settings):
+    job = job_of("breakout", method, **settings)
+    rows, facts = probe(job)
+    found = values(rows)
+    assert found.keys() == COUNTED | MEASURED
+    assert all(found[metric] > 0 for metric in found.keys() - {"peak_memory_mib"})
+    assert found["macs"] == facts["macs_by_torch"]
+    assert {metric: found[metric] for metric in COUNTED} == values(counts(job))
+
+
+def test_eager_attention_changes_no_count():
+    fused, eager = (
+        values(counts(job_of("hopper-medium", "dt", attention_kernel=kernel)))
+        for kernel in ("fused", "eager")
+    )
+    assert fused == eager
+
+
+def test_a_method_without_attention_has_no_eager_one():
+    with pytest.raises(
+        UserError, match=r"hopper-medium/dema/.*: attention_kernel: the model has no attention layers"
+    ):
+        probe(job_of("hopper-medium", "dema", attention_kernel="eager"))
+
+
+def test_what_no_pass_uses_is_counted_beside():
+    """Heads of 11 states and a return over 16 features, and an embedding of one word."""
+    found = values(counts(job_of("hopper-medium", "dt")))
+    assert found["parameters_as_published"] - found["parameters"] == 12 * 17 + 16
