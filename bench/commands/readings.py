@@ -1,6 +1,6 @@
 """What separates the readings of each paper: `python -m bench readings` prints the page docs/readings.md.
 
-`--write` writes it, for the suite's own papers. A test keeps the file in step with `workflow/papers/*/readings.yaml`.
+`--write` writes it, for the suite's own papers. A test keeps it in step with the papers' `readings.yaml`.
 """
 
 from __future__ import annotations
@@ -20,31 +20,34 @@ PAGE = ROOT / "docs" / "readings.md"
 INTRODUCTION = """\
 # Readings
 
-Written by `python -m bench readings --write` from the `readings.yaml` of each paper; a test fails if it is out of step.
+Written by `python -m bench readings --write` from the `readings.yaml` of each paper; a test fails if it is
+out of step.
 
-A paper and its authors' code do not always say the same, and each says what the other leaves open. So each paper has two
-**readings**: `text` is what the paper says, and where it is silent what its code does; `code` is what the authors'
-repository does. What separates them is a list of choices. `text` is what the options are by default, and `code` sets
-the options of all choices to its own values.
+A paper and its authors' code do not always say the same, and each says what the other leaves open. So each
+paper has two **readings**: `text` is what the paper says, and where it is silent what its code does; `code`
+is what the authors' repository does. What separates them is a list of choices. `text` is what the options
+are by default, and `code` sets the options of all choices to its own values.
 
 | asked under | by |
 |---|---|
-| `code`, everything of a run | `snakemake dema_table06 --config reading=code`, or `BENCH_READING=code` before any command |
-| `code`, cells of an artifact or a claim | `settings: {reading: code}`, or `{reading: [text, code]}` for both |
+| `code`, all of a run | `snakemake all --config reading=code`, or `BENCH_READING=code` before a command |
+| `code`, cells of an artifact or a claim | `settings: {reading: code}`, or `{reading: [text, code]}` |
 | a single choice of the code in the text's place | `reading: text+padding` |
 | all of the code but a single choice | `reading: code+padding` |
 | a cell, on a command line | `--settings reading=code` |
 
-- A cell has what its reading sets, and settings of its own win over that. A choice that does not concern a method on a
-  task changes nothing there: the cell is then the same under either reading, and is made once. So is a single choice
-  and the setting that it stands for: `text+padding` and `padding: attended` are one cell.
-- A choice of **scale**, such as the number of updates, gives way to what a tier's budget sets; every other choice wins
-  over a budget. A budget is for `text` and for the reading of the run; cells of other readings it runs if its `settings`
-  name them, as in `settings: {reading: [text, code]}`, or if they are `any`.
+- A cell has what its reading sets, and settings of its own win over that. A choice that does not concern a
+  method on a task changes nothing there: the cell is then the same under either reading, and is made once.
+  So is a single choice and the setting that it stands for: `text+padding` and `padding: attended` are one
+  cell.
+- A choice of **scale**, such as the number of updates, gives way to what a tier's budget sets; every other
+  choice wins over a budget. A budget is for `text` and for the reading of the run. Cells of other readings it
+  runs if its `settings` name them, as in `settings: {reading: [text, code]}`, or if they are `any`.
 - What is printed stands beside a number under every reading. Pages, tables and figures say which it is.
+  `extra_table04` asks which one gives the printed number.
 
-What became of each choice: **option**, with the values under either reading; **default**, where there is one reading,
-and why; **refused**, where the code's is not built, and why.
+What became of each choice: **option**, with the values under either reading; **default**, where there is one
+reading, and why; **refused**, where the code's is not built, and why.
 """
 HEAD = "| choice | text | code | status | evidence |\n|---|---|---|---|---|"
 
@@ -58,7 +61,7 @@ def page(catalogue: Catalogue) -> str:
 
 
 def _section(catalogue: Catalogue, title: str, declared: PaperReadings) -> str:
-    counts = {status: 0 for status in ("option", "default", "refused")}
+    counts = dict.fromkeys(("option", "default", "refused"), 0)
     for choice in declared.choices.values():
         counts[choice.status] += 1
     said = ", ".join(f"{count} {status}" for status, count in counts.items())
