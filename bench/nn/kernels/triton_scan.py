@@ -9,9 +9,10 @@ Nothing is added atomically: sums over tokens are made within a program, and tho
 caller. So equal input gives equal bits.
 """
 
-from __future__ import annotations
+# Triton reads the annotations of a kernel as part of its code, so that none can be given for mypy.
+# mypy: disable-error-code="no-untyped-def"
 
-from typing import Any
+from __future__ import annotations
 
 import triton
 import triton.language as tl
@@ -22,7 +23,7 @@ SIZES = ["length", "chunks", "rows", "blocks"]
 
 
 @triton.jit
-def softplus(x: Any) -> Any:
+def softplus(x):
     """log(1 + exp(x)), accurate relative to itself: log(1 + e) = 2 artanh(e / (2 + e)), e = exp(-|x|)."""
     e = tl.exp(-tl.abs(x))
     ratio = e / (2.0 + e)
@@ -36,13 +37,13 @@ def softplus(x: Any) -> Any:
 
 
 @triton.jit
-def line(pointer: Any, inside: Any) -> Any:
+def line(pointer, inside):
     """Values at `pointer` in float32, 0 where not `inside`."""
     return tl.load(pointer, mask=inside, other=0.0).to(tl.float32)
 
 
 @triton.jit
-def line_or_zero(pointer: Any, offsets: Any, inside: Any) -> Any:
+def line_or_zero(pointer, offsets, inside):
     """`line` of a tensor that may be absent, zero then."""
     if pointer is None:
         return tl.zeros(offsets.shape, tl.float32)
@@ -51,7 +52,7 @@ def line_or_zero(pointer: Any, offsets: Any, inside: Any) -> Any:
 
 
 @triton.jit
-def decay_of(step: Any, A: Any, resets_at: Any) -> Any:
+def decay_of(step, A, resets_at):
     """exp(step A), (CHANNELS, WIDTH), and zero at a token that begins a trajectory."""
     decay = tl.exp2((step * LOG2_E)[:, None] * A)
     if resets_at is not None:
@@ -60,7 +61,7 @@ def decay_of(step: Any, A: Any, resets_at: Any) -> Any:
 
 
 @triton.jit
-def flag_at(resets: Any, index: Any) -> Any:
+def flag_at(resets, index):
     """Where the reset of a token lies; none where there are no resets."""
     if resets is None:
         return None
@@ -70,14 +71,14 @@ def flag_at(resets: Any, index: Any) -> Any:
 
 @triton.jit(do_not_specialize=SIZES)
 def scan_forward(
-    u: Any, delta: Any, z: Any, B: Any, C: Any, A: Any, D: Any, delta_bias: Any, initial: Any, resets: Any,
-    y: Any, final: Any, saved: Any,
-    u_row: Any, u_token: Any, delta_row: Any, delta_token: Any, z_row: Any, z_token: Any,
-    B_row: Any, B_token: Any, C_row: Any, C_token: Any,
-    length: Any, channels: Any, chunks: Any,
+    u, delta, z, B, C, A, D, delta_bias, initial, resets,
+    y, final, saved,
+    u_row, u_token, delta_row, delta_token, z_row, z_token,
+    B_row, B_token, C_row, C_token,
+    length, channels, chunks,
     STATES: tl.constexpr, WIDTH: tl.constexpr, CHANNELS: tl.constexpr, CHUNK: tl.constexpr,
     SOFTPLUS: tl.constexpr,
-) -> None:  # fmt: skip
+):  # fmt: skip
     """Write y (batch, length, channels), and if they are asked for the final state (batch, channels, states)
     and the state before every CHUNK tokens, saved (batch, chunks, channels, states).
     """
@@ -113,15 +114,15 @@ def scan_forward(
 
 @triton.jit(do_not_specialize=SIZES)
 def scan_backward(
-    u: Any, delta: Any, z: Any, B: Any, C: Any, A: Any, D: Any, delta_bias: Any, resets: Any, saved: Any,
-    grad_y: Any, grad_final: Any, scratch: Any,
-    grad_u: Any, grad_delta: Any, grad_z: Any, grad_initial: Any, by_block: Any, by_row: Any,
-    u_row: Any, u_token: Any, delta_row: Any, delta_token: Any, z_row: Any, z_token: Any,
-    B_row: Any, B_token: Any, C_row: Any, C_token: Any, y_row: Any, y_token: Any,
-    length: Any, channels: Any, chunks: Any, rows: Any, blocks: Any,
+    u, delta, z, B, C, A, D, delta_bias, resets, saved,
+    grad_y, grad_final, scratch,
+    grad_u, grad_delta, grad_z, grad_initial, by_block, by_row,
+    u_row, u_token, delta_row, delta_token, z_row, z_token,
+    B_row, B_token, C_row, C_token, y_row, y_token,
+    length, channels, chunks, rows, blocks,
     STATES: tl.constexpr, WIDTH: tl.constexpr, CHANNELS: tl.constexpr, CHUNK: tl.constexpr,
     SOFTPLUS: tl.constexpr,
-) -> None:  # fmt: skip
+):  # fmt: skip
     """Write the gradients of u, delta, z (batch, length, channels) and of the initial state.
 
     by_block (blocks, 2, batch, length, states): those of B and C, from each group of channels apart.
