@@ -119,7 +119,7 @@ def _check_data(job: Job) -> None:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out: a type of torch's own, or a plain RuntimeError of torch, CUDA, cuBLAS or cuDNN."""
+    """Whether memory ran out: a type of torch's own, or a RuntimeError of torch, CUDA or its libraries."""
     return type(error).__name__ == "OutOfMemoryError" or any(words in str(error) for words in NO_MEMORY)
 
 

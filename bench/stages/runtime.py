@@ -17,11 +17,13 @@ DEVICE = re.compile(r"cpu|cuda(:\d+)?")
 def one_thread() -> None:
     """Use one thread and only deterministic algorithms, so that equal input gives equal bytes.
 
-    On a GPU too: an operator that has no deterministic kernel raises RuntimeError, matrix products keep to one
-    workspace, and a convolution or an LSTM computes in float32 as everything else does.
+    On a GPU too: an operator that has no deterministic kernel raises RuntimeError, matrix products keep to
+    one workspace, and a convolution or an LSTM computes in float32 as everything else does.
     """
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
+    # In that mode torch fills what it allocates with NaN: on a GPU that is most of the kernels of an update.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     # cuBLAS reads it at its first product; with another workspace two runs may differ.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.backends.cudnn.allow_tf32 = False
@@ -59,4 +61,8 @@ def device_name(device: torch.device) -> str:
 
 def described(device: torch.device) -> Facts:
     """What a record says of the device and of the scan's backend on it."""
-    return {"device": device_name(device), "scan_backend": scan_backend(device), "threads": torch.get_num_threads()}
+    return {
+        "device": device_name(device),
+        "scan_backend": scan_backend(device),
+        "threads": torch.get_num_threads(),
+    }

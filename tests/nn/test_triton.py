@@ -1,4 +1,4 @@
-"""The Triton kernels without a GPU: interpreted on the CPU against the reference, and compiled for a Hopper."""
+"""The Triton kernels without a GPU: interpreted on the CPU, and compiled for a Hopper."""
 
 import os
 import re

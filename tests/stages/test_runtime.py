@@ -43,22 +43,24 @@ def test_the_gpus_of_a_machine_are_counted_before_one_is_named(monkeypatch):
 
 
 def test_a_gpu_computes_deterministically_and_in_float32():
-    """In a process of its own, since it is about the state of one. As on a machine with a GPU: torch's backward
-    of attention reads a warning in place of an error as leave to take its other kernel.
+    """Where operators may only warn, torch's backward of attention takes its other kernel.
+
+    In a process of its own, since it is about the state of one, and as on a machine with a GPU.
     """
     program = (
         "import os, torch; torch.cuda.is_available = lambda: True\n"
         "from bench.stages.runtime import one_thread; one_thread()\n"
         "print(torch.are_deterministic_algorithms_enabled(),"
         " torch.is_deterministic_algorithms_warn_only_enabled(), torch.backends.cudnn.allow_tf32,"
-        " torch.backends.cuda.matmul.allow_tf32, os.environ['CUBLAS_WORKSPACE_CONFIG'])"
+        " torch.backends.cuda.matmul.allow_tf32, torch.utils.deterministic.fill_uninitialized_memory,"
+        " os.environ['CUBLAS_WORKSPACE_CONFIG'])"
     )
     environment = {name: value for name, value in os.environ.items() if name != "CUBLAS_WORKSPACE_CONFIG"}
     run = subprocess.run(
         [sys.executable, "-c", program],
         cwd=Path(__file__).parents[2], env=environment, capture_output=True, text=True,
     )  # fmt: skip
-    assert run.stdout.split() == ["True", "False", "False", "False", ":4096:8"], run.stderr
+    assert run.stdout.split() == ["True", "False", "False", "False", "False", ":4096:8"], run.stderr
 
 
 def test_the_record_names_device_and_scan_backend():

@@ -1,9 +1,9 @@
 """The selective scan on a GPU by the CUDA kernels of the optional package mamba-ssm.
 
 An oracle for the Triton backend, used where it is named. Its backward sums with atomic additions: gradients
-differ in the last bits between runs, and torch's deterministic mode does not notice. It knows neither an initial
-state nor trajectory boundaries; trajectories are given to it as batch rows of their own. Its backward drops the
-gradient of the final state.
+differ in the last bits between runs, and torch's deterministic mode does not notice. It knows neither an
+initial state nor trajectory boundaries; trajectories are given to it as batch rows of their own. Its backward
+drops the gradient of the final state.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def scan(
 def lacks(
     initial_state: Tensor | None, resets: Tensor | None, return_final_state: bool, tracked: bool
 ) -> str:
-    """Say which argument the kernels cannot honour, or nothing; `tracked` is whether gradients are asked for."""
+    """Say which argument the kernels cannot honour, or nothing; `tracked`: gradients are asked for."""
     if initial_state is not None:
         return "initial_state: backend 'mamba_ssm' starts from zero"
     if resets is not None and return_final_state:

@@ -16,8 +16,9 @@ from torch.autograd.function import once_differentiable
 from bench.nn.kernels import triton_scan as kernels
 
 CHUNK = 16
-# States that one program holds, and the warps that share them.
-TILE, WARPS = 1024, 4
+# States that one program holds, and its warps. One warp needs no barrier, and 256 were fastest or nearly so in
+# every shape of the papers (`python -m benchmarks.gpu scan`).
+TILE, WARPS = 256, 1
 
 
 def scan(
@@ -50,7 +51,7 @@ def tokens(x: Tensor) -> Tensor:
     return x if x.stride(-1) == 1 else x.contiguous()
 
 
-def strides(*sequences: Tensor | None) -> tuple[int, ...]:
+def strides(*sequences: Tensor | None) -> tuple[Any, ...]:
     """The strides of a batch row and of a token in each of the sequences, zeros for an absent one."""
     return tuple(size for x in sequences for size in ((0, 0) if x is None else x.stride()[:2]))
 

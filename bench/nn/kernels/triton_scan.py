@@ -1,12 +1,12 @@
 """The selective scan in Triton: one program runs a group of channels of one batch row through time.
 
 Symbols are those of `bench.nn.scan`. A program holds the state of its channels as a tile (CHANNELS, WIDTH),
-WIDTH being the number of states rounded up to a power of two; what lies beyond is masked. u, delta, z, B, C and
-the gradient of y come with the strides of a batch row and of a token, neighbouring channels side by side; every
-other tensor is contiguous. An absent tensor is None, which Triton compiles away.
+WIDTH being the number of states rounded up to a power of two; what lies beyond is masked. u, delta, z, B, C
+and the gradient of y come with the strides of a batch row and of a token, neighbouring channels side by side;
+every other tensor is contiguous. An absent tensor is None, which Triton compiles away.
 
-Nothing is added atomically: sums over tokens are made within a program, and those over programs are left to the
-caller. So equal input gives equal bits.
+Nothing is added atomically: sums over tokens are made within a program, and those over programs are left to
+the caller. So equal input gives equal bits.
 """
 
 # Triton reads the annotations of a kernel as part of its code, so that none can be given for mypy.
@@ -52,21 +52,12 @@ def line_or_zero(pointer, offsets, inside):
 
 
 @triton.jit
-def decay_of(step, A, resets_at):
+def decay_of(step, A, resets, token):
     """exp(step A), (CHANNELS, WIDTH), and zero at a token that begins a trajectory."""
     decay = tl.exp2((step * LOG2_E)[:, None] * A)
-    if resets_at is not None:
-        decay = tl.where(tl.load(resets_at) != 0, 0.0, decay)
+    if resets is not None:
+        decay = tl.where(tl.load(resets + token) != 0, 0.0, decay)
     return decay
-
-
-@triton.jit
-def flag_at(resets, index):
-    """Where the reset of a token lies; none where there are no resets."""
-    if resets is None:
-        return None
-    else:
-        return resets + index
 
 
 @triton.jit(do_not_specialize=SIZES)
@@ -101,7 +92,7 @@ def scan_forward(
                 step = softplus(step)
             B_t = line(B + row * B_row + t * B_token + state, is_state)
             C_t = line(C + row * C_row + t * C_token + state, is_state)
-            h = decay_of(step, decays, flag_at(resets, row * length + t)) * h
+            h = decay_of(step, decays, resets, row * length + t) * h
             h += (step * u_t)[:, None] * B_t[None, :]
             y_t = tl.sum(h * C_t[None, :], axis=1) + skip * u_t
             if z is not None:
@@ -153,7 +144,7 @@ def scan_backward(
             if SOFTPLUS:
                 step = softplus(step)
             B_t = line(B + row * B_row + t * B_token + state, is_state)
-            h = decay_of(step, decays, flag_at(resets, row * length + t)) * h
+            h = decay_of(step, decays, resets, row * length + t) * h
             h += (step * u_t)[:, None] * B_t[None, :]
         # A thread may read what another thread of its program has written.
         tl.debug_barrier()
@@ -182,7 +173,7 @@ def scan_backward(
             tl.store(of_C, tl.sum(g[:, None] * h, axis=0), mask=is_state)
             grad_written = tl.sum(adjoint * B_t[None, :], axis=1)
             h = tl.load(scratch + (t - first) * (CHANNELS * WIDTH) + place)
-            adjoint *= decay_of(step, decays, flag_at(resets, row * length + t))
+            adjoint *= decay_of(step, decays, resets, row * length + t)
             exponent = adjoint * h  # the gradient of step A
             grad_A += exponent * step[:, None]
             grad_step = u_t * grad_written + tl.sum(exponent * decays, axis=1)
