@@ -4,14 +4,14 @@ Each step writes results/benchmarks/gpu_<step>.csv, row by row, so that a cut ru
 - `error`: the Triton scan's largest error against the float64 reference, and whether two runs have the same
   bits;
 - `bits`: whether two short trainings from one seed end with equal weights;
-- `updates`: a gradient update at the papers' sizes, its memory, its kernels, and the time in which the GPU works;
+- `updates`: a gradient update at the papers' sizes, its memory, its kernels, and the GPU's own time;
 - `scan`: the scan alone by launch shape, beside the torch backend's loop; `eager` is what a call takes from
   Python, `graph` what the same work takes replayed as a CUDA graph, without Python;
 - `shared`: updates a second of all of 1, 4 and 12 processes that train at once;
 - `lengths`, `contexts`: an update over the steps of a window and of a context, with its memory.
 
-A step that fails says why and the others go on; the exit status is then 1. `--device cpu --tiny` rehearses all
-of it on a machine without a GPU, Triton left out: its numbers are worth nothing, and no file is written.
+A step that fails says why and the others go on; the exit status is then 1. `--device cpu --tiny` rehearses
+all of it without a GPU, Triton left out: its numbers are worth nothing, and no file is written.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from benchmarks.gpu_place import Place, captured, cost, each, learner, scan_by, 
 from benchmarks.passes import forward, forward_backward, ours, scan_inputs
 from benchmarks.timing import Measurement, write
 
-# batch, length, channels, states: DeMa in MuJoCo in two widths, DM-H in rooms, a whole episode of DeMa, and a long
-# T-maze.
+# batch, length, channels, states: DeMa in MuJoCo in two widths, DM-H in rooms, a whole episode of DeMa, and a
+# long T-maze.
 SHAPES = ((64, 60, 128, 64), (64, 60, 256, 64), (128, 40, 256, 16), (64, 3000, 128, 64), (2, 3003, 256, 16))
 # States that a program holds, and its warps.
 LAUNCHES = ((128, 1), (256, 1), (512, 1), (1024, 4))

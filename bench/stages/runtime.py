@@ -22,7 +22,7 @@ def one_thread() -> None:
     """
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
-    # In that mode torch fills what it allocates with NaN: on a GPU that is most of the kernels of an update.
+    # In that mode torch fills what it allocates with NaN: on a GPU two of five kernels of an update.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     # cuBLAS reads it at its first product; with another workspace two runs may differ.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

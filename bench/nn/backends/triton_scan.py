@@ -16,8 +16,8 @@ from torch.autograd.function import once_differentiable
 from bench.nn.kernels import triton_scan as kernels
 
 CHUNK = 16
-# States that one program holds, and its warps. One warp needs no barrier, and 256 were fastest or nearly so in
-# every shape of the papers (`python -m benchmarks.gpu scan`).
+# States that one program holds, and its warps. One warp needs no barrier, and 256 were fastest or nearly so
+# in every shape of the papers (`python -m benchmarks.gpu scan`).
 TILE, WARPS = 256, 1
 
 
