@@ -25,7 +25,8 @@ def _ask(*arguments: str) -> str:
 
 
 def _measure_memory(implementation: str, shape: list[int]) -> None:
-    from benchmarks.contestants import SCANS, forward_backward, scan_inputs
+    from benchmarks.contestants import SCANS
+    from benchmarks.passes import forward_backward, scan_inputs
 
     forward_backward(SCANS[implementation], scan_inputs(1, 20, 16, shape[3]))()
     run = forward_backward(SCANS[implementation], scan_inputs(*shape))

@@ -13,9 +13,10 @@ from collections.abc import Callable
 import torch
 
 from benchmarks import isolated, models, sampling
-from benchmarks.contestants import SCANS, forward, forward_backward, scan_inputs
+from benchmarks.contestants import SCANS
 from benchmarks.floor import forward_backward_floor, forward_floor
 from benchmarks.goals import BOTH, FORWARD, report
+from benchmarks.passes import forward, forward_backward, scan_inputs
 from benchmarks.scaling_figure import draw
 from benchmarks.timing import RESULTS, Measurement, take_turns, write
 

@@ -70,11 +70,11 @@ def host() -> dict[str, str]:
     }
 
 
-def write(name: str, measurements: Iterable[Measurement]) -> Path:
-    """Write results/benchmarks/<name>.csv, the host's facts in every row."""
+def write(name: str, measurements: Iterable[Measurement], more: Mapping[str, str] | None = None) -> Path:
+    """Write results/benchmarks/<name>.csv, the host's facts and `more` of them in every row."""
     path = RESULTS / f"{name}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
-    facts = host()
+    facts = host() | dict(more or {})
     with path.open("w", newline="") as file:
         columns = [field.name for field in fields(Measurement)]
         table = csv.DictWriter(file, [*columns, *facts], lineterminator="\n")

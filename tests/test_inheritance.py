@@ -1,6 +1,7 @@
 """Classes of methods and models: few levels, and what a base class does stays as it is below it."""
 
 import importlib
+import importlib.util
 import inspect
 import pkgutil
 
@@ -15,6 +16,7 @@ MODULES = [
     for room in (bench.methods, bench.nn)
     for found in pkgutil.walk_packages(room.__path__, f"{room.__name__}.")
     if not found.name.endswith("backends.mamba_ssm")  # needs CUDA
+    and not (found.name.endswith(".triton_scan") and importlib.util.find_spec("triton") is None)
 ]
 CLASSES = [
     found

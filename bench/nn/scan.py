@@ -22,8 +22,8 @@ Glossary (Gu and Dao 2023, Section 3; DeMa Section 3.2, equations 1 to 5)
     h_t = Abar_t h_{t-1} + Bbar_t u_t        y_t = (C_t h_t + D u_t) SiLU(z_t)
 
 Backends compute the same thing: `reference` (the oracle: sequential, any dtype), `torch` (any device,
-hand-written backward), `numba` (float32 on a CPU, compiled), `mamba_ssm` (CUDA, from the optional package of
-that name).
+hand-written backward), `numba` (float32 on a CPU, compiled), `triton` (float32 on a GPU, compiled),
+`mamba_ssm` (CUDA, from the optional package of that name; for comparison).
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bench.nn.backends.mamba_ssm import lacks
 from bench.nn.backends.select import choose_backend, load_backend, scan_backend
 from bench.nn.checks import check_dtypes, check_finite, check_shape
 
@@ -64,12 +63,11 @@ def selective_scan(
     the last token. Half precision is computed in float32, and h is float32 then. Differentiable once with
     respect to every floating argument.
     Raises ValueError for a wrong shape or unknown backend, TypeError for mixed dtypes, RuntimeError for a
-    backend that this machine lacks, FloatingPointError for NaN or infinite input on a CPU.
+    backend that this machine lacks or that cannot do what is asked, FloatingPointError for NaN or infinite
+    input on a CPU.
     """
     _check(u, delta, A, B, C, D, z, delta_bias, initial_state, resets)
     name = choose_backend(backend, u.device, u.dtype)
-    if backend == "auto" and name == "mamba_ssm" and lacks(initial_state, resets, return_final_state):
-        name = "torch"
     y, final_state = load_backend(name)(
         u, delta, A, B, C, D, z, delta_bias, delta_softplus, initial_state, resets, return_final_state
     )

@@ -54,8 +54,8 @@ def _counted(learner: Learner, timed: Timed, single: Batch) -> dict[str, int]:
 
 
 def training_step(learner: Learner, sequences: int, generator: np.random.Generator) -> Callable[[], None]:
-    """One gradient update on a batch of the true shapes."""
-    batch = learner.sampler.synthetic(sequences, generator)
+    """One gradient update on a batch of the true shapes, where the model is."""
+    batch = learner.on_device(learner.sampler.synthetic(sequences, generator))
     optimiser = torch.optim.AdamW(learner.model.parameters(), lr=learner.options["learning_rate"])
     learner.model.train()
 

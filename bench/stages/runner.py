@@ -31,6 +31,8 @@ from bench.work.record import COLUMNS, OK, Facts, Record, Rows, Status
 from bench.work.suite import Suite
 
 Work = Callable[[Job], tuple[Rows, Facts]]
+# What errors say when memory ran out: torch on a CPU, CUDA itself, and its libraries.
+NO_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
 
 
 class SkippedError(Exception):
@@ -118,8 +120,8 @@ def _check_data(job: Job) -> None:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """Whether torch ran out of memory: a type of its own on a GPU, a plain RuntimeError on a CPU."""
-    return type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+    """Whether memory ran out: a type of torch's own, or a RuntimeError of torch, CUDA or its libraries."""
+    return type(error).__name__ == "OutOfMemoryError" or any(words in str(error) for words in NO_MEMORY)
 
 
 def _identity(job: Job) -> Facts:

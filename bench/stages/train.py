@@ -1,7 +1,8 @@
 """Train one cell with one seed: `python -m bench train --tier quick --task darkroom --method ad-mamba`.
 
 Checkpoints lie in the cell's folder. A killed run goes on from the newest one and ends with the
-same bytes: weights, optimiser, random states and the loss curve are all in it.
+same bytes: weights, optimiser, random states and the loss curve are all in it. It may go on on another
+device, whose rounding is its own; the record then names both.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from bench.methods.base import Learner
 from bench.seeds import stream, stream_seed
 from bench.stages.checkpoints import checkpoint_path, checkpoint_steps, initial_learner
 from bench.stages.runner import DivergedError, require_ok, stage_command
-from bench.stages.runtime import described, one_thread, training_device
+from bench.stages.runtime import described, device_name, one_thread, training_device
 from bench.work.availability import collector_module
 from bench.work.jobs import Job
 from bench.work.record import Facts, Rows
@@ -46,8 +47,10 @@ class Run:
         self.identity = job.fingerprint
         self.learner: Learner = initial_learner(job)
         self.device = training_device()
+        self.devices = [device_name(self.device)]
         self.learner.model.to(self.device)
-        torch.manual_seed(stream_seed("dropout", job.cell.key, job.seed))
+        self.dropout = ("dropout", job.cell.key, job.seed)
+        torch.manual_seed(stream_seed(*self.dropout))
         self.generator = stream("batch", job.cell.key, job.seed)
         self.optimiser = torch.optim.AdamW(
             self.learner.model.parameters(),
@@ -59,6 +62,7 @@ class Run:
             self.optimiser, lambda step: learning_rate_factor(step, self.options)
         )
         self.step = 0
+        self._seed_device()
         self.losses: list[float] = []
         # Processor seconds of the updates so far, and at each checkpoint: for comparisons at equal time.
         self.spent = 0.0
@@ -93,14 +97,20 @@ class Run:
             "spent": self.spent, "spent_at": self.spent_at,
             "model": self.learner.model.state_dict(), "learner": self.learner.state(),
             "optimiser": self.optimiser.state_dict(), "scheduler": self.scheduler.state_dict(),
-            "torch": torch.get_rng_state(), "cuda": self._cuda_state(),
-            "numpy": self.generator.bit_generator.state,
+            "torch": torch.get_rng_state(), "numpy": self.generator.bit_generator.state,
+            "devices": self.devices,
         }, temporary)  # fmt: skip
         temporary.replace(path)
+        self._seed_device()
 
-    def _cuda_state(self) -> torch.Tensor | None:
-        """The state of the GPU's generator, which dropout draws from there."""
-        return torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None
+    def _seed_device(self) -> None:
+        """Seed a GPU's generator, which dropout draws from there, by the update.
+
+        Done at each checkpoint, so that a run goes on from it alike wherever it was made.
+        """
+        if self.device.type == "cuda":
+            with torch.cuda.device(self.device):
+                torch.cuda.manual_seed(stream_seed(*self.dropout, self.step))
 
     def resume(self) -> None:
         """Go on from the newest checkpoint of this fingerprint; those of another one are removed."""
@@ -116,9 +126,9 @@ class Run:
                 self.optimiser.load_state_dict(saved["optimiser"])
                 self.scheduler.load_state_dict(saved["scheduler"])
                 torch.set_rng_state(saved["torch"])
-                if self.device.type == "cuda":
-                    torch.cuda.set_rng_state(saved["cuda"], self.device)
                 self.generator.bit_generator.state = saved["numpy"]
+                self.devices = list(dict.fromkeys([*saved["devices"], *self.devices]))
+                self._seed_device()
                 print(f"resumed after {self.step} updates")
 
 
@@ -146,7 +156,7 @@ def train(job: Job) -> tuple[Rows, Facts]:
     ]
     parameters = sum(p.numel() for p in run.learner.model.parameters() if p.requires_grad)
     facts = {"updates": run.step, "trainable_parameters": parameters, "training_seconds": run.spent_at}
-    return curve, facts | described(run.device)
+    return curve, facts | described(run.device) | {"device": " and ".join(run.devices)}
 
 
 main = stage_command("train", train)

@@ -23,7 +23,7 @@ from bench.work.modules import module_path
 
 HASHED = ("digest", "files", "options", "seed", "upstream", "packages")
 # What no number of a CPU depends on: on a GPU the device in the record tells the numbers apart.
-GPU_PACKAGES = frozenset({"causal_conv1d", "mamba_ssm", "triton"})
+GPU_PACKAGES = frozenset({"mamba_ssm", "triton"})
 
 # What a fingerprint is made of: digests, options, files, packages and fingerprints of what is read.
 Ingredients = dict[str, Any]

@@ -47,17 +47,21 @@ def answers(
     dtype: torch.dtype = torch.float32,
     resets: Tensor | None = None,
     delta_softplus: bool = True,
+    weighted: tuple[str, ...] = ("y", "state"),
 ) -> dict[str, Tensor]:
-    """y, the final state, and the gradient of each argument for a fixed random weighting of both."""
+    """The outputs named, y and the final state, and the gradient of each argument for a fixed random
+    weighting of them.
+    """
     inputs = {name: value.detach().to(dtype).requires_grad_() for name, value in given.items()}
-    y, state = selective_scan(
-        **inputs, backend=backend, resets=resets, delta_softplus=delta_softplus, return_final_state=True
+    with_state = "state" in weighted
+    out = selective_scan(
+        **inputs, backend=backend, resets=resets, delta_softplus=delta_softplus, return_final_state=with_state
     )
     generator = torch.Generator().manual_seed(1)
-    weights = [torch.randn(out.shape, generator=generator).to(dtype) for out in (y, state)]
-    total = (y * weights[0]).sum() + (state * weights[1]).sum()
+    found = dict(zip(("y", "state"), out if with_state else (out,), strict=False))
+    weights = {name: torch.randn(value.shape, generator=generator).to(value) for name, value in found.items()}
+    total = sum((found[name] * weights[name]).sum() for name in weighted)
     gradients = torch.autograd.grad(total, list(inputs.values()), allow_unused=True)
-    found = {"y": y, "state": state}
     for (name, value), gradient in zip(inputs.items(), gradients, strict=True):
         found[f"grad {name}"] = torch.zeros_like(value) if gradient is None else gradient
     return {name: value.detach() for name, value in found.items()}

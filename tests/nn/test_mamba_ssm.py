@@ -62,3 +62,12 @@ def test_what_the_kernels_lack_is_named():
     case.pop("initial_state")
     with pytest.raises(RuntimeError, match=r"return_final_state: .* beside resets"):
         run(case, torch.zeros(1, 4, dtype=torch.bool), state=True)
+
+
+def test_a_gradient_that_the_kernels_drop_is_refused():
+    case = arguments(1, 4, 5, 3)
+    case["A"].requires_grad_()
+    with pytest.raises(RuntimeError, match=r"return_final_state: .* no gradient of the final state"):
+        run(case, state=True)
+    with torch.no_grad():
+        assert run(case, state=True)[1].shape == (1, 5, 3)

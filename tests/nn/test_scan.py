@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scan_cases import answers, arguments, errors
 
+from bench.conformance.other_device import OtherDevice, Remote
+from bench.nn.backends.select import why_it_fails
 from bench.nn.scan import scan_backend, selective_scan, selective_scan_step
 
 BACKENDS = ("numba", "torch")
@@ -268,3 +271,52 @@ def test_without_numba_the_torch_backend_is_used_and_said_once():
     run = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
     assert run.stdout.split() == ["torch", "torch"], run.stderr
     assert run.stderr.count("numba is not installed; using the slower torch backend") == 1
+
+
+@pytest.mark.parametrize("with_resets", [False, True])
+def test_what_the_backends_are_compared_by_keeps_to_one_device(with_resets):
+    case = arguments(2, 9, 5, 3, without=())
+    resets = torch.rand(2, 9) < 0.2 if with_resets else None
+    here = answers(case, "torch", resets=resets)
+    with OtherDevice():
+        there = answers(
+            {name: Remote(value) for name, value in case.items()}, "torch",
+            resets=None if resets is None else Remote(resets),
+        )  # fmt: skip
+    assert all(torch.equal(there[name].held, value) for name, value in here.items())
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (ModuleNotFoundError("No module named 'einops'", name="einops"), "einops is not installed"),
+        (ImportError("libcudart.so.12"), "mamba_ssm fails here, ImportError: libcudart.so.12"),
+        (RuntimeError("no kernel image"), "mamba_ssm fails here, RuntimeError: no kernel image"),
+    ],
+)
+def test_a_package_whose_kernels_do_not_work_is_not_used(monkeypatch, error, why):
+    """That it is installed says nothing: its kernels may not have been built."""
+    interface = types.ModuleType("mamba_ssm.ops.selective_scan_interface")
+
+    def selective_scan_fn(*arguments, **options):
+        raise error
+
+    interface.selective_scan_fn = selective_scan_fn
+    for name in ("mamba_ssm", "mamba_ssm.ops"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    monkeypatch.setitem(sys.modules, interface.__name__, interface)
+    assert why_it_fails("mamba_ssm", "cpu") == why
+
+
+@pytest.mark.parametrize(("why", "chosen"), [("", "triton"), ("triton fails here", "torch")])
+def test_on_a_gpu_triton_is_used_where_it_works(why, chosen):
+    program = (
+        "import warnings; warnings.simplefilter('always')\n"
+        "from bench.nn.backends import select\n"
+        f"select.why_it_fails = lambda name, device: {why!r}\n"
+        "print(select.scan_backend('cuda'), select.scan_backend('cuda'))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "BENCH_SCAN_BACKEND": "auto"}
+    run = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert run.stdout.split() == [chosen, chosen], run.stderr
+    assert run.stderr.count("using the slower torch backend") == (1 if why else 0)

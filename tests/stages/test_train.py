@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -186,6 +187,57 @@ def test_a_loss_that_is_not_finite_is_a_status_and_evaluation_is_skipped(place, 
     assert str(train_record.status) == "diverged: loss is nan after 1 updates"
     assert str(evaluate_record.status) == "skipped: its training is diverged: loss is nan after 1 updates"
     assert job_of("evaluate").table.read_text() == "metric,step,index,value\n"
+
+
+def test_a_run_may_go_on_on_another_device(place, monkeypatch):
+    """Begun on a GPU and ended on a CPU: nothing of a GPU is needed, and the record names both."""
+    place("moved")
+    whole, _ = finish("darkroom", "ad-transformer")
+    job = job_of("train", method="ad-transformer")
+    first, last = sorted((job.folder / "checkpoints").glob("*.pt"))
+    last.unlink()
+    torch.save(torch.load(first, weights_only=False) | {"devices": ["a GPU"]}, first)
+    again, _ = finish("darkroom", "ad-transformer")
+    assert again == whole
+    assert job.recorded().device == "a GPU and cpu"
+
+
+def test_dropout_on_a_gpu_is_seeded_by_the_checkpoint(place, monkeypatch):
+    """With a GPU's generator stood in for by a list of what it is seeded with."""
+    place("seeded")
+    assert finish("darkroom", "ad-transformer")
+    seeds = []
+    monkeypatch.setattr(torch.cuda, "manual_seed", seeds.append)
+    monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
+    run = Run(job_of("train", method="ad-transformer"))
+    run.device = torch.device("cuda")
+    run.step = 3
+    run.save()
+    assert len(seeds) == 1
+    going_on = Run(job_of("train", method="ad-transformer"))
+    going_on.device = torch.device("cuda")
+    for path in (going_on.folder / "checkpoints").glob("step-0000006.pt"):
+        path.unlink()
+    going_on.resume()
+    assert seeds == [seeds[0]] * 2
+
+
+@pytest.mark.parametrize("error", [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    RuntimeError("CUDA error: out of memory"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory"),
+])  # fmt: skip
+def test_memory_that_ran_out_is_a_status_of_its_own(place, monkeypatch, error):
+    place("full")
+
+    def full(self, batch):
+        raise error
+
+    monkeypatch.setattr(ADLearner, "loss", full)
+    run(job_of("train"), train)
+    assert str(job_of("train").recorded().status) == "oom"
 
 
 def test_a_bug_is_a_status_and_what_the_user_can_mend_is_raised(place, monkeypatch):

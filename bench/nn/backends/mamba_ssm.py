@@ -1,7 +1,9 @@
 """The selective scan on a GPU by the CUDA kernels of the optional package mamba-ssm.
 
-Their backward sums with atomic additions: gradients differ in the last bits between runs. They know neither
-an initial state nor trajectory boundaries; trajectories are given to them as batch rows of their own.
+An oracle for the Triton backend, used where it is named. Its backward sums with atomic additions: gradients
+differ in the last bits between runs, and torch's deterministic mode does not notice. It knows neither an
+initial state nor trajectory boundaries; trajectories are given to it as batch rows of their own. Its backward
+drops the gradient of the final state.
 """
 
 from __future__ import annotations
@@ -30,9 +32,11 @@ def scan(
     """
     from mamba_ssm.ops.selective_scan_interface import selective_scan_fn
 
-    lacking = lacks(initial_state, resets, return_final_state)
+    inputs = (u, delta, A, B, C, D, z, delta_bias)
+    tracked = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in inputs)
+    lacking = lacks(initial_state, resets, return_final_state, tracked)
     if lacking:
-        raise RuntimeError(f"{lacking}; use backend 'torch'")
+        raise RuntimeError(f"{lacking}; use backend 'triton'")
     place = None if resets is None else trajectory_places(resets)
     y, state = selective_scan_fn(
         channel_major(u, place),
@@ -50,12 +54,16 @@ def scan(
     return y if place is None else y[place], state if return_final_state else None
 
 
-def lacks(initial_state: Tensor | None, resets: Tensor | None, return_final_state: bool) -> str:
-    """Say which argument the kernels cannot honour, or nothing."""
+def lacks(
+    initial_state: Tensor | None, resets: Tensor | None, return_final_state: bool, tracked: bool
+) -> str:
+    """Say which argument the kernels cannot honour, or nothing; `tracked`: gradients are asked for."""
     if initial_state is not None:
         return "initial_state: backend 'mamba_ssm' starts from zero"
     if resets is not None and return_final_state:
         return "return_final_state: backend 'mamba_ssm' has no final state beside resets"
+    if tracked and return_final_state:
+        return "return_final_state: backend 'mamba_ssm' has no gradient of the final state"
     return ""
 
 

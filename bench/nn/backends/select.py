@@ -11,9 +11,11 @@ from functools import cache
 import torch
 from torch import Tensor
 
-BACKENDS = ("reference", "torch", "numba", "mamba_ssm")
+BACKENDS = ("reference", "torch", "numba", "triton", "mamba_ssm")
 VARIABLE = "BENCH_SCAN_BACKEND"
-# What the compiled backends compute in, half precision widened.
+# Backends made for one type of device.
+MADE_FOR = {"numba": "cpu", "triton": "cuda", "mamba_ssm": "cuda"}
+# What those compute in, half precision widened.
 NARROW = (torch.float32, torch.bfloat16, torch.float16)
 
 Scan = Callable[..., tuple[Tensor, Tensor | None]]
@@ -42,7 +44,7 @@ def choose_backend(backend: str, device: torch.device, dtype: torch.dtype) -> st
     missing = _missing(name, device.type)
     if missing:
         raise RuntimeError(f"backend: {name!r} cannot be used here: {missing}")
-    if name in ("numba", "mamba_ssm") and dtype not in NARROW:
+    if name in MADE_FOR and dtype not in NARROW:
         raise TypeError(f"u: backend {name!r} expects float32 or half precision, got {dtype}")
     return name
 
@@ -53,6 +55,8 @@ def load_backend(name: str) -> Scan:
         from bench.nn.backends.reference import scan
     elif name == "numba":
         from bench.nn.backends.numba_scan import scan
+    elif name == "triton":
+        from bench.nn.backends.triton_scan import scan
     elif name == "mamba_ssm":
         from bench.nn.backends.mamba_ssm import scan
     else:
@@ -62,7 +66,7 @@ def load_backend(name: str) -> Scan:
 
 @cache
 def _best(device: str, narrow: bool) -> str:
-    name = {"cpu": "numba", "cuda": "mamba_ssm"}.get(device)
+    name = {"cpu": "numba", "cuda": "triton"}.get(device)
     if name is None or not narrow:
         return "torch"
     missing = _missing(name, device)
@@ -76,11 +80,32 @@ def _best(device: str, narrow: bool) -> str:
 @cache
 def _missing(name: str, device: str) -> str:
     """Say why backend `name` cannot run on `device` here, or "" if it can."""
-    expected = {"numba": "cpu", "mamba_ssm": "cuda"}.get(name, device)
-    if device != expected:
+    expected = MADE_FOR.get(name, device)
+    if device != expected and not (name == "triton" and _is_interpreted()):
         return f"it computes on {expected}, the tensors are on {device}"
-    if name in ("numba", "mamba_ssm") and importlib.util.find_spec(name) is None:
-        return f"{name} is not installed"
+    if name == "numba" and importlib.util.find_spec(name) is None:
+        return "numba is not installed"
     if name == "numba" and os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
         return "NUMBA_DISABLE_JIT is set"
+    return why_it_fails(name, device) if expected == "cuda" else ""
+
+
+def _is_interpreted() -> bool:
+    return os.environ.get("TRITON_INTERPRET", "0") not in ("", "0")
+
+
+def why_it_fails(name: str, device: str) -> str:
+    """Say why backend `name` cannot scan one token on `device`, or "" if it can.
+
+    That a package is installed says little: its kernels may not have been built, may not fit the driver, or
+    find no compiler.
+    """
+    try:
+        u, A = torch.ones(1, 1, 1, device=device), -torch.ones(1, 1, device=device)
+        with torch.no_grad():
+            load_backend(name)(u, u, A, u, u, None, None, None, True, None, None, False)
+    except ModuleNotFoundError as error:
+        return f"{error.name} is not installed"
+    except Exception as error:  # whatever a foreign package raises where it does not work
+        return f"{name} fails here, {type(error).__name__}: {error}"
     return ""
