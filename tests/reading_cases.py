@@ -1,10 +1,11 @@
 """A paper with two readings, in a folder of a lab's own, for the tests of readings."""
 
+import shutil
 from pathlib import Path
 
 import yaml
 
-from bench.catalogue.catalogue import Catalogue
+from bench.catalogue.catalogue import WORKFLOW, Catalogue
 from bench.work.suite import Suite
 
 TASK = "hopper-medium"
@@ -53,8 +54,18 @@ def lab(folder: Path, declared: dict[str, dict], **artifacts: str) -> Path:
     return folder
 
 
+def without_readings(folder: Path) -> Path:
+    """A copy of workflow/ whose papers have one reading each."""
+    copy = Path(shutil.copytree(WORKFLOW, folder))
+    for path in [*copy.glob("papers/*/*.yaml"), *copy.glob("claims/*.yaml")]:
+        if path.name == "readings.yaml" or "reading:" in path.read_text():
+            path.unlink()
+    return copy
+
+
 def suite_with_readings(folder: Path, reading: str = "", **artifacts: str) -> Suite:
-    """The suite with that paper, under a reading."""
+    """The suite with that paper as the only one of two readings, under one of them."""
     from suites import CATALOGUE
 
-    return Suite.open(papers=str(lab(folder, choices(CATALOGUE), **artifacts)), reading=reading)
+    papers = str(lab(folder / "lab", choices(CATALOGUE), **artifacts))
+    return Suite.open(without_readings(folder / "workflow"), papers=papers, reading=reading)

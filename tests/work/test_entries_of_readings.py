@@ -1,12 +1,16 @@
 """Artifacts, budgets and claims under readings: what they ask for, and what is printed beside it."""
 
+import pandas as pd
 import pytest
 import yaml
 from reading_cases import TASK, choices, lab, suite_with_readings
 from suites import CATALOGUE
 
 from bench.analysis.labels import axis_value, method_label
+from bench.analysis.reported import COLUMNS
+from bench.analysis.verdicts import printed_for
 from bench.catalogue.load import load_catalogue
+from bench.catalogue.models import Derived
 from bench.catalogue.tiers import Budget
 from bench.errors import SpecError
 from bench.work.claims import load_claims
@@ -30,15 +34,15 @@ ARTIFACT = {
 TIER = """
 budgets:
   - {label: any reading, tasks: [hopper-medium], methods: [dt], settings: {reading: any, dropout: any},
-     stages: [probe], core_seconds: {probe: 1}}
+     stages: [train, evaluate], core_seconds: {train: 1, evaluate: 1}}
 """
 
 
 def suite(folder, reading="", artifact=ARTIFACT, tier=""):
     folder.mkdir(exist_ok=True)
     if tier:
-        (folder / "tiers").mkdir(exist_ok=True)
-        (folder / "tiers" / "quick.yaml").write_text(tier)
+        (folder / "lab" / "tiers").mkdir(parents=True)
+        (folder / "lab" / "tiers" / "quick.yaml").write_text(tier)
     return suite_with_readings(folder, reading, table01=yaml.safe_dump(artifact))
 
 
@@ -93,18 +97,16 @@ def test_equal_options_have_the_same_fingerprint_under_either_name(tmp_path):
     jobs = [Job(each, "train", "paper", cell, 0) for each in (one, code)]
     assert jobs[0].fingerprint == jobs[1].fingerprint
     assert jobs[1].command.startswith(
-        f"BENCH_PAPERS={tmp_path}/code BENCH_READING=code python -m bench train"
+        f"BENCH_PAPERS={tmp_path}/code/lab BENCH_READING=code python -m bench train"
     )
     assert jobs[1].command.endswith("--settings 'reading=code'")
 
 
 def test_a_tier_runs_other_readings_where_a_budget_names_them(tmp_path):
     def missing(one):
-        return [
-            entry.missing for entry in entries(one, "mine_table01", "quick") if entry.metric == "parameters"
-        ]
+        return [entry.missing for entry in entries(one, "mine_table01", "quick") if entry.metric == "return"]
 
-    assert missing(suite(tmp_path / "none"))[1] == "cpu tier"
+    assert missing(suite(tmp_path / "none")) == ["", "paper tier", "paper tier"]
     assert missing(suite(tmp_path / "any", tier=TIER)) == ["", "", ""]
 
 
@@ -151,6 +153,52 @@ def test_a_claim_may_compare_readings(tmp_path):
     path.write_text(yaml.safe_dump(claim))
     with pytest.raises(SpecError, match=r"mine_one.yaml: key comparisons.0: key settings .*'coed'"):
         load_claims(Suite.open(papers=str(folder)))
+
+
+REPORTED = {
+    "artifact": ["mine_table01", "dmh_table04", "dema_table06"],
+    "metric": ["parameters", "return", "return"], "value": ["12", "34", "56"],
+}  # fmt: skip
+
+
+def printed(folder, **more):
+    one = suite(folder, artifact=ARTIFACT | more)
+    rows = pd.DataFrame(
+        dict.fromkeys(COLUMNS, "") | {"task": TASK, "method": "dt", "settings": "default"} | REPORTED
+    )
+    shown = entries(one, "mine_table01", "paper")
+    return {
+        metric: [
+            found and found.value for e in shown if e.metric == metric for found in [printed_for(e, rows)]
+        ]
+        for metric in ("parameters", "return")
+    }
+
+
+def test_a_printed_number_stands_beside_each_reading_of_its_cell(tmp_path):
+    assert printed(tmp_path) == {"parameters": ["12"] * 3, "return": [None] * 3}
+
+
+def test_what_another_artifact_prints_of_a_cell_stands_beside_it_where_it_is_named(tmp_path):
+    assert printed(tmp_path / "named", printed_in=["dmh_table04"])["return"] == ["34"] * 3
+    with pytest.raises(SpecError, match=r"mine/table01.yaml: key printed_in: unknown artifact 'dmh_table4'"):
+        printed(tmp_path / "misspelt", printed_in=["dmh_table4"])
+
+
+def test_a_label_says_the_reading_where_the_layout_does_not(tmp_path):
+    rows = entries(suite(tmp_path / "rows"), "mine_table01", "paper")
+    assert {method_label(entry) for entry in rows} == {"DT"}
+    layout = {"kind": "table", "rows": ["method"], "columns": ["metric"]}
+    unsaid = entries(
+        suite(tmp_path / "unsaid", artifact=ARTIFACT | {"layout": layout}), "mine_table01", "paper"
+    )
+    labels = [method_label(entry) for entry in unsaid if entry.metric == "return"]
+    assert labels == ["DT", "DT (reading code)", "DT (reading text+noise)"]
+
+
+@pytest.mark.parametrize(("form", "found"), [("share", 0.25), ("saved", 75.0), ("times-fewer", 4.0)])
+def test_a_metric_may_say_how_it_stands_to_the_baselines(form, found):
+    assert Derived(metric="parameters", baseline="dt", form=form).of(5.0, 20.0) == found
 
 
 def test_a_page_rests_on_the_reading_of_the_run(tmp_path):
