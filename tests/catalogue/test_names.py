@@ -223,7 +223,11 @@ def test_an_option_that_is_the_same_as_another(copied_workflow):
 @pytest.mark.parametrize(
     ("old", "new", "parts"),
     [
-        ("[continuous, discrete, frames]", "[continous]", ("key acts_in: unknown kind of space", "'continuous'")),
+        (
+            "[continuous, discrete, frames]",
+            "[continous]",
+            ("key acts_in: unknown kind of space", "'continuous'"),
+        ),
         ("groups:", "settings_for: [locomtion]\ngroups:", ("settings_for: unknown problem", "'locomotion'")),
     ],
 )
