@@ -1,6 +1,7 @@
 """How a score is read off the records of a cell, and what is said where there is none."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,6 @@ from suites import CATALOGUE, SUITE
 from bench.analysis.readings import job_rows, read_entry, selected
 from bench.catalogue.values import defaults
 from bench.work.cells import resolve
-from bench.work.entries import Entry
 from bench.work.plan import jobs_of
 from bench.work.record import read_record
 from bench.work.renderings import Rendering
@@ -109,7 +109,7 @@ def test_why_there_is_no_number(write_record):
         write_record(job, [("last_return", 350, 0.0, 1.0)])
     assert read_entry(CURVE, "quick").status == "not-run: no episode_return in the record"
     assert read_entry(CURVE, "quick").summary is None
-    missing = Entry(SUITE, CURVE.artifact, 0, CURVE.cell, CURVE.metric, "", "evaluate", "cpu tier")
+    missing = replace(CURVE, missing="cpu tier")
     assert read_entry(missing, "quick").status == "not-run: cpu tier"
 
 

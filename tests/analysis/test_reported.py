@@ -26,14 +26,14 @@ READ = {
     "dema_table01": 2, "dema_table04": 11, "dema_table05": 2, "dema_table06": 48, "dema_table08": 11,
     "dema_table09": 3, "dema_table10": 3, "dema_table15": 2, "dema_table18": 2, "dema_fig02": 1,
     "dmh_table01": 24, "dmh_table02": 70, "dmh_table03": 29, "dmh_table04": 73, "dmh_fig02": 570,
-    "dmh_fig03": 30, "dmh_fig04": 33, "dmh_fig05": 15, "dmh_fig06": 18,
+    "dmh_fig03": 30, "dmh_fig04": 33, "dmh_fig05": 15, "dmh_fig06": 18, "extra_table04": 4,
 }  # fmt: skip
 # Rows, a number that serves several cells counting for each.
 ROWS = READ | {
     "dema_table08": 45, "dema_table09": 8, "dema_table10": 9, "dmh_table03": 32, "dmh_fig03": 40,
     "dmh_fig05": 20,
 }  # fmt: skip
-BELONGS_TO_NO_ARTIFACT = {"dema": 13, "dmh": 31, "reference": 269}
+BELONGS_TO_NO_ARTIFACT = {"dema": 9, "dmh": 31, "reference": 269}
 CONFIDENCE = {
     "digitised": 661, "printed": 539, "cited": 45, "code": 30, "quoted": 29, "calculated": 10,
     "user-report": 5, "companion": 4,

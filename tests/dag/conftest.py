@@ -134,7 +134,7 @@ def copy_suite(target: Path, kept: dict[str, set[str]] = KEPT) -> Suite:
         for path in (target / "workflow" / "papers" / paper).glob("*.yaml"):
             if path.stem == "paper":
                 path.write_text(shortened(path, artifacts))
-            elif path.stem not in artifacts:
+            elif path.stem not in ("readings", *artifacts):
                 path.unlink()
         for path in (target / "workflow" / "claims").glob(f"{paper}_*.yaml"):
             path.unlink()
