@@ -68,16 +68,15 @@ def test_a_single_choice_is_the_setting_written_out(catalogue):
     }
 
 
-def test_a_single_choice_of_scale_keeps_its_name(catalogue):
-    assert cell(catalogue, "text+length").slug == "reading=text+length"
-    assert changed(catalogue, cell(catalogue, "text+length")) == {"updates": 77}
+def test_a_single_choice_of_scale_keeps_its_name_where_the_others_are_the_codes(catalogue):
+    assert cell(catalogue, "text+length") == make_cell(catalogue, TASK, "dt", {"updates": 77})
     assert cell(catalogue, "code+length").slug == "reading=code+length"
     assert "updates" not in changed(catalogue, cell(catalogue, "code+length"))
 
 
 def test_all_settings_of_a_reading_written_out_are_that_reading(catalogue):
     held = {key: value for key, value in CODE.items() if key != "updates"}
-    assert cell(catalogue, "text+length", **held) == cell(catalogue, "code")
+    assert cell(catalogue, "text", **held) == cell(catalogue, "code+length")
     assert cell(catalogue, "code", dropout=0.125, **{"learning_rate": 0.0625}).slug == (
         "dropout=0.125,reading=code"
     )
@@ -96,7 +95,7 @@ def test_a_slug_names_its_cell_whatever_the_run(catalogue, tmp_path, reading, me
 
 def test_a_slug_is_read_the_same_under_every_reading_of_the_run(tmp_path):
     catalogue = suite_with_readings(tmp_path, "code").catalogue
-    for slug in ("default", "reading=code", "dropout=0.375", "reading=text+length"):
+    for slug in ("default", "reading=code", "dropout=0.375", "reading=code+length"):
         assert parse_slug(catalogue, TASK, "dt", slug).slug == slug
     assert make_cell(catalogue, TASK, "dt", {}).slug == "reading=code"
 
@@ -115,6 +114,8 @@ def test_a_budget_wins_over_scale_and_nothing_else_of_a_reading(tmp_path):
     assert found.options["updates"] == found.budget.options["updates"] != 77
     assert found.options["learning_rate"] == 0.0625
     assert resolve(catalogue, "paper", one, "train").options["updates"] == 77
+    named = make_cell(catalogue, TASK, "dt", {"reading": "text+length"})
+    assert resolve(catalogue, "paper", named, "train").options["updates"] == 77
 
 
 def test_a_budget_is_for_text_and_the_runs_reading_unless_it_names_others(catalogue, tmp_path):
