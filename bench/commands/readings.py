@@ -41,8 +41,8 @@ are by default, and `code` sets the options of all choices to its own values.
   So is a single choice and the setting that it stands for: `text+padding` and `padding: attended` are one
   cell.
 - A choice of **scale**, such as the number of updates, gives way to what a tier's budget sets if `code` makes
-  it; every other choice, and one that is named, wins over a budget. A budget is for `text` and for the reading
-  of the run. Cells of other readings it runs if its `settings` name them, as in
+  it; every other choice, and one that is named, wins over a budget. A budget is for `text` and for the
+  reading of the run. Cells of other readings it runs if its `settings` name them, as in
   `settings: {reading: [text, code]}`, or if they are `any`.
 - What is printed stands beside a number under every reading. Pages, tables and figures say which it is.
   `extra_table04` asks which one gives the printed number.
