@@ -107,9 +107,8 @@ def test_printed_hyper_parameters_are_our_defaults_but_for_the_known_conflicts()
         same = ours == row.value.lower() if isinstance(ours, str) else float(ours) == float(row.value)
         if not same:
             differing.add((row.artifact, row.metric))
-    # Three heads do not divide a width of 128. DeMa's code rounds the constants of Atari.
-    rounded = {("dema_table19", "reference_low"), ("dema_table19", "reference_high")}
-    assert differing == {("dmh_table03", "heads"), *rounded}
+    # Three heads do not divide a width of 128.
+    assert differing == {("dmh_table03", "heads")}
 
 
 def test_d4rls_references_are_our_defaults():

@@ -255,7 +255,7 @@ def test_a_cell_that_the_tier_does_not_run():
         ("    smallest:", "    smalest:", ["comparisons.0", "smalest"]),
         ("expect: more", "expect: less", ["comparisons.0.expect", "'less'"]),
         ("metric: parameters", "metric: parameter", ["unknown metric 'parameter'", "'parameters'"]),
-        ("{method: dt}", "{method: dtt}", ["unknown method 'dtt'", "'dt'"]),
+        ("{method: dt,", "{method: dtt,", ["unknown method 'dtt'", "'dt'"]),
         ("[hopper-medium]", "[hoper-medium]", ["unknown task 'hoper-medium'", "'hopper-medium'"]),
         ("{method: dema}", "{method: dema, settings: {tokns: b3ld}}", ["unknown option 'tokns'", "'tokens'"]),
         ("smallest: 3.33", "smallest: -1.0", ["comparisons.0.smallest", "a ratio must be above 0"]),
@@ -264,7 +264,7 @@ def test_a_cell_that_the_tier_does_not_run():
             "[hopper-medium-delayed]",
             ["no artifact asks for parameters of hopper-medium-delayed/dt"],
         ),
-        ("{method: dt}", "{method: dt, tasks: [breakout, pong]}", ["one by one: 2 for 1"]),
+        ("{method: dt,", "{method: dt, tasks: [breakout, pong],", ["one by one: 2 for 1"]),
     ],
 )
 def test_mistakes_in_a_claim(workflow, old, new, said):

@@ -129,7 +129,7 @@ def test_a_default_does(suite, before):
 
 
 def test_the_body_of_an_imported_function_does(suite, before):
-    edit(suite, "bench/methods/dmh_blocks.py", "horizon = rewards.shape[1]", "horizon = 0 + rewards.shape[1]")
+    edit(suite, "bench/methods/dmh_goals.py", "horizon = rewards.shape[1]", "horizon = 0 + rewards.shape[1]")
     after_training = jobs(before, lambda stage, _, method: method == "dmh")
     assert changed(suite, before) == after_training
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from bench.analysis.audit.finding import Finding, Verdict, bounds_of, grouped, numbers, sources
 from bench.catalogue.catalogue import Catalogue
+from bench.catalogue.stages import STAGES
 
 OUT_OF_MEMORY = "OOM"
 # The world that pays on each step at its goal, so that its best return follows from its size.
@@ -37,7 +38,7 @@ def least_cost(catalogue: Catalogue, reported: pd.DataFrame) -> Iterator[Finding
     costs = [
         name
         for name, metric in catalogue.metrics.items()
-        if metric.stage == "probe" and metric.better == "lower"
+        if STAGES[metric.stage].costs and metric.better == "lower"
     ]
     drawn = drawn[drawn["metric"].isin(costs) & (drawn["confidence"] == "digitised")]
     for (artifact, metric), rows in grouped(drawn, ["artifact", "metric"]):
