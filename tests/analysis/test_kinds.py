@@ -18,7 +18,7 @@ from bench.files import ROOT
 from bench.work.entries import entries
 from bench.work.suite import Suite
 
-KIND, ARTIFACT = "bench/analysis/kinds/dots.py", "workflow/papers/extra/fig03.yaml"
+KIND, ARTIFACT = "bench/analysis/kinds/dots.py", "workflow/papers/extra/fig04.yaml"
 
 
 def from_the_page(path):
@@ -37,7 +37,7 @@ def add_kind(tmp_path, copied_workflow, monkeypatch):
 
     def add(code):
         (folder / "dots.py").write_text(code)
-        (copied_workflow / "papers/extra/fig03.yaml").write_text(from_the_page(ARTIFACT))
+        (copied_workflow / "papers/extra/fig04.yaml").write_text(from_the_page(ARTIFACT))
 
     yield add
     sys.modules.pop("bench.analysis.kinds.dots", None)
@@ -83,7 +83,7 @@ def test_the_example_of_the_page_is_drawn_in_a_suite_that_it_was_copied_into(tmp
 def test_a_file_without_a_layout_is_named(add_kind, copied_workflow):
     add_kind("")
     said = refused(copied_workflow)
-    for part in ("fig03.yaml: key layout.kind", "dots.py lacks a class Layout", "docs/extending.md"):
+    for part in ("fig04.yaml: key layout.kind", "dots.py lacks a class Layout", "docs/extending.md"):
         assert part in said
 
 
