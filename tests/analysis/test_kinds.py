@@ -53,8 +53,8 @@ def refused(workflow):
 def test_a_kind_in_a_folder_of_its_own_draws_and_describes_its_figure(add_kind, copied_workflow):
     add_kind(from_the_page(KIND))
     suite = Suite.open(copied_workflow, source="stored")
-    readings = [read_entry(entry, "quick") for entry in entries(suite, "extra_fig03", "quick")]
-    artifact = suite.catalogue.artifacts["extra_fig03"]
+    readings = [read_entry(entry, "quick") for entry in entries(suite, "extra_fig04", "quick")]
+    artifact = suite.catalogue.artifacts["extra_fig04"]
 
     (ax,) = draw(artifact, readings, "heading").axes
     assert [len(reading.scores) for reading in readings] == [3, 3, 3]
@@ -73,11 +73,11 @@ def test_the_example_of_the_page_is_drawn_in_a_suite_that_it_was_copied_into(tmp
     (suite.root / "results/stored").symlink_to(ROOT / "results/stored")
     for path in (KIND, ARTIFACT):
         (suite.root / path).write_text(from_the_page(path))
-    target = ["extra_fig03", "--cores", "1", "--config", "tier=quick", "source=stored"]
+    target = ["extra_fig04", "--cores", "1", "--config", "tier=quick", "source=stored"]
     suite.run([sys.executable, "-m", "snakemake", *target])
     folder = suite.root / "figures/quick"
-    assert (folder / "extra_fig03.png").read_bytes().startswith(b"\x89PNG")
-    assert (folder / "extra_fig03.pdf").read_bytes().startswith(b"%PDF")
+    assert (folder / "extra_fig04.png").read_bytes().startswith(b"\x89PNG")
+    assert (folder / "extra_fig04.pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_a_file_without_a_layout_is_named(add_kind, copied_workflow):
