@@ -49,6 +49,6 @@ def test_the_first_artifacts_have_their_darkroom_and_hopper_cells(artifact):
     if artifact == "dmh_fig02":
         # In Darkroom DM-H learns with simplified tokens alone in this tier's time.
         assert [(e.cell.method, e.cell.settings) for e in missing] == [("dmh", ())]
-        assert any(e.cell.method == "dmh" and e.label == "simplified tokens" for e in built if not e.missing)
+        assert any(e.cell.method == "dmh" and e.label == "DM-H, simplified tokens" for e in built if not e.missing)
     else:
         assert missing == []
