@@ -18,7 +18,7 @@ from bench.files import ROOT
 from bench.work.entries import entries
 from bench.work.suite import Suite
 
-KIND, ARTIFACT = "bench/analysis/kinds/dots.py", "workflow/papers/extra/fig04.yaml"
+KIND, ARTIFACT = "bench/analysis/kinds/dots.py", "workflow/papers/extra/fig03.yaml"
 
 
 def from_the_page(path):
@@ -37,7 +37,7 @@ def add_kind(tmp_path, copied_workflow, monkeypatch):
 
     def add(code):
         (folder / "dots.py").write_text(code)
-        (copied_workflow / "papers/extra/fig04.yaml").write_text(from_the_page(ARTIFACT))
+        (copied_workflow / "papers/extra/fig03.yaml").write_text(from_the_page(ARTIFACT))
 
     yield add
     sys.modules.pop("bench.analysis.kinds.dots", None)
@@ -53,8 +53,8 @@ def refused(workflow):
 def test_a_kind_in_a_folder_of_its_own_draws_and_describes_its_figure(add_kind, copied_workflow):
     add_kind(from_the_page(KIND))
     suite = Suite.open(copied_workflow, source="stored")
-    readings = [read_entry(entry, "quick") for entry in entries(suite, "extra_fig04", "quick")]
-    artifact = suite.catalogue.artifacts["extra_fig04"]
+    readings = [read_entry(entry, "quick") for entry in entries(suite, "extra_fig03", "quick")]
+    artifact = suite.catalogue.artifacts["extra_fig03"]
 
     (ax,) = draw(artifact, readings, "heading").axes
     assert [len(reading.scores) for reading in readings] == [3, 3, 3]
@@ -73,17 +73,17 @@ def test_the_example_of_the_page_is_drawn_in_a_suite_that_it_was_copied_into(tmp
     (suite.root / "results/stored").symlink_to(ROOT / "results/stored")
     for path in (KIND, ARTIFACT):
         (suite.root / path).write_text(from_the_page(path))
-    target = ["extra_fig04", "--cores", "1", "--config", "tier=quick", "source=stored"]
+    target = ["extra_fig03", "--cores", "1", "--config", "tier=quick", "source=stored"]
     suite.run([sys.executable, "-m", "snakemake", *target])
     folder = suite.root / "figures/quick"
-    assert (folder / "extra_fig04.png").read_bytes().startswith(b"\x89PNG")
-    assert (folder / "extra_fig04.pdf").read_bytes().startswith(b"%PDF")
+    assert (folder / "extra_fig03.png").read_bytes().startswith(b"\x89PNG")
+    assert (folder / "extra_fig03.pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_a_file_without_a_layout_is_named(add_kind, copied_workflow):
     add_kind("")
     said = refused(copied_workflow)
-    for part in ("fig04.yaml: key layout.kind", "dots.py lacks a class Layout", "docs/extending.md"):
+    for part in ("fig03.yaml: key layout.kind", "dots.py lacks a class Layout", "docs/extending.md"):
         assert part in said
 
 
