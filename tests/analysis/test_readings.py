@@ -140,7 +140,8 @@ def test_every_row_says_what_it_is_of(write_record):
     rows = job_rows(job)
     assert list(rows.columns) == CELL_COLUMNS
     row = rows.iloc[0]
-    assert (row["task"], row["method"], row["settings"], row["seed"]) == ("darkroom", "dmh", "default", 1)
+    settings = "local_tokens=merged,long_tokens=rich"
+    assert (row["task"], row["method"], row["settings"], row["seed"]) == ("darkroom", "dmh", settings, 1)
     assert (row["metric"], row["step"], row["index"], row["value"]) == ("episode_return", 350, 3.0, 7.5)
     assert (row["protocol"], row["data_source"], row["budget"]) == ("in-context", "local", "reduced")
     assert (row["status"], row["fingerprint"], row["seconds"]) == ("ok", "print-1", 2.0)
