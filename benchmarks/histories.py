@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from bench.catalogue.load import load_catalogue
-from bench.work.cells import defaults
+from bench.catalogue.values import defaults
 from bench.worlds.gridworld.data import make
 from benchmarks.timing import Measurement, write
 

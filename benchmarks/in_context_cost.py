@@ -23,10 +23,10 @@ import numpy as np
 import torch
 
 from bench.catalogue.load import load_catalogue
+from bench.catalogue.values import defaults
 from bench.measure.memory import peak_during
 from bench.methods.base import Learner, make_learner
 from bench.stages.probe import training_step
-from bench.work.cells import defaults
 from benchmarks.timing import Measurement, best, take_turns, write
 
 CONTEXTS = {"darkroom": 200, "large-darkroom": 2000, "hopper-medium": 4000}

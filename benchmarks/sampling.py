@@ -14,9 +14,9 @@ import numpy as np
 import torch
 
 from bench.catalogue.load import load_catalogue
+from bench.catalogue.values import defaults
 from bench.datasets.trajectories import Trajectories, Trajectory
 from bench.methods.base import Learner, make_learner
-from bench.work.cells import defaults
 
 BATCH, LENGTH, STEPS = 64, 20, 500
 

@@ -13,7 +13,7 @@ def test_the_quick_tiers_cells_cover_the_room_the_maze_and_hopper():
     assert {job.stage for job in jobs} == {"train", "evaluate"}
     assert {job.cell.task for job in jobs} == {"darkroom", "tmaze-passive-10", "hopper-medium"}
     # Their cost by the tier's own estimate, on top of three datasets.
-    assert sum(job.core_seconds for job in jobs) <= 90
+    assert sum(job.core_seconds for job in jobs) <= 130
 
 
 def test_every_probe_is_counted_and_a_tier_that_is_not_named_trains_nothing():

@@ -8,8 +8,9 @@ import pytest
 from suites import CATALOGUE
 
 from bench.catalogue.load import load_catalogue
+from bench.catalogue.values import defaults
 from bench.errors import SpecError
-from bench.work.cells import defaults, parse_slug, trained_cell
+from bench.work.cells import parse_slug, trained_cell
 from bench.worlds.mujoco.test import make_world
 from bench.worlds.mujoco.world import MujocoBatch
 

@@ -160,7 +160,7 @@ def test_shapes_and_types():
 def test_every_declared_task_has_the_length_of_its_maze():
     catalogue = CATALOGUE
     tasks = [task for task in catalogue.tasks.values() if task.environment == "tmaze"]
-    assert len(tasks) == 12
+    assert len(tasks) == 14
     for task in tasks:
         values = {key: option.default for key, option in task.environment_options.items()} | task.values
         lengths = values["corridor_length"], values["oracle_length"]
