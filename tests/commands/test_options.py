@@ -19,13 +19,19 @@ def test_each_layer_is_named(capsys):
     said = capsys.readouterr().out
     assert row(said, "d_conv") == "d_conv 4 workflow/options/mamba.yaml default"
     assert row(said, "observation_dim") == "observation_dim 11 workflow/tasks/mujoco.yaml task hopper-medium"
-    assert (
-        row(said, "embedding_dim") == "embedding_dim 256 workflow/methods/dema.yaml per_task, hopper-medium"
-    )
     budget = "budget 'hopper, DT and DeMa'"
     assert row(said, "learning_rate") == f"learning_rate 0.001 workflow/tiers/quick.yaml {budget}"
     assert row(said, "tokens") == "tokens bl3d - setting of the cell"
     assert row(said, "delayed_reward") == "delayed_reward false workflow/tasks/mujoco.yaml default"
+    assert (
+        row(said, "embedding_dim")
+        == "embedding_dim 128 workflow/tiers/quick.yaml budget 'hopper, DT and DeMa'"
+    )
+    main("hopper-medium", "dema", "paper", "train", "tokens=bl3d")
+    said = capsys.readouterr().out
+    assert (
+        row(said, "embedding_dim") == "embedding_dim 256 workflow/methods/dema.yaml per_task, hopper-medium"
+    )
 
 
 def test_the_lines_are_sorted_and_aligned():
