@@ -44,7 +44,10 @@ class Watch:
         code = frame.f_code
         # The body of a class runs when its module is loaded, and is no function.
         is_function = code.co_flags & inspect.CO_OPTIMIZED
-        if event == "call" and is_function and code.co_filename.startswith(f"{HERE}/bench/"):
+        if event != "call" or not is_function or not code.co_filename.startswith(f"{HERE}/bench/"):
+            return
+        # What a module calls as it is loaded makes a constant, which holds it if the job uses it.
+        if frame.f_back is None or frame.f_back.f_code.co_name != "<module>":
             self.definitions.add((module_of(Path(code.co_filename)), code.co_qualname.split(".")[0]))
 
 
