@@ -16,14 +16,21 @@ from bench.datasets.episodes import Episodes
 from bench.evaluators.contract import Agent, actions_generator
 from bench.methods.base import Observation, Policy, Trial
 from bench.work.record import Facts
-from bench.worlds.contract import Test, TestRows, World
+from bench.worlds.contract import KnowsOptimum, Test, TestRows, World
+
+# The last episodes of a test, whose mean share of the optimum is what was learnt in context.
+LATE_EPISODES = 5
 
 
 def evaluate(agent: Agent, test: Test, options: Options, task: str, seed: int, facts: Facts) -> TestRows:
-    """Rows (metric, index, value): the mean return of each episode, and what is read off the scored one."""
+    """Rows (metric, index, value): the mean return of each episode, and what is read off the scored one.
+
+    Where a test knows its optimum, the shares of it follow (`optimum_rows`).
+    """
     world = test.make_world(options, task, seed, facts)
     trial = Trial(world.count, actions_generator(task, seed), options.get("temperature", 0.0))
     played = play(world, agent.policy(trial), options["episodes"] if test.CONSECUTIVE else 1)
+    shares = optimum_rows(played, test, world) if isinstance(test, KnowsOptimum) else []
     world.close()
     returns = played.returns.astype(np.float64)
     lengths = played.lengths.astype(np.float64)
@@ -33,10 +40,33 @@ def evaluate(agent: Agent, test: Test, options: Options, task: str, seed: int, f
     curve = [
         ("episode_return", number + 1.0, float(mean)) for number, mean in enumerate(returns.mean(axis=0))
     ]
-    return [*curve, *score]
+    return [*curve, *score, *shares]
 
 
 Scores = NDArray[np.float64]
+
+
+def optimum_rows(played: Episodes, test: KnowsOptimum, world: World) -> TestRows:
+    """Each episode's return over the largest possible from where it began, averaged over environments.
+
+    Of these shares: one a test episode, the first, the mean of the last `LATE_EPISODES` (of all but the first
+    where there are no more), and the gain from the first to those. An environment whose task can pay nothing
+    from where an episode began is left out of that episode; no rows if none is left.
+    """
+    starts = played.states[:, :, 0]
+    best = np.stack([test.optimal_returns(world, cells) for cells in np.moveaxis(starts, 1, 0)], axis=1)
+    paying = best > 0
+    if not paying.any(axis=0).all():
+        return []
+    shares = np.divide(played.returns, best, out=np.zeros_like(best), where=paying)
+    means = shares.sum(axis=0) / paying.sum(axis=0)
+    late = float(means[1:][-LATE_EPISODES:].mean())
+    return [
+        *(("optimum_share", number + 1.0, float(mean)) for number, mean in enumerate(means)),
+        ("first_optimum_share", 0.0, float(means[0])),
+        ("late_optimum_share", 0.0, late),
+        ("in_context_gain", 0.0, late - float(means[0])),
+    ]
 
 
 def scored(returns: Scores, lengths: Scores, episode: str) -> tuple[Scores, Scores]:

@@ -12,7 +12,7 @@ Numbers of actions are integers, actions of a robot are vectors; which a task ha
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,3 +73,11 @@ class Test(Protocol):
         self, returns: NDArray[np.float64], lengths: NDArray[np.float64], options: Options
     ) -> TestRows:
         """Rows of an episode in each environment, of these returns and lengths (count,)."""
+
+
+@runtime_checkable
+class KnowsOptimum(Protocol):
+    """A `Test` that also says what its tasks pay at most, so that a return can be read as a share of it."""
+
+    def optimal_returns(self, world: World, starts: States) -> NDArray[np.float64]:
+        """(count,) the largest return of an episode of each environment's task from states (count, S)."""

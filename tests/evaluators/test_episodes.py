@@ -89,6 +89,12 @@ def test_settings_can_be_chosen_on_the_goals_that_were_trained_on(tested, expect
         ("episode_return", 1.0, expected),
         ("episode_return", 2.0, expected),
         ("last_return", 0.0, expected),
+        # All four steps pay where it stands on the goal.
+        ("optimum_share", 1.0, expected / 4),
+        ("optimum_share", 2.0, expected / 4),
+        ("first_optimum_share", 0.0, expected / 4),
+        ("late_optimum_share", 0.0, expected / 4),
+        ("in_context_gain", 0.0, 0.0),
     ]
 
 

@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.catalogue.option_types import Options
+from bench.datasets.arrays import States
 from bench.seeds import stream
 from bench.work.record import Facts
 from bench.worlds.contract import TestRows
+from bench.worlds.gridworld.tasks import optimal_return
 from bench.worlds.gridworld.world import GridWorld, make_rooms
 
 CONSECUTIVE = True
@@ -36,3 +38,9 @@ def make_world(options: Options, task: str, seed: int, facts: Facts) -> GridWorl
 def scores(returns: NDArray[np.float64], lengths: NDArray[np.float64], options: Options) -> TestRows:
     """The mean return."""
     return [("last_return", 0.0, float(returns.mean()))]
+
+
+def optimal_returns(world: GridWorld, starts: States) -> NDArray[np.float64]:
+    """(rooms,) return of a policy that knows each room's task and begins at these cells (rooms, 2)."""
+    best = optimal_return(world.world, world.room_side, world.horizon, world.goals, starts)
+    return best.astype(np.float64)
