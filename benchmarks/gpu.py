@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 
-from bench.stages.probe import training_step
+from bench.measure.cost import training_step
 from bench.stages.runtime import device_name, one_thread
 from benchmarks.goals import BOTH, FORWARD
 from benchmarks.gpu_place import Place, captured, cost, each, learner, scan_by, update_of, work_of

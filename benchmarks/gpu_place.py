@@ -14,7 +14,7 @@ import torch
 
 from bench.methods.base import Learner, make_learner
 from bench.nn.backends.select import VARIABLE
-from bench.stages.probe import training_step
+from bench.measure.cost import training_step
 from bench.work.cells import parse_slug
 from bench.work.jobs import Job
 from bench.work.suite import Suite

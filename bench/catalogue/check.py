@@ -10,6 +10,7 @@ from bench.catalogue.catalogue import Catalogue, paper_name
 from bench.catalogue.choices import READING, parse_reading
 from bench.catalogue.models import OptionTable, Override, SameAs
 from bench.catalogue.names import ANY
+from bench.catalogue.rivals import TIMED_AGAINST, parse_rival
 from bench.catalogue.strict import Value
 from bench.catalogue.tiers import Budget, LeftOut, Ranges, Spending, Tier
 from bench.errors import SpecError, unknown
@@ -132,10 +133,12 @@ def check_values(values: dict[str, Any], options: OptionTable, where: str) -> No
 
 
 def check_settings(catalogue: Catalogue, settings: dict[str, Any], options: OptionTable, where: str) -> None:
-    """Every setting fits its option, and the reading that they may name is one."""
+    """Every setting fits its option, and the reading and the rival that they may name are such."""
     if READING in settings:
         parse_reading(str(settings[READING]), catalogue.choices, f"{where}: {READING}")
     check_values({key: value for key, value in settings.items() if key != READING}, options, where)
+    if TIMED_AGAINST in settings:
+        parse_rival(catalogue, settings[TIMED_AGAINST], where)
 
 
 def check_names(names: Iterable[str], kind: str, known: Iterable[str], where: str) -> None:
@@ -177,6 +180,11 @@ def _check_budget(catalogue: Catalogue, budget: Budget, where: str) -> None:
     methods = catalogue.methods if budget.methods == ANY else budget.methods
     check_tasks(catalogue, tasks, where)
     check_names(methods, "method", catalogue.methods, where)
+    if TIMED_AGAINST in budget.options:
+        raise SpecError(
+            f"{where}: option {TIMED_AGAINST}: a cell's name has to say what it is timed against. Set it in "
+            "the settings of an artifact's cells, and list it in the settings of the budget."
+        )
     variants = () if isinstance(budget.variants, str) else budget.variants
     known: set[str] = set()
     for task in tasks:

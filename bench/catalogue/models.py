@@ -165,5 +165,6 @@ class Metric(Strict):
     stage: StageName
     better: Literal["higher", "lower", "neither"]
     deterministic: bool = False
+    timed: bool = False  # a time, or made of times: a busy machine may have moved it
     decimals: int = 1
     derived: Derived | None = None

@@ -131,7 +131,8 @@ class Options(TypedDict, total=False):
     post_mixer: Literal["scan", "mamba"]
     probe_batch_size: int  # sequences in a timed training step
     probe_online: bool  # whether a whole online test is timed (methods that act in context only)
-    probe_repeats: int  # timed repetitions; the median is reported
+    probe_repeats: int
+    probe_turns: int  # turns of a cell and what it is timed against; each gives a ratio
     query_states: Literal["room", "context"]
     random_values: Literal["uniform", "initialisation", "normal"]
     reference_high: float  # return that scores 100
@@ -179,6 +180,7 @@ class Options(TypedDict, total=False):
     test_context_order: Literal["return", "time"]
     test_tasks: int  # unseen goals that are tested; the split is not printed
     tested_tasks: Literal["unseen", "training"]
+    timed_against: str
     token_order: Literal["return-action-state", "action-return-state", "return-state-action"]
     tokens: Literal["b3ld", "bl3d"]
     train_tasks: int  # goals with a learning history

@@ -45,6 +45,9 @@ class Stage:
     # The folder it keeps beside its record.
     keeps: str = ""
     gpu: bool = False
+    # Whether it also builds the rival that a cell names by `timed_against`. What it calls of the cell's
+    # method, it then calls of the rival's too.
+    times_rival: bool = False
     # Nothing else may run on the machine meanwhile.
     alone: bool = False
 
@@ -115,6 +118,7 @@ ROWS = (
         options=("data", "method", "protocol", "probe"),
         calls=("method.Learner",),
         costs=True,
+        times_rival=True,
         alone=True,
     ),
 )

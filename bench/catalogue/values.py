@@ -9,6 +9,8 @@ from bench.catalogue.catalogue import Catalogue
 from bench.catalogue.choices import Choice, ReadingName
 from bench.catalogue.models import OptionTable
 from bench.catalogue.once import once
+from bench.catalogue.strict import Value
+from bench.errors import SpecError
 
 
 def defaults(catalogue: Catalogue, task: str, method: str | None) -> dict[str, Any]:
@@ -25,6 +27,18 @@ def _defaults(catalogue: Catalogue, task: str, method: str | None) -> dict[str, 
             if task in override.tasks:
                 values |= override.values_given(values)
     return exact(values, catalogue.options(task, method))
+
+
+def typed(text: str, default: Value, where: str) -> Value:
+    """A value as a name or a command line writes it, in the type of its option; SpecError if it is none."""
+    if isinstance(default, bool):
+        if text not in ("true", "false"):
+            raise SpecError(f"{where}: expected true or false, got {text!r}.")
+        return text == "true"
+    try:
+        return type(default)(text)
+    except ValueError:
+        raise SpecError(f"{where}: expected {type(default).__name__}, got {text!r}.") from None
 
 
 def exact(values: Mapping[str, Any], options: OptionTable) -> dict[str, Any]:

@@ -7,51 +7,44 @@ them, since a transformer that reads 4,000 steps again for each of 10,000 decisi
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
-import torch
 
+from bench.measure.stopwatch import Timing
 from bench.methods.base import OnlineTimed
 from bench.seeds import stream
 
-# A decision from a state takes a millisecond: it is repeated until the clock can be trusted.
-LEAST_SECONDS, MOST_RUNS = 0.05, 200
+
+class OnlineTest(NamedTuple):
+    """A test in one environment: `episodes` episodes of `horizon` steps, one after the other."""
+
+    horizon: int
+    context_episodes: int
+    episodes: int
+
+    def sizes(self) -> tuple[list[int], list[int]]:
+        """Steps in the context at which a decision, and the start of an episode, are timed."""
+        last = self.context_episodes - 1
+        starts = sorted({round(share * last) * self.horizon for share in (0.0, 0.5, 1.0)})
+        full = last * self.horizon
+        return sorted({*starts, full + self.horizon // 2, full + self.horizon - 1}), starts
 
 
-def median_seconds(work: Callable[[], object], repeats: int) -> float:
-    """Median wall time of the work over at least `repeats` runs, after one that is not counted."""
-    work()
-    seconds: list[float] = []
-    until = time.perf_counter() + LEAST_SECONDS
-    while len(seconds) < repeats or (time.perf_counter() < until and len(seconds) < MOST_RUNS):
-        begun = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - begun)
-    return statistics.median(seconds)
-
-
-def context_sizes(horizon: int, context_episodes: int) -> tuple[list[int], list[int]]:
-    """Steps in the context at which a decision, and the start of an episode, are timed."""
-    full = (context_episodes - 1) * horizon
-    starts = sorted({round(share * (context_episodes - 1)) * horizon for share in (0.0, 0.5, 1.0)})
-    return sorted({*starts, full + horizon // 2, full + horizon - 1}), starts
-
-
-@torch.no_grad()
-def online_seconds(
-    online: OnlineTimed, horizon: int, context_episodes: int, episodes: int, cached: bool, repeats: int
-) -> float:
-    """Seconds that `episodes` episodes of `horizon` steps take in one environment, one after the other."""
+def online_timing(online: OnlineTimed, test: OnlineTest, cached: bool) -> Timing:
+    """The work of a test at each size, and the seconds of the whole test from those of each."""
     generator = stream("probe", "online")
-    decided, begun = context_sizes(horizon, context_episodes)
-    deciding = []
-    for fill in decided:
-        work = online(fill, cached, generator)
-        deciding.append(median_seconds(work.decide, repeats) / work.decisions)
-    beginning = [median_seconds(online(fill, cached, generator).begin, repeats) for fill in begun]
-    held = np.minimum(np.arange(episodes), context_episodes - 1) * horizon
-    steps = (held[:, None] + np.arange(horizon)).ravel()
-    return float(np.interp(steps, decided, deciding).sum() + np.interp(held, begun, beginning).sum())
+    decided, begun = test.sizes()
+    deciding = [online(fill, cached, generator) for fill in decided]
+    beginning = [online(fill, cached, generator).begin for fill in begun]
+    held = np.minimum(np.arange(test.episodes), test.context_episodes - 1) * test.horizon
+    steps = (held[:, None] + np.arange(test.horizon)).ravel()
+
+    def total(seconds: Sequence[float]) -> float:
+        deciding_seconds = [one / work.decisions for one, work in zip(seconds, deciding, strict=False)]
+        beginning_seconds = seconds[len(deciding) :]
+        decisions = np.interp(steps, decided, deciding_seconds).sum()
+        return float(decisions + np.interp(held, begun, beginning_seconds).sum())
+
+    return Timing((*(work.decide for work in deciding), *beginning), total)

@@ -7,6 +7,7 @@ from bench.catalogue.stages import STAGES
 from bench.errors import SpecError
 from bench.work.cells import Cell, asked_by, donor_cell, resolve, where_run
 from bench.work.modules import module_path
+from bench.work.rivals import rival_cell
 
 
 def method_module(method: str) -> str:
@@ -67,6 +68,9 @@ def why_not_built(catalogue: Catalogue, stage: str, cell: Cell) -> str:
         return f"method {cell.method} is not built yet"
     if not _can_play(catalogue, cell):
         return f"method {cell.method} is not built for {task.environment} tasks yet"
+    rival = rival_cell(catalogue, cell) if STAGES[stage].times_rival else None
+    if rival and (why := why_not_built(catalogue, stage, rival)):
+        return f"its rival {rival.method}: {why}"
     asked_by = STAGES[stage].asked_by
     if asked_by and asked_by not in catalogue.protocols[task.protocol].options:
         return f"protocol {task.protocol} has no options for stage {stage}"

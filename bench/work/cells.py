@@ -20,7 +20,7 @@ from bench.catalogue.once import once
 from bench.catalogue.stages import STAGES, OptionGroup
 from bench.catalogue.strict import Value
 from bench.catalogue.tiers import Budget
-from bench.catalogue.values import choices_on, exact
+from bench.catalogue.values import choices_on, exact, typed
 from bench.errors import SpecError
 from bench.files import shown
 from bench.work.asked import NOTHING, Asked, ask, departures, name_of
@@ -78,23 +78,12 @@ def parse_slug(catalogue: Catalogue, task: str, method: str, slug: str) -> Cell:
         if not separator:
             raise SpecError(f"settings {slug!r}: expected key=value pairs joined by commas, or 'default'.")
         if key in options:
-            settings[key] = _typed(text, options[key].default, f"settings {slug!r}: option {key}")
+            settings[key] = typed(text, options[key].default, f"settings {slug!r}: option {key}")
         else:
             settings[key] = text
     check_settings(catalogue, settings, options, f"settings {slug!r} of {method} on {task}")
     # A name says everything, whatever the reading of the run.
     return make_cell(catalogue, task, method, {READING: TEXT} | settings)
-
-
-def _typed(text: str, default: Value, where: str) -> Value:
-    if isinstance(default, bool):
-        if text not in ("true", "false"):
-            raise SpecError(f"{where}: expected true or false, got {text!r}.")
-        return text == "true"
-    try:
-        return type(default)(text)
-    except ValueError:
-        raise SpecError(f"{where}: expected {type(default).__name__}, got {text!r}.") from None
 
 
 def make_cell(catalogue: Catalogue, task: str, method: str, settings: Mapping[str, Any]) -> Cell:
@@ -209,10 +198,15 @@ def resolve(catalogue: Catalogue, tier_name: str, cell: Cell, stage: str) -> Res
     budget = find_budget(catalogue, tier_name, cell, stage)
     if budget is None:
         return None
+    return Resolved(cell, tier_name, options_under(catalogue, cell, budget), budget.seeds, budget)
+
+
+def options_under(catalogue: Catalogue, cell: Cell, budget: Budget) -> dict[str, Any]:
+    """Every option of a cell under a budget; what the budget sets and the cell lacks is left out."""
     asked = asked_by(catalogue, cell)
     known = catalogue.options(cell.task, cell.method)
-    options = asked.usual(catalogue) | exact(budget.options, known) | dict(asked.held)
-    return Resolved(cell, tier_name, options, budget.seeds, budget)
+    set_here = {key: value for key, value in budget.options.items() if key in known}
+    return asked.usual(catalogue) | exact(set_here, known) | dict(asked.held)
 
 
 def option_names(catalogue: Catalogue, group: OptionGroup, task: str, method: str) -> Iterable[str]:

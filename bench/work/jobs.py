@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,10 +14,11 @@ from bench.catalogue.real_data import content
 from bench.catalogue.stages import STAGES, Stage
 from bench.errors import SpecError
 from bench.work.availability import root_of
-from bench.work.cells import Cell, Resolved, dataset_cell, option_names, reads_of, resolve
+from bench.work.cells import Cell, Resolved, dataset_cell, option_names, options_under, reads_of, resolve
 from bench.work.entries import dataset_users
 from bench.work.fingerprint import Ingredients, fingerprint, fingerprint_parts
 from bench.work.record import Record, read_record
+from bench.work.rivals import Rival, rival_cell
 from bench.work.stored import Key
 from bench.work.suite import Suite
 
@@ -86,28 +88,46 @@ class Job:
     @cached_property
     def options(self) -> Options:
         """The options its result depends on."""
-        asked = (self.cell.task, self.cell.method)
-        names = {
-            name for group in self.row.options for name in option_names(self.suite.catalogue, group, *asked)
-        }
-        chosen = {key: value for key, value in self.resolved.options.items() if key in names}
-        return cast(Options, chosen)
+        return self._depended_on(self.cell, self.resolved.options)
+
+    def _depended_on(self, cell: Cell, options: Mapping[str, object]) -> Options:
+        """The options of a cell in the groups that are declared of its stage."""
+        catalogue = self.suite.catalogue
+        groups = (option_names(catalogue, group, cell.task, cell.method) for group in self.row.options)
+        names = {name for group in groups for name in group}
+        return cast(Options, {key: value for key, value in options.items() if key in names})
+
+    @cached_property
+    def rival(self) -> Rival | None:
+        """What it is timed against, under its own budget; None where its cell or its stage has no rival."""
+        catalogue = self.suite.catalogue
+        cell = rival_cell(catalogue, self.cell) if self.row.times_rival else None
+        if cell is None:
+            return None
+        return Rival(cell, self._depended_on(cell, options_under(catalogue, cell, self.resolved.budget)))
 
     @cached_property
     def roots(self) -> list[str]:
         """The definitions from which its code starts, found by name."""
         own, catalogue = self.stage.replace("-", "_"), self.suite.catalogue
-        return [
+        roots = [
             f"bench.stages.{own}.{own}",
             *(root_of(catalogue, call, self.cell) for call in self.row.calls),
         ]
+        if self.rival:
+            of_method = (call for call in self.row.calls if call.startswith("method."))
+            roots += [root_of(catalogue, call, self.rival.cell) for call in of_method]
+        return list(dict.fromkeys(roots))
 
     @cached_property
     def parts(self) -> Ingredients:
         """What its fingerprint is made of."""
         files = content(self.suite.catalogue.tasks[self.cell.task]) if self.row.subject == "task" else {}
+        options: dict[str, object] = {**self.options}
+        if self.rival:
+            options |= {f"rival.{name}": value for name, value in self.rival.options.items()}
         return fingerprint_parts(
-            self.roots, self.options, self.seed, [j.fingerprint for j in self.upstream], files
+            self.roots, options, self.seed, [j.fingerprint for j in self.upstream], files
         )
 
     @cached_property
