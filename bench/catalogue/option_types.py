@@ -131,7 +131,7 @@ class Options(TypedDict, total=False):
     post_mixer: Literal["scan", "mamba"]
     probe_batch_size: int  # sequences in a timed training step
     probe_online: bool  # whether a whole online test is timed (methods that act in context only)
-    probe_repeats: int  # timed repetitions; the median is reported
+    probe_repeats: int  # timed repetitions; the median is reported. 0: counts, and times nothing
     query_states: Literal["room", "context"]
     random_values: Literal["uniform", "initialisation", "normal"]
     reference_high: float  # return that scores 100

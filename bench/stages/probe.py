@@ -1,7 +1,8 @@
 """Counts, times and memory of one cell: `python -m bench probe --task hopper-medium --method dema ...`.
 
 It runs alone on the machine, one thread. Memory comes first, in the fresh process, after one
-update on a single sequence; times are medians of `probe_repeats` runs.
+update on a single sequence; times are medians of `probe_repeats` runs. With none of them it counts, and
+times nothing.
 """
 
 from __future__ import annotations
@@ -70,8 +71,10 @@ def training_step(learner: Learner, sequences: int, generator: np.random.Generat
 
 def probe(job: Job) -> tuple[Rows, Facts]:
     """Count and measure the cell; the facts hold both ways of counting and what the times are of."""
-    one_thread()
     options = job.options
+    if options["probe_repeats"] == 0:
+        return counts(job), described(torch.device("cpu"))
+    one_thread()
     torch.manual_seed(stream_seed("init", job.cell.key, job.seed))
     learner = make_learner(job.cell.method, options)
     _choose_kernel(job, learner)
