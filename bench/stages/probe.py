@@ -2,7 +2,8 @@
 
 It runs alone on the machine, one thread. Memory comes first, in the fresh process, after one
 update on a single sequence. Times are processor times, by the median of `probe_repeats` repeats. A cell with
-`timed_against` is measured in turns with its rival, and its record holds their ratios and nothing else.
+`timed_against` is measured in turns with its rival, and its record holds their ratios and nothing else. With no
+repeats it counts, and times nothing.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ def counts(job: Job) -> Rows:
 
 def probe(job: Job) -> tuple[Rows, Facts]:
     """Count and measure the cell, alone or in turns; the facts say what the times are of and their spread."""
+    if job.options["probe_repeats"] == 0:
+        return counts(job), described(torch.device("cpu"))
     one_thread()
     watch = Stopwatch()
     rows, facts = _in_turns(job, watch) if job.rival else _alone(job, watch)

@@ -109,6 +109,16 @@ def why_missing(catalogue: Catalogue, tier: str, cell: Cell, stage: str) -> str:
     return ""
 
 
+def why_unmeasured(catalogue: Catalogue, tier: str, cell: Cell, metric: str) -> str:
+    """Why a tier that runs a cell's probe has no such number of it: it counts, and times nothing."""
+    known = catalogue.metrics[metric]
+    if known.deterministic or not STAGES[known.stage].costs:
+        return ""
+    resolved = resolve(catalogue, tier, cell, known.stage)
+    assert resolved is not None
+    return "" if resolved.options["probe_repeats"] else f"counted and not timed in the {tier} tier"
+
+
 def check_sweep(
     catalogue: Catalogue, tier: str, cell: Cell, stage: str, swept: set[str], artifact: str
 ) -> None:

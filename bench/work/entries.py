@@ -9,7 +9,7 @@ from bench.catalogue.choices import READING, TEXT
 from bench.catalogue.once import once
 from bench.catalogue.stages import STAGES
 from bench.errors import SpecError
-from bench.work.availability import check_sweep, why_missing
+from bench.work.availability import check_sweep, why_missing, why_unmeasured
 from bench.work.cells import (
     Cell,
     Resolved,
@@ -85,6 +85,7 @@ def _entries(suite: Suite, artifact: str, tier: str) -> Iterator[Entry]:
                 entry = Entry(suite, artifact, number, cell, metric, query.label, stage, "", asked, reading)
                 read = [part.cell for part in entry.parts] or [cell]
                 missing = next((why for one in read if (why := why_missing(catalogue, tier, one, stage))), "")
+                missing = missing or why_unmeasured(catalogue, tier, cell, metric)
                 if not missing:
                     # A reading sets other defaults, and a tier may reduce these as it may the usual ones.
                     check_sweep(catalogue, tier, cell, stage, set(query.settings) - {READING}, artifact)

@@ -141,6 +141,11 @@ class Job:
         return self.resolved.budget.core_seconds.get(self.stage, DATASET_CORE_SECONDS)
 
     @property
+    def alone(self) -> bool:
+        """Whether nothing else may run meanwhile: a probe that counts and times nothing does not mind."""
+        return self.row.alone and self.options.get("probe_repeats") != 0
+
+    @property
     def command(self) -> str:
         """The command that makes it again."""
         words = ["python", "-m", "bench", self.stage, "--tier", self.tier, "--task", self.cell.task]

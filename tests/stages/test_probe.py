@@ -8,6 +8,7 @@ from suites import CATALOGUE, SUITE
 from bench.errors import UserError
 from bench.stages.probe import counts, probe
 from bench.work.cells import make_cell
+from bench.work.entries import entries
 from bench.work.jobs import Job
 
 SMALL = {"embedding_dim": 16, "layers": 1, "context_length": 3, "batch_size": 2, "probe_repeats": 3}
@@ -43,6 +44,27 @@ def test_a_game_without_a_world_is_counted_timed_and_weighed(method, settings):
     assert all(found[metric] > 0 for metric in found.keys() - {"peak_memory_mib"})
     assert found["macs"] == facts["macs_by_torch"]
     assert {metric: found[metric] for metric in COUNTED} == values(counts(job))
+
+
+def test_a_probe_without_repeats_counts_and_times_nothing():
+    job = job_of("hopper-medium", "dema", probe_repeats=0)
+    rows, _ = probe(job)
+    assert values(rows).keys() == COUNTED
+    assert rows == counts(job)
+    assert not job.alone, "others may run meanwhile"
+    assert job_of("hopper-medium", "dema").alone
+
+
+def test_what_such_a_probe_does_not_measure_is_said_to_be_missing():
+    shown = entries(SUITE, "extra_table04", "quick")
+    missing = {
+        one.metric: one.missing
+        for one in shown
+        if (one.cell.task, one.cell.method) == ("hopper-medium-expert", "dema")
+    }
+    assert missing.pop("training_step_milliseconds") == "counted and not timed in the quick tier"
+    assert set(missing) == {"parameters_as_published", "parameter_ratio", "macs", "macs_as_published"}
+    assert not any(missing.values())
 
 
 def test_eager_attention_changes_no_count():

@@ -104,6 +104,11 @@ def before(stage):
     return of_job(stage, find)
 
 
+def threads_of(stage):
+    """Threads function: all of them for a job that runs alone, so that nothing else does meanwhile."""
+    return lambda wildcards: workflow.cores if job_of(stage, wildcards).alone else 1
+
+
 def minutes_of(stage):
     """Resources function: a job's time limit on a cluster."""
     return lambda wildcards, attempt: GRAPH.minutes(job_of(stage, wildcards), attempt)

@@ -19,7 +19,7 @@ for stage in STAGES.values():
             f"{made}.log",
         conda:
             ENVIRONMENT
-        threads: workflow.cores if stage.alone else 1
+        threads: threads_of(stage) if stage.alone else 1
         resources:
             mem_mb=lambda wildcards, attempt: GRAPH.memory_mib(attempt),
             runtime=minutes_of(stage),
