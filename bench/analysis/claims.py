@@ -22,7 +22,7 @@ from bench.analysis.readings import selected
 from bench.analysis.statistics import Summary, summarise
 from bench.catalogue.catalogue import Catalogue
 from bench.work.availability import why_missing
-from bench.work.cells import Cell
+from bench.work.cells import Cell, recorded_cell, selection_of
 from bench.work.claims import Claim, Comparison, Side
 
 Word = Literal["supported", "contradicted", "inconclusive", "not-run"]
@@ -109,10 +109,12 @@ def _values(
 ) -> dict[int, float]:
     """A side's number for each seed on one task; the rows it comes from are added to `read`."""
     cell = side.cells(catalogue, comparison.tasks)[number]
-    rows = cells[_of(cells, cell) & (cells["metric"] == comparison.metric)].dropna(subset="value")
+    metric = catalogue.metrics[comparison.metric]
+    record = recorded_cell(catalogue, metric.stage, cell)
+    rows = cells[_of(cells, record) & (cells["metric"] == comparison.metric)].dropna(subset="value")
     if rows.empty:
         return {}
-    chosen = selected(rows, catalogue.protocols[catalogue.tasks[cell.task].protocol].selection)
+    chosen = selected(rows, selection_of(catalogue, cell), metric.better == "lower")
     means = chosen.groupby("seed")["value"].mean()
     values = {int(seed): side.times * mean for seed, mean in zip(means.index, means, strict=True)}
     if side.against:
@@ -170,7 +172,9 @@ def _why_not(catalogue: Catalogue, comparison: Comparison, cells: pd.DataFrame, 
         missing = why_missing(catalogue, tier, cell, stage)
         if missing:
             return missing
-        status = cells.loc[_of(cells, cell) & (cells["status"] != "ok"), "status"]
+        status = cells.loc[
+            _of(cells, recorded_cell(catalogue, stage, cell)) & (cells["status"] != "ok"), "status"
+        ]
         if len(status):
             return str(status.iloc[0])
     return "no record yet"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bench.analysis.statistics import Summary, summarise
 from bench.catalogue.models import SELECTIONS, Selection
-from bench.work.cells import resolve, values_of
+from bench.work.cells import resolve, selection_of, values_of
 from bench.work.entries import Entry
 from bench.work.fingerprint import changes
 from bench.work.jobs import Job
@@ -30,7 +30,7 @@ class Reading:
     curve: pd.DataFrame = field(default_factory=pd.DataFrame)
     # Of each seed, as summarised.
     scores: tuple[float, ...] = ()
-    # What each selection of checkpoints would have printed, the protocol's own included.
+    # What each selection of checkpoints would have printed, that of the entry included.
     selections: dict[str, float] = field(default_factory=dict)
     value: Any = None
     seconds: float = 0.0
@@ -83,11 +83,11 @@ def job_rows(job: Job) -> pd.DataFrame:
     return rows.assign(**facts)[CELL_COLUMNS]
 
 
-def selected(rows: pd.DataFrame, selection: Selection) -> pd.DataFrame:
-    """One row a seed and index: the checkpoint the protocol selects.
+def selected(rows: pd.DataFrame, selection: Selection, least: bool = False) -> pd.DataFrame:
+    """One row a seed and index, at the checkpoint that is asked for.
 
-    `last` takes the last checkpoint, `best` the one with the highest mean over its indices,
-    `mean-of-last-3` averages over the last three.
+    `last` takes the last checkpoint, `best` the one with the highest mean over its indices, or the `least`
+    where lower is better, `mean-of-last-3` averages over the last three.
     """
     if selection == "mean-of-last-3":
         latest = sorted(rows["step"].unique())[-3:]
@@ -95,9 +95,15 @@ def selected(rows: pd.DataFrame, selection: Selection) -> pd.DataFrame:
     chosen = []
     for _, one in rows.groupby("seed"):
         by_step = one.groupby("step")["value"].mean()
-        step = by_step.index.max() if selection == "last" else by_step.idxmax()
+        best = by_step.idxmin if least else by_step.idxmax
+        step = by_step.index.max() if selection == "last" else best()
         chosen.append(one[one["step"] == step])
     return pd.concat(chosen, ignore_index=True)[["seed", "index", "value"]]
+
+
+def read_at(entry: Entry, rows: pd.DataFrame, selection: Selection) -> pd.DataFrame:
+    """The rows of an entry's metric, at the checkpoint that a selection asks for."""
+    return selected(rows, selection, entry.suite.catalogue.metrics[entry.metric].better == "lower")
 
 
 def read_entry(entry: Entry, tier: str) -> Reading:
@@ -121,10 +127,8 @@ def read_entry(entry: Entry, tier: str) -> Reading:
         nothing = Status("not-run", f"no {entry.metric} in the record")
         why = next((status for status in statuses if not status.is_ok), nothing)
         return Reading(entry, str(why), seconds=seconds)
-    catalogue = entry.suite.catalogue
-    protocol = catalogue.protocols[catalogue.tasks[entry.cell.task].protocol]
-    by_selection = {name: selected(rows, name) for name in SELECTIONS}
-    chosen = by_selection[protocol.selection]
+    by_selection = {name: read_at(entry, rows, name) for name in SELECTIONS}
+    chosen = by_selection[selection_of(entry.suite.catalogue, entry.cell)]
     scores = tuple(chosen.groupby("seed")["value"].mean())
     failed = sum(not status.is_ok for status in statuses)
     arrays: dict[str, NDArray[Any]] = {}

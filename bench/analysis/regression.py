@@ -196,6 +196,7 @@ def scores(catalogue: Catalogue, side: Side) -> dict[Score, dict[int, float]]:
         metric = STAGES[key.stage].score
         if not metric or key.task not in catalogue.tasks:
             continue
+        # A record is of all cells that differ in how it is read; here it is read as is usual.
         protocol = catalogue.protocols[catalogue.tasks[key.task].protocol]
         metric = protocol.score if metric == "protocol" else metric
         rows = held.rows[held.rows["metric"] == metric].assign(seed=key.seed).dropna(subset="value")

@@ -147,10 +147,12 @@ class Catalogue:
     def options(self, task: str, method: str | None) -> OptionTable:
         """Every option a cell of this task and method can set (`None`: the task's alone)."""
         family = self.tasks[task]
+        protocol = self.protocols[family.protocol]
         own = {**self.method_options[method], **self.probe_options} if method else {}
         return {
             **family.environment_options,
             **family.data_options,
-            **self.protocols[family.protocol].options,
+            **protocol.options,
+            **protocol.drawn,
             **own,
         }

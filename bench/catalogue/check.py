@@ -158,10 +158,12 @@ def check_tasks(catalogue: Catalogue, names: Iterable[str], where: str) -> None:
 
 def _check_no_overlap(catalogue: Catalogue, method: str, task: str) -> None:
     family = catalogue.tasks[task]
+    protocol = catalogue.protocols[family.protocol]
     groups = [
         family.environment_options,
         family.data_options,
-        catalogue.protocols[family.protocol].options,
+        protocol.options,
+        protocol.drawn,
         catalogue.method_options[method],
     ]
     seen: set[str] = set()
@@ -191,6 +193,7 @@ def _check_budget(catalogue: Catalogue, budget: Budget, where: str) -> None:
         for method in methods:
             options = catalogue.options(task, method)
             check_values(budget.options, options, where)
+            _check_nothing_drawn(catalogue, budget, task, where)
             known |= set(options)
             for ranges in variants:
                 _check_ranges(ranges, options, f"{where}: key settings ({method} on {task})")
@@ -198,6 +201,16 @@ def _check_budget(catalogue: Catalogue, budget: Budget, where: str) -> None:
         check_names(ranges, "option", known | {READING}, f"{where}: key settings")
         for name in _values_of(ranges.get(READING, ())):
             parse_reading(str(name), catalogue.choices, f"{where}: key settings.{READING}")
+
+
+def _check_nothing_drawn(catalogue: Catalogue, budget: Budget, task: str, where: str) -> None:
+    """A tier spends nothing on how numbers are read off records, so that it has no say in it."""
+    drawn = catalogue.protocols[catalogue.tasks[task].protocol].drawn.keys() & budget.options.keys()
+    if drawn:
+        raise SpecError(
+            f"{where}: key options: {min(drawn)} is how a number is read off a record, and costs nothing. "
+            f"Make it a setting of the artifact, or the default of protocol {catalogue.tasks[task].protocol}."
+        )
 
 
 def _check_ranges(ranges: Ranges, options: OptionTable, where: str) -> None:

@@ -6,6 +6,7 @@ this one, and `bench/work/claims.py`. A key that no model knows is refused: a ty
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 from pydantic import Field, model_validator
@@ -17,6 +18,8 @@ from bench.catalogue.strict import Name, OptionName, Strict, Value
 Reader = Literal["d4rl", "minari-sets"]
 Selection = Literal["last", "best", "mean-of-last-3"]
 SELECTIONS: tuple[Selection, ...] = get_args(Selection)
+# The option that says which checkpoint a number is read at.
+SELECTION = "selection"
 
 
 class Option(Strict):
@@ -124,7 +127,10 @@ class TaskFamily(Strict):
 
 
 class Protocol(Strict):
-    """How a score is read off a run: options, score selection, equivalence margin."""
+    """How a score is read off a run: options, score selection, equivalence margin.
+
+    `options` are those of the test; `selection` is the default of the option by which records are read.
+    """
 
     title: str
     in_context: bool = False  # whether methods that read their own past episodes can be tested
@@ -133,6 +139,12 @@ class Protocol(Strict):
     selection: Selection
     margin: float = Field(gt=0)
     options: OptionTable = Field(default={})
+
+    @cached_property
+    def drawn(self) -> OptionTable:
+        """The options by which numbers are read off records: no training and no test depends on them."""
+        told = "which checkpoint a number is read at, of all that were evaluated"
+        return {SELECTION: Option(default=self.selection, choices=SELECTIONS, help=told)}
 
 
 class Derived(Strict):

@@ -44,6 +44,9 @@ are by default, and `code` sets the options of all choices to its own values.
   it; every other choice, and one that is named, wins over a budget. A budget is for `text` and for the
   reading of the run. Cells of other readings it runs if its `settings` name them, as in
   `settings: {reading: [text, code]}`, or if they are `any`.
+- `selection` says which checkpoint a number is read at. It is read off finished records, so a choice of it,
+  such as DeMa's `checkpoint`, trains and tests nothing anew: `text+checkpoint` shows the best score over
+  training of the same runs of which `text` shows the last, in tables, figures, verdicts and claims.
 - What is printed stands beside a number under every reading. Pages, tables and figures say which it is.
   `extra_table04` asks which one gives the printed number.
 

@@ -2,8 +2,8 @@
 
 It runs alone on the machine, one thread. Memory comes first, in the fresh process, after one
 update on a single sequence. Times are processor times, by the median of `probe_repeats` repeats. A cell with
-`timed_against` is measured in turns with its rival, and its record holds their ratios and nothing else. With no
-repeats it counts, and times nothing.
+`timed_against` is measured in turns with its rival, and its record holds their ratios and nothing else.
+With no repeats it counts, and times nothing.
 """
 
 from __future__ import annotations

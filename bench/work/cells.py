@@ -16,6 +16,7 @@ from bench.catalogue.artifacts import CellQuery
 from bench.catalogue.catalogue import Catalogue
 from bench.catalogue.check import check_settings
 from bench.catalogue.choices import READING, TEXT, ReadingName, parse_reading
+from bench.catalogue.models import SELECTION, Selection
 from bench.catalogue.once import once
 from bench.catalogue.stages import STAGES, OptionGroup
 from bench.catalogue.strict import Value
@@ -114,6 +115,12 @@ def values_of(catalogue: Catalogue, cell: Cell) -> dict[str, Any]:
     return asked_by(catalogue, cell).values(catalogue)
 
 
+def selection_of(catalogue: Catalogue, cell: Cell) -> Selection:
+    """Which checkpoint the numbers of a cell are read at."""
+    selection: Selection = values_of(catalogue, cell)[SELECTION]
+    return selection
+
+
 def grid_of(query: CellQuery) -> list[tuple[str, str, dict[str, Value]]]:
     """(task, method, settings) of every cell of a query, in the order written, one within the other."""
     grid = {key: value if isinstance(value, tuple) else (value,) for key, value in query.settings.items()}
@@ -166,8 +173,7 @@ def _as_seen(catalogue: Catalogue, cell: Cell, stage: str) -> list[tuple[dict[st
     What a stage does not depend on is no setting of it: a training is shared by all that is asked of it.
     """
     asked = asked_by(catalogue, cell)
-    tested = "protocol" in STAGES[stage].options
-    ignored = NOTHING if tested else catalogue.protocols[catalogue.tasks[cell.task].protocol].options.keys()
+    ignored = _ignored(catalogue, stage, cell.task)
     free = {ReadingName(), catalogue.reading}
     seen = []
     for reading in dict.fromkeys([*free, _reading(catalogue, cell.reading)]):
@@ -230,8 +236,26 @@ def data_options(catalogue: Catalogue, cell: Cell, options: Mapping[str, object]
 
 def trained_cell(catalogue: Catalogue, cell: Cell) -> Cell:
     """The cell whose training a cell is evaluated from: what it asks for, but for the protocol's options."""
-    protocol = catalogue.protocols[catalogue.tasks[cell.task].protocol].options
-    return _without(catalogue, asked_by(catalogue, cell), protocol.keys())
+    return recorded_cell(catalogue, "train", cell)
+
+
+@once
+def recorded_cell(catalogue: Catalogue, stage: str, cell: Cell) -> Cell:
+    """The cell that a stage's record of a cell belongs to: without what the stage does not depend on.
+
+    Cells that differ in the protocol's options alone share a training, and those that differ in how records
+    are read share everything.
+    """
+    if STAGES[stage].subject == "task":
+        return dataset_cell(catalogue, cell)
+    return _without(catalogue, asked_by(catalogue, cell), _ignored(catalogue, stage, cell.task))
+
+
+def _ignored(catalogue: Catalogue, stage: str, task: str) -> Set[str]:
+    """The options of a task's protocol that no result of a stage depends on."""
+    protocol = catalogue.protocols[catalogue.tasks[task].protocol]
+    tested = "protocol" in STAGES[stage].options
+    return protocol.drawn.keys() if tested else protocol.drawn.keys() | protocol.options.keys()
 
 
 def _without(catalogue: Catalogue, asked: Asked, ignored: Set[str]) -> Cell:
@@ -265,13 +289,11 @@ def reads_of(catalogue: Catalogue, tier: str, stage: str, cell: Cell) -> list[tu
     """The stages, each with its cell, whose records a stage of a cell reads in a tier that runs it."""
     row, found = STAGES[stage], []
     for name in row.reads:
-        # Cells that differ in the protocol's options alone share what does not depend on these.
-        own = cell if "protocol" in STAGES[name].options else trained_cell(catalogue, cell)
-        found.append((name, own))
+        found.append((name, recorded_cell(catalogue, name, cell)))
     resolved = resolve(catalogue, tier, cell, stage) if row.donor_if else None
     if resolved and row.reads_donor(resolved.options):
         donor = donor_cell(catalogue, cell, resolved.options["donor"])
-        found += [(name, donor) for name in row.reads]
+        found += [(name, recorded_cell(catalogue, name, donor)) for name in row.reads]
     return found
 
 

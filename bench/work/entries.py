@@ -18,6 +18,7 @@ from bench.work.cells import (
     grid_of,
     make_cell,
     reads_of,
+    recorded_cell,
     resolve,
 )
 from bench.work.suite import Suite
@@ -97,7 +98,11 @@ def trained_cells(suite: Suite, tier: str) -> frozenset[Cell]:
     """Every cell that some artifact wants trained, or swapped from, and that the tier has a budget for."""
     catalogue = suite.catalogue
     shown = (entry for name in catalogue.artifacts for entry in entries(suite, name, tier))
-    wanted = {(one.stage, one.cell) for entry in shown for one in entry.recorded}
+    wanted = {
+        (one.stage, recorded_cell(catalogue, one.stage, one.cell))
+        for entry in shown
+        for one in entry.recorded
+    }
     wanted |= {before for stage, cell in wanted for before in reads_of(catalogue, tier, stage, cell)}
     return frozenset(cell for stage, cell in wanted if "dataset" in STAGES[stage].reads)
 

@@ -14,7 +14,7 @@ from bench.catalogue.real_data import content
 from bench.catalogue.stages import STAGES, Stage
 from bench.errors import SpecError
 from bench.work.availability import root_of
-from bench.work.cells import Cell, Resolved, dataset_cell, option_names, options_under, reads_of, resolve
+from bench.work.cells import Cell, Resolved, option_names, options_under, reads_of, recorded_cell, resolve
 from bench.work.entries import dataset_users
 from bench.work.fingerprint import Ingredients, fingerprint, fingerprint_parts
 from bench.work.record import Record, read_record
@@ -200,10 +200,9 @@ def _resolved(suite: Suite, job: Job) -> Resolved:
 
 
 def make_job(suite: Suite, stage: str, tier: str, cell: Cell, seed: int) -> Job:
-    """The job of a stage for a cell; a stage of a task has one for all cells with the same data."""
-    if STAGES[stage].subject == "cell":
-        return Job(suite, stage, tier, cell, seed)
-    return Job(suite, stage, tier, dataset_cell(suite.catalogue, cell), 0)
+    """The job of a stage for a cell: one for all cells that ask the same of the stage."""
+    whose = recorded_cell(suite.catalogue, stage, cell)
+    return Job(suite, stage, tier, whose, seed if STAGES[stage].subject == "cell" else 0)
 
 
 def dataset_job(suite: Suite, tier: str, cell: Cell) -> Job:

@@ -56,10 +56,12 @@ def _declared(catalogue: Catalogue, cell: Cell) -> dict[str, tuple[str, str]]:
     """Option -> the file that declares it, whose default it has if nothing else sets it."""
     task = catalogue.tasks[cell.task]
     method = catalogue.methods[cell.method]
+    protocol, protocol_file = catalogue.protocols[task.protocol], catalogue.where("protocols", task.protocol)
     tables = [
         (task.environment_options, catalogue.where("tasks", task.family)),
         (task.data_options, catalogue.where("tasks", task.family)),
-        (catalogue.protocols[task.protocol].options, catalogue.where("protocols", task.protocol)),
+        (protocol.options, protocol_file),
+        (protocol.drawn, protocol_file),
         *((catalogue.option_groups[group], catalogue.where("options", group)) for group in method.groups),
         (method.options, catalogue.where("methods", cell.method)),
         (catalogue.probe_options, catalogue.where("options", "probe")),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.work.cells import resolve
 from bench.work.entries import Entry, entries
-from bench.work.jobs import Job
+from bench.work.jobs import Job, make_job
 from bench.work.suite import Suite
 
 
@@ -16,7 +16,7 @@ def jobs_of(entry: Entry, tier: str) -> list[Job]:
         assert resolved is not None
         limit = suite.catalogue.artifacts[part.artifact].seeds
         seeds = range(min(resolved.seeds, limit))
-        found += [Job(suite, part.stage, tier, part.cell, seed) for seed in seeds]
+        found += [make_job(suite, part.stage, tier, part.cell, seed) for seed in seeds]
     return found
 
 

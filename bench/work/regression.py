@@ -9,7 +9,7 @@ from bench.catalogue.strict import Strict
 from bench.errors import SpecError
 from bench.work.availability import why_missing
 from bench.work.cells import parse_slug
-from bench.work.jobs import Job
+from bench.work.jobs import Job, make_job
 from bench.work.plan import all_jobs
 from bench.work.suite import Suite
 
@@ -48,7 +48,7 @@ def regressed_jobs(suite: Suite, tier: str) -> list[Job]:
                 f"{where}: {cell.key} has no number in the {tier} tier ({missing}). Name a cell that the "
                 "tier runs, or remove the entry."
             )
-        evaluation = Job(suite, "evaluate", tier, cell, one.seed)
+        evaluation = make_job(suite, "evaluate", tier, cell, one.seed)
         jobs += [*evaluation.upstream, evaluation]
     return list(dict.fromkeys(jobs))
 

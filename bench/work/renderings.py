@@ -90,7 +90,7 @@ class Rendering:
             protocol = catalogue.protocols[task.protocol]
             said |= {
                 (entry.metric, metric.model_dump_json() if metric else ""),
-                (task.name, task.title, task.data_source, protocol.selection, f"{protocol.margin}"),
+                (task.name, task.title, task.data_source, f"{protocol.margin}"),
                 (entry.cell.method, catalogue.methods[entry.cell.method].title),
             }
         return json.dumps([catalogue.tier(self.tier).budget, *sorted(said)])

@@ -16,6 +16,7 @@ from bench.analysis.verdicts import points_of, printed_for, verdict_of
 from bench.catalogue.catalogue import Catalogue
 from bench.catalogue.models import SELECTIONS
 from bench.errors import UserError
+from bench.work.cells import selection_of
 from bench.work.entries import Entry
 from bench.work.renderings import Rendering
 
@@ -142,7 +143,7 @@ def _number(entry: Entry, row: dict[str, str], records: Records) -> Number:
             for name in SELECTIONS
             if row[name] and entry.stage
         ),
-        selection=catalogue.protocols[task.protocol].selection,
+        selection=selection_of(catalogue, entry.cell),
         scores=tuple(
             (seed, _decimals(catalogue, score, entry.metric)) for seed, score in records.scores(entry).items()
         ),

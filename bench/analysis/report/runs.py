@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.labels import metric_label
-from bench.analysis.readings import job_rows, selected
+from bench.analysis.readings import job_rows, read_at
 from bench.analysis.report.charts import Chart, line_chart
 from bench.catalogue.stages import STAGES, Stage
-from bench.work.cells import Cell
+from bench.work.cells import Cell, selection_of
 from bench.work.entries import Entry
 from bench.work.jobs import Job
 from bench.work.plan import jobs_of
@@ -116,13 +116,15 @@ class Records:
         return tuple(Run(stage, cell, tuple(jobs)) for (stage, cell), jobs in runs.items())
 
     def scores(self, entry: Entry) -> dict[int, float]:
-        """Each seed's own number, at the checkpoint that the protocol selects; none for a derived metric."""
+        """Each seed's own number, at the checkpoint that its entry asks for; none for a derived metric."""
         rows = self._numbers(jobs_of(entry, self.tier), entry.metric) if not entry.parts else pd.DataFrame()
         if rows.empty:
             return {}
-        catalogue = entry.suite.catalogue
-        selection = catalogue.protocols[catalogue.tasks[entry.cell.task].protocol].selection
-        means = selected(rows, selection).groupby("seed")["value"].mean()
+        means = (
+            read_at(entry, rows, selection_of(entry.suite.catalogue, entry.cell))
+            .groupby("seed")["value"]
+            .mean()
+        )
         return {int(seed): float(mean) for seed, mean in zip(means.index, means, strict=True)}
 
     def curves(self, run: Run, metrics: Sequence[str]) -> list[Chart]:
