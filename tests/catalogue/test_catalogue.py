@@ -12,6 +12,7 @@ import bench.work.availability as built
 from bench.analysis.labels import axis_label
 from bench.catalogue.catalogue import paper_name
 from bench.catalogue.load import WORKFLOW
+from bench.catalogue.rivals import TIMED_AGAINST
 from bench.catalogue.values import defaults
 from bench.work.cells import cells_of, make_cell, parse_slug, resolve
 from bench.work.entries import entries as entries_of
@@ -226,7 +227,9 @@ def test_one_value_has_one_name():
     assert parse_slug(CATALOGUE, "hopper-medium", "dt", "target_return=1000").slug == "target_return=1000.0"
 
 
-def values_of(option):
+def values_of(name, option):
+    if name == TIMED_AGAINST:
+        return st.sampled_from(["none", "dt", "dema+mode=recurrent"])
     if option.choices:
         return st.sampled_from(option.choices)
     low, high = option.minimum, option.maximum
@@ -246,7 +249,7 @@ def settings_of_a_cell(draw):
     method = draw(st.sampled_from(sorted(CATALOGUE.methods)))
     options = CATALOGUE.options(task, method)
     names = draw(st.lists(st.sampled_from(sorted(options)), unique=True, max_size=5))
-    return task, method, {name: draw(values_of(options[name])) for name in names}
+    return task, method, {name: draw(values_of(name, options[name])) for name in names}
 
 
 @given(settings_of_a_cell())
