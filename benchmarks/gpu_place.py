@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from bench.measure.cost import training_step
 from bench.methods.base import Learner, make_learner
 from bench.nn.backends.select import VARIABLE
-from bench.measure.cost import training_step
 from bench.work.cells import parse_slug
 from bench.work.jobs import Job
 from bench.work.suite import Suite

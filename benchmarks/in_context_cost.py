@@ -24,9 +24,9 @@ import torch
 
 from bench.catalogue.load import load_catalogue
 from bench.catalogue.values import defaults
+from bench.measure.cost import training_step
 from bench.measure.memory import peak_during
 from bench.methods.base import Learner, make_learner
-from bench.measure.cost import training_step
 from benchmarks.timing import Measurement, best, take_turns, write
 
 CONTEXTS = {"darkroom": 200, "large-darkroom": 2000, "hopper-medium": 4000}

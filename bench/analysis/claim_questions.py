@@ -19,12 +19,9 @@ from bench.analysis.intervals import FEWEST_UNITS, Estimate, Floats, exact, mome
 from bench.analysis.statistics import summarise
 from bench.catalogue.catalogue import Catalogue
 from bench.catalogue.strict import Value
+from bench.work.busy import BUSY
 from bench.work.claim import Comparison, Gate, Side
 from bench.work.claims import is_ratio
-
-# Wall time over processor time of a run above which something else used the machine; times then decide
-# nothing.
-BUSY = 1.3
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis.claim_questions import BUSY
 from bench.analysis.error_rates import MULTIPLES
 from bench.analysis.intervals import FEWEST_UNITS
 from bench.analysis.tables import OLDER
 from bench.catalogue.catalogue import Catalogue, paper_name
+from bench.work.busy import BUSY
 from bench.work.claim import Claim, Gate
 
 INTRODUCTION = f"""\

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from bench.analysis.statistics import Summary, summarise
 from bench.catalogue.models import SELECTIONS, Selection
+from bench.work.busy import wall_over_processor
 from bench.work.cells import resolve, selection_of, values_of
 from bench.work.entries import Entry
 from bench.work.fingerprint import changes
 from bench.work.jobs import Job
 from bench.work.plan import jobs_of
 from bench.work.record import OK, Facts, Status
-from bench.work.stored import CELL_COLUMNS
+from bench.work.stored import CELL_COLUMNS, LOAD
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,14 @@ def job_rows(job: Job) -> pd.DataFrame:
         "seconds": record.seconds, "peak_memory_mib": record.peak_memory_mib,
         "device": record.device, "scan_backend": record.scan_backend,
         "platform": record.platform, "git_commit": record.git_commit,
+        LOAD: _rounded(wall_over_processor(record)),
     }  # fmt: skip
     rows["unit"] = [catalogue.metrics[m].unit if m in catalogue.metrics else "" for m in rows["metric"]]
     return rows.assign(**facts)[CELL_COLUMNS]
+
+
+def _rounded(ratio: float | None) -> float:
+    return float("nan") if ratio is None else round(ratio, 3)
 
 
 def selected(rows: pd.DataFrame, selection: Selection, least: bool = False) -> pd.DataFrame:

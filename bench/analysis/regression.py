@@ -19,6 +19,7 @@ from bench.analysis.expected_range import FALSE_ALARMS, Foretold, foretell
 from bench.analysis.readings import selected
 from bench.catalogue.catalogue import Catalogue
 from bench.catalogue.stages import STAGES
+from bench.work.busy import was_busy
 from bench.work.record import Record, Status
 
 ROW = ["metric", "step", "index"]
@@ -94,6 +95,8 @@ class Comparison:
     uncompared: int = 0
     # Jobs that were not run, since the tier takes them from the store.
     taken: int = 0
+    # Jobs whose times, which are not compared, were taken on a busy machine: by the run, or as stored.
+    busy: dict[str, list[Key]] = field(default_factory=dict)
 
 
 def comparable(catalogue: Catalogue, stage: str, rows: pd.DataFrame) -> pd.DataFrame:
@@ -131,6 +134,11 @@ def compare(
         else:
             result.findings += _lone(catalogue, key, ours.rows, "extra", "not in the store")
     _by_interval(catalogue, others, run, store, result)
+    for name, side in (("the run", run), ("the store", store)):
+        result.busy[name] = [
+            key for key in sorted(scope)
+            if STAGES[key.stage].costs and key in side and was_busy(side[key].record)
+        ]  # fmt: skip
     return result
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.analysis.regression import Comparison, Finding, Key
+from bench.work.busy import BUSY, MARK
 from bench.work.jobs import RESULTS, Job
 
 # On a console; the page names all.
@@ -75,6 +76,7 @@ def summary_of(compared: Comparison, notes: Notes) -> list[str]:
     lines += [f"likely cause of {_first(list(own))}: {cause}" for cause, own in names.items()]
     for named, keys in grouped(notes.stale).items():
         lines.append(f"stale in the store: {_first(_together(keys))}; changed: {', '.join(named)}")
+    lines += _busy(compared)
     if notes.outdated:
         lines.append(_outdated(notes))
     return [*lines, f"links and commands: {page}"]
@@ -96,6 +98,8 @@ def page_of(compared: Comparison, notes: Notes) -> str:
         ]
         alarmed = dict.fromkeys(key for finding in compared.findings for key in finding.keys)
         lines += ["\n## To look at, and to make again\n", *(_files(key, notes) for key in alarmed)]
+    if busy := _busy(compared, every=True):
+        lines += ["\n## Timed on a busy machine\n", *(f"- {line}" for line in busy)]
     if notes.stale:
         lines += ["\n## Stale in the store\n", "Today's code would make these under another fingerprint.\n"]
         for named, keys in grouped(notes.stale).items():
@@ -103,6 +107,20 @@ def page_of(compared: Comparison, notes: Notes) -> str:
     if notes.outdated:
         lines += ["\n## Out of date in the run\n", _outdated(notes)]
     return "\n".join(lines) + "\n"
+
+
+def _busy(compared: Comparison, every: bool = False) -> list[str]:
+    """Whose times were taken on a busy machine, a line each for the run and the store; none is compared."""
+    lines = []
+    for side, keys in compared.busy.items():
+        names = [_named(key) for key in keys]
+        said = "; ".join(names) if every else _first(names)
+        if names:
+            lines.append(
+                f"times of {side} taken on a {MARK} (wall over processor time above {BUSY:g}), not compared: "
+                f"{said}"
+            )
+    return lines
 
 
 def _first(names: list[str]) -> str:

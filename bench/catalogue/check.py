@@ -10,7 +10,7 @@ from bench.catalogue.catalogue import Catalogue, paper_name
 from bench.catalogue.choices import READING, parse_reading
 from bench.catalogue.models import OptionTable, Override, SameAs
 from bench.catalogue.names import ANY
-from bench.catalogue.rivals import TIMED_AGAINST, parse_rival
+from bench.catalogue.rivals import TIMED_AGAINST, check_shared, parse_rival
 from bench.catalogue.strict import Value
 from bench.catalogue.tiers import Budget, LeftOut, Ranges, Spending, Tier
 from bench.errors import SpecError, unknown
@@ -237,6 +237,9 @@ def _check_query(catalogue: Catalogue, query: CellQuery, where: str) -> None:
                 for single in value if isinstance(value, tuple) else (value,):
                     on = f"{where}: key settings ({method} on {task})"
                     check_settings(catalogue, {key: single}, options, on)
+            check_shared(
+                catalogue, task, method, query.settings, f"{where}: key settings ({method} on {task})"
+            )
 
 
 def _check_artifact(catalogue: Catalogue, name: str, artifact: Artifact) -> None:

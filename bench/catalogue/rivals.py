@@ -6,11 +6,12 @@ cell.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bench.catalogue.catalogue import Catalogue
 from bench.catalogue.strict import Value
-from bench.catalogue.values import typed
+from bench.catalogue.values import defaults, typed
 from bench.errors import SpecError, unknown
 
 # The option, and its value for a cell that is timed against none.
@@ -44,3 +45,30 @@ def parse_rival(catalogue: Catalogue, text: str, where: str) -> RivalName | None
         if problem:
             raise SpecError(f"{place}: option {key} {problem}. Correct the value and run again.")
     return RivalName(method, settings)
+
+
+def check_shared(
+    catalogue: Catalogue,
+    task: str,
+    method: str,
+    settings: Mapping[str, Value | tuple[Value, ...]],
+    where: str,
+) -> None:
+    """A value that is a default, and so stands in no cell's name, has to be a default of the rival too.
+
+    Raises SpecError, beginning with `where`: each would be built with a value of its own.
+    """
+    named = {key: value if isinstance(value, tuple) else (value,) for key, value in settings.items()}
+    own = defaults(catalogue, task, method)
+    for text in map(str, named.get(TIMED_AGAINST, ())):
+        rival = parse_rival(catalogue, text, where)
+        if rival is None:
+            continue
+        theirs = defaults(catalogue, task, rival.method)
+        for key in named.keys() & theirs.keys() - rival.settings.keys() - {TIMED_AGAINST}:
+            if own[key] in named[key] and theirs[key] != own[key]:
+                raise SpecError(
+                    f"{where}: {key} is {own[key]} by default of {method} and {theirs[key]} of "
+                    f"{rival.method}, which it is timed against, and a cell's name leaves out defaults. Write "
+                    f"{TIMED_AGAINST}: {text}+{key}={own[key]} for that value."
+                )

@@ -1,4 +1,7 @@
-"""Say whether the code of any cell broke: `python -m bench health --tier quick`."""
+"""Say whether the code of any cell broke: `python -m bench health --tier quick`.
+
+What was timed on a busy machine is named too. It is no failure: the number stands, with that mark.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import typer
 
 from bench.errors import UserError, exit_with_message
 from bench.files import write_atomically
+from bench.work.busy import BUSY, MARK, wall_over_processor
 from bench.work.jobs import RESULTS
 from bench.work.plan import all_jobs
 from bench.work.suite import Suite
@@ -31,6 +35,17 @@ def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None
             f"snakemake all --config tier={tier} retry=true"
         )
     counts = Counter[str](status.kind for _, status in ended)
-    write_atomically(
-        RESULTS / tier / "health.txt", "".join(f"{name} {n}\n" for name, n in sorted(counts.items()))
-    )
+    lines = [f"{name} {n}" for name, n in sorted(counts.items())] + busy_probes(suite, tier)
+    write_atomically(RESULTS / tier / "health.txt", "".join(f"{line}\n" for line in lines))
+
+
+def busy_probes(suite: Suite, tier: str) -> list[str]:
+    """A line for each job whose times were taken on a busy machine; how busy it was moves no other number."""
+    found = []
+    for job in all_jobs(suite, tier):
+        ratio = wall_over_processor(job.result) if job.row.costs else None
+        if ratio is not None and ratio > BUSY:
+            found.append(
+                f"{MARK}: {job.stage} of {job.cell.key} seed {job.seed}, wall over processor {ratio:.2f}"
+            )
+    return found

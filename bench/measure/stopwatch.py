@@ -17,7 +17,7 @@ Clock = Callable[[], float]
 
 # All pieces of a timing are timed for so long together or longer, and each for so many ticks of the clock or
 # more, of which one is then below 1 %.
-LEAST_SECONDS, LEAST_TICKS, MOST_RUNS = 0.1, 100, 10_000
+LEAST_SECONDS, LEAST_TICKS, MOST_RUNS = 0.05, 100, 10_000
 
 
 class Timing(NamedTuple):

@@ -26,11 +26,13 @@ VARIABLE = "BENCH_SOURCE"
 Key = tuple[str, str, str, str, int]
 # Parts of a fingerprint that many jobs have in common.
 SHARED_PARTS = ("digest", "code", "packages", "python")
+# Unknown where it is empty, and for all of a store that was written before it was recorded.
+LOAD = "wall_over_processor"
 # The columns of `cells.csv`.
 CELL_COLUMNS = [
     "task", "method", "settings", "seed", "step", "metric", "index", "value", "unit", "protocol",
     "data_source", "budget", "status", "fingerprint", "seconds", "peak_memory_mib", "device", "scan_backend",
-    "platform", "git_commit",
+    "platform", "git_commit", LOAD,
 ]  # fmt: skip
 NOT_STORED = Record(status=Status("not-run", "not in the store"))
 
@@ -180,9 +182,10 @@ class Store:
         remedy = f"Restore the file: git checkout -- {shown(path)}"
         try:
             cells = pd.read_csv(path, float_precision="round_trip", low_memory=False, keep_default_na=False,
-                                na_values={"value": [""]})  # fmt: skip
+                                na_values={"value": [""], LOAD: [""]})  # fmt: skip
         except ValueError as error:
             raise UserError(f"{shown(path)}: not a table ({error}). {remedy}") from None
+        cells = cells if LOAD in cells else cells.assign(**{LOAD: float("nan")})
         lacking = set(CELL_COLUMNS) - set(cells.columns)
         if lacking:
             raise UserError(f"{shown(path)}: column {min(lacking)} is missing. {remedy}")

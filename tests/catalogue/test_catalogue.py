@@ -227,7 +227,9 @@ def test_one_value_has_one_name():
     assert parse_slug(CATALOGUE, "hopper-medium", "dt", "target_return=1000").slug == "target_return=1000.0"
 
 
-def values_of(option):
+def values_of(name, option):
+    if name == TIMED_AGAINST:
+        return st.sampled_from(["none", "dt", "dema+mode=recurrent"])
     if option.choices:
         return st.sampled_from(option.choices)
     low, high = option.minimum, option.maximum
@@ -247,10 +249,7 @@ def settings_of_a_cell(draw):
     method = draw(st.sampled_from(sorted(CATALOGUE.methods)))
     options = CATALOGUE.options(task, method)
     names = draw(st.lists(st.sampled_from(sorted(options)), unique=True, max_size=5))
-    settings = {name: draw(values_of(options[name])) for name in names}
-    if TIMED_AGAINST in settings:
-        settings[TIMED_AGAINST] = draw(st.sampled_from(("none", *sorted(CATALOGUE.methods))))
-    return task, method, settings
+    return task, method, {name: draw(values_of(name, options[name])) for name in names}
 
 
 @given(settings_of_a_cell())

@@ -76,11 +76,12 @@ def outside(job, watch):
 
 
 def kinds_of_job(methods):
-    """The first job of each stage, method and world, of these methods or of all."""
+    """The first job of each stage, method, rival and world, of these methods or of all."""
     kinds = {}
     for job in all_jobs(Suite.open(), TIER):
         if not methods or job.cell.method in methods:
-            kinds.setdefault((job.stage, job.cell.method, job.cell.task.split("-")[0]), job)
+            rival = job.rival.cell.method if job.rival else ""
+            kinds.setdefault((job.stage, job.cell.method, rival, job.cell.task.split("-")[0]), job)
     return list(kinds.values())
 
 

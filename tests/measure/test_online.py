@@ -8,8 +8,7 @@ import torch
 from suites import CATALOGUE
 
 from bench.catalogue.values import defaults
-from bench.measure import online
-from bench.measure.online import context_sizes, online_seconds
+from bench.measure.online import OnlineTest, online_timing
 from bench.methods.base import OnlineWork, make_learner
 
 
@@ -19,27 +18,19 @@ def linear(fill, cached, generator):
 
 
 @pytest.mark.parametrize(("horizon", "context", "episodes"), [(20, 10, 20), (1000, 4, 10), (11, 1, 3)])
-def test_a_test_is_the_sum_of_its_decisions_and_of_the_beginnings_of_its_episodes(
-    monkeypatch, horizon, context, episodes
-):
-    monkeypatch.setattr(online, "median_seconds", lambda work, repeats: work())
+def test_a_test_is_the_sum_of_its_decisions_and_of_the_beginnings_of_its_episodes(horizon, context, episodes):
     expected = 0.0
     for episode in range(episodes):
         held = min(episode, context - 1) * horizon
         expected += held + sum(2 + held + step for step in range(horizon))
-    assert online_seconds(linear, horizon, context, episodes, True, 3) == pytest.approx(expected)
+    timing = online_timing(linear, OnlineTest(horizon, context, episodes), cached=True)
+    assert timing.total([work() for work in timing.works]) == pytest.approx(expected)
 
 
 def test_the_empty_and_the_full_context_are_timed():
-    decided, begun = context_sizes(1000, 4)
+    decided, begun = OnlineTest(1000, 4, 10).sizes()
     assert (decided[0], decided[-1]) == (0, 3999)
     assert (begun[0], begun[-1]) == (0, 3000)
-
-
-def test_work_is_repeated_until_the_clock_can_be_trusted():
-    calls = []
-    online.median_seconds(lambda: calls.append(None), 3)
-    assert 3 < len(calls) <= online.MOST_RUNS + 1
 
 
 @pytest.mark.parametrize("fill", [0, 3, 7, 20])

@@ -25,7 +25,7 @@ def test_the_plan_stays_under_every_ceiling():
         spent[job.resolved.budget.ceiling] += job.core_seconds
     assert None not in spent, "a budget of the quick tier counts towards no ceiling"
     assert {name: seconds for name, seconds in spent.items() if seconds > tier.ceilings[name]} == {}
-    assert sum(tier.ceilings.values()) <= 1800, "a quarter of an hour of two cores"
+    assert sum(tier.ceilings.values()) <= 2000, "seventeen minutes of two cores"
 
 
 def test_every_artifact_has_a_committed_minimum():

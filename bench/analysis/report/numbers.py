@@ -16,6 +16,7 @@ from bench.analysis.verdicts import points_of, printed_for, verdict_of
 from bench.catalogue.catalogue import Catalogue
 from bench.catalogue.models import SELECTIONS
 from bench.errors import UserError
+from bench.work.busy import BUSY
 from bench.work.cells import selection_of
 from bench.work.entries import Entry
 from bench.work.renderings import Rendering
@@ -57,6 +58,8 @@ class Number:
     metric: str = ""
     # What has changed since, for a number of the store by older code.
     changed: str = ""
+    # Wall over processor time, for a time that was taken on a busy machine.
+    busy: str = ""
 
 
 def numbers_of(rendering: Rendering, reported: pd.DataFrame, records: Records) -> list[Number]:
@@ -149,6 +152,7 @@ def _number(entry: Entry, row: dict[str, str], records: Records) -> Number:
         ),
         runs=records.runs_of(entry),
         metric=entry.metric,
+        busy=f"{load:.2f}" if (load := records.load(entry)) > BUSY else "",
     )
 
 

@@ -15,7 +15,6 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup, escape
 
-from bench.analysis.claim_questions import BUSY
 from bench.analysis.claims_table import read_table
 from bench.analysis.intervals import FEWEST_UNITS
 from bench.analysis.rendering import command_of
@@ -29,6 +28,7 @@ from bench.catalogue.artifacts import Artifact
 from bench.catalogue.catalogue import Catalogue, paper_name
 from bench.catalogue.paper import OpenChoice
 from bench.errors import UserError
+from bench.work.busy import BUSY
 from bench.work.claims import load_claims
 from bench.work.jobs import RESULTS
 from bench.work.plan import all_jobs

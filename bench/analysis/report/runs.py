@@ -13,6 +13,7 @@ from bench.analysis.labels import metric_label
 from bench.analysis.readings import job_rows, read_at
 from bench.analysis.report.charts import Chart, line_chart
 from bench.catalogue.stages import STAGES, Stage
+from bench.work.busy import wall_over_processor
 from bench.work.cells import Cell, selection_of
 from bench.work.entries import Entry
 from bench.work.jobs import Job
@@ -114,6 +115,15 @@ class Records:
         for job in jobs_of(entry, self.tier):
             runs.setdefault((job.stage, job.cell), []).append(job)
         return tuple(Run(stage, cell, tuple(jobs)) for (stage, cell), jobs in runs.items())
+
+    def load(self, entry: Entry) -> float:
+        """The highest wall over processor time of the runs behind a time; 0 for other numbers, or unknown."""
+        metric = entry.suite.catalogue.metrics.get(entry.metric)
+        if metric is None or not metric.timed:
+            return 0.0
+        return max(
+            (wall_over_processor(self.record(job)) or 0.0 for job in jobs_of(entry, self.tier)), default=0.0
+        )
 
     def scores(self, entry: Entry) -> dict[int, float]:
         """Each seed's own number, at the checkpoint that its entry asks for; none for a derived metric."""
