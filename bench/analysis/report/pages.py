@@ -20,6 +20,7 @@ from bench.analysis.report import overview
 from bench.analysis.report.charts import Chart, Interval, interval_chart
 from bench.analysis.report.figures import Picture, picture_of
 from bench.analysis.report.numbers import Number, numbers_of
+from bench.analysis.report.options import options_of
 from bench.analysis.report.runs import Records, Run
 from bench.analysis.tables import OLDER
 from bench.catalogue.artifacts import Artifact
@@ -82,12 +83,12 @@ class ArtifactShown:
 
 @dataclass(frozen=True)
 class RunShown:
-    """A run with its learning curves, its sidecars and its options."""
+    """A run with its learning curves, its sidecars, and the options of each of its parts."""
 
     run: Run
     charts: list[Chart]
     sidecars: list[tuple[str, list[str]]]
-    options: str
+    options: list[tuple[str, str]]
 
 
 def counted(words: Iterable[str], order: Iterable[str]) -> dict[str, int]:
@@ -189,7 +190,7 @@ class Report:
                 run,
                 self.records.curves(run, list(asked)),
                 self.records.sidecars(run),
-                self.records.options(run),
+                options_of(run, self.records),
             )
             for run, asked in metrics.items()
         ]
