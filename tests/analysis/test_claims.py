@@ -190,7 +190,7 @@ def test_what_was_not_run_says_why():
     one_task = answer(comparison(), *(rows(TASKS[0], m, [1.0, 2.0, 3.0]) for m in ("dema", "dt")))
     assert (one_task.tasks, one_task.pairs) == (1, 3)
     none = answer(comparison(), rows("darkroom", "dmh", [1.0]))
-    assert (none.word, none.tasks, none.why) == ("not-run", 0, "cpu tier"), "Walker2d is run there"
+    assert (none.word, none.tasks, none.why) == ("not-run", 0, "needs the cpu tier"), "Walker2d is run there"
     assert answer(comparison(tasks=TASKS[:1]), rows("darkroom", "dmh", [1.0])).why == "no record yet"
     gone = rows(TASKS[0], "dema", [np.nan], metric="").assign(status="unavailable: no policy")
     assert answer(comparison(tasks=TASKS[:1]), gone).why == "unavailable: no policy"
