@@ -72,3 +72,8 @@ def task_titles(entries: list[Entry]) -> str:
 def lines_on_tasks(axes: str, lines: list[str], entries: list[Entry]) -> str:
     """A figure in a sentence: what its axes are, what is drawn in it, and on which tasks."""
     return f"{axes}; lines or bars: {in_a_row(lines)}; on {task_titles(entries)}."
+
+
+def reason(status: str) -> str:
+    """Why there is no number, as a status says it: of what is not run the reason alone."""
+    return status.removeprefix("not-run: ")

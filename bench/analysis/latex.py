@@ -1,28 +1,25 @@
 r"""Tables in LaTeX with booktabs, ready for a paper's `\input`.
 
-They need the packages booktabs, graphicx and rotating. What Markdown says in words in each cell (why there
-is no number) stands once below the table here, and a column without any printed number is left out.
+They need the packages booktabs, graphicx and rotating. What is the same for many cells (why there is no
+number, what a printed spread is) stands once below it; a column without any printed number is left out.
 """
 
 from __future__ import annotations
 
 import math
-import re
-import string
 import textwrap
-from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
 
-from bench.analysis.reported import NUMBER, explained
+from bench.analysis.notes import SILENT, with_notes, without_silent
+from bench.analysis.reported import explained
 from bench.analysis.tables import wide_table
 from bench.catalogue.catalogue import Catalogue
 
 # A table of more columns is set sideways; one of still more in upright blocks below each other.
 UPRIGHT_COLUMNS, SIDEWAYS_COLUMNS = 6, 9
 HEADER_WIDTH = 24
-NO_NUMBER = ("not-run", "unavailable", "diverged", "skipped", "failed", "oom")
 SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{",
     "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}",
@@ -37,36 +34,9 @@ def escaped(text: str) -> str:
     return "".join(SPECIAL.get(character, character) for character in text)
 
 
-def _marks() -> Iterator[str]:
-    """a, b, ..., z, aa, bb, ...: the marks of notes."""
-    times = 1
-    while True:
-        yield from (letter * times for letter in string.ascii_lowercase)
-        times += 1
-
-
-def _with_notes(wide: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
-    """The table with marks for what is said below it once, and what is said -> mark.
-
-    That is each reason there is no number, what a printed spread is, as in `0.60 (s.e., 10 seeds)`, and how a
-    number was read that was not read in the paper, as in `44.0 (cited)`.
-    """
-    marks, notes = _marks(), dict[str, str]()
-
-    def marked(text: str, said: str) -> str:
-        if said not in notes:
-            notes[said] = next(marks)
-        return rf"{escaped(text)}\textsuperscript{{{notes[said]}}}"
-
-    def shown(text: str) -> str:
-        if text == "unreported":
-            return "--"
-        if text.startswith(NO_NUMBER):
-            return marked("--", text)
-        said = re.fullmatch(rf"(.+ ± \S+|{NUMBER}|[A-Za-z]+) \((?P<said>.+)\)", text)
-        return marked(said[1], said["said"]) if said else escaped(text)
-
-    return wide.map(shown), notes
+def _written(text: str, mark: str) -> str:
+    """A cell with the mark of its note, a dash standing for no text."""
+    return (escaped(text) if text else "--") + (rf"\textsuperscript{{{mark}}}" if mark else "")
 
 
 def _header(text: str) -> str:
@@ -121,11 +91,11 @@ def _blocks(wide: pd.DataFrame) -> list[pd.DataFrame]:
 def to_latex(catalogue: Catalogue, table: pd.DataFrame, title: str) -> str:
     """A table float: caption, label, the numbers, and notes on what has none."""
     wide = wide_table(catalogue, table)
-    silent = [column for column in wide.columns if column[1] == "reported" and not _says(wide[column])]
-    wide, notes = _with_notes(wide.drop(columns=silent))
+    wide, silent = without_silent(wide)
+    wide, notes = with_notes(wide, _written, brackets=True)
     said = [rf"\textsuperscript{{{mark}}} {escaped(explained(reason))}." for reason, mark in notes.items()]
     if silent:
-        said.insert(0, "Columns of which no printed number is known are left out.")
+        said.insert(0, SILENT)
     note = [r"\par\smallskip", r"\begin{minipage}{\linewidth}\footnotesize", *said, r"\end{minipage}"]
     blocks = _blocks(wide)
     sideways = UPRIGHT_COLUMNS < wide.shape[1] <= SIDEWAYS_COLUMNS
@@ -140,8 +110,3 @@ def to_latex(catalogue: Catalogue, table: pd.DataFrame, title: str) -> str:
         rf"\end{{{float_}}}",
     ]  # fmt: skip
     return "\n".join(lines) + "\n"
-
-
-def _says(column: pd.Series) -> bool:
-    """Whether a column of printed numbers holds one."""
-    return not set(column) <= {"", "unreported"}

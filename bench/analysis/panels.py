@@ -62,7 +62,7 @@ def _name_missing(ax: Axes, line_name: Callable[[Entry], str], readings: list[Re
     present = {line_name(reading.entry) for reading in readings if reading.summary is not None}
     absent = [name for name in dict.fromkeys(line_name(r.entry) for r in readings) if name not in present]
     if absent:
-        text = textwrap.fill("not-run: " + ", ".join(absent), 34)
+        text = textwrap.fill("not run: " + ", ".join(absent), 34)
         ax.text(0.02, 0.98, text, va="top", fontsize=6.5, color="0.35", transform=ax.transAxes)
 
 

@@ -149,7 +149,7 @@ def read_entry(entry: Entry, tier: str) -> Reading:
     )
     return Reading(
         entry,
-        f"ok, {failed} of {len(jobs)} seeds not" if failed else "ok",
+        f"ok, {len(jobs) - failed} of {len(jobs)} seeds" if failed else "ok",
         summary=summarise(scores),
         scores=scores,
         curve=curve,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from bench.analysis.readings import Reading
+from bench.analysis.statistics import FEWEST_SEEDS
 from bench.errors import SpecError
 from bench.work.cells import values_of
 from bench.work.jobs import Job
@@ -40,9 +41,11 @@ def heading(rendering: Rendering, readings: list[Reading]) -> str:
     count = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     parts = [tier, f"{catalogue.tier(rendering.tier).budget} budget"]
     parts += [f"{' and '.join(sources)} data"] if sources else []
-    spread = "one seed, no interval" if seeds[-1] == 1 else f"n = {count} seeds"
+    spread = "one seed" if seeds[-1] == 1 else f"n = {count} seeds"
     intervals = rendering.artifact.layout.intervals
-    if seeds[-1] > 1 and intervals:
+    if seeds[-1] < FEWEST_SEEDS:
+        spread += ", no interval"
+    elif intervals:
         spread += f", {intervals}"
     changed = changed_tasks(ran, rendering.tier)
     older = sum(bool(reading.changed) for reading in ran)
@@ -53,7 +56,7 @@ def heading(rendering: Rendering, readings: list[Reading]) -> str:
 
 
 def changed_tasks(readings: list[Reading], tier: str) -> str:
-    """What the tier changes of the tasks themselves, as in `darkroom with room side 7`; empty if nothing."""
+    """What the tier changes of the tasks themselves, as in `Darkroom, 36 train tasks`; empty if nothing."""
     said: dict[str, str] = {}
     for reading in readings:
         cell = reading.entry.cell
@@ -64,13 +67,18 @@ def changed_tasks(readings: list[Reading], tier: str) -> str:
         resolved = Job(suite, reading.entry.stage, tier, cell, 0).resolved
         usual = values_of(suite.catalogue, cell)
         different = [
-            f"{n.replace('_', ' ')} {resolved.options[n]}"
-            for n in task.data_names
-            if resolved.options[n] != usual[n]
+            _in_words(n, resolved.options[n]) for n in task.data_names if resolved.options[n] != usual[n]
         ]
         if different:
-            said[task.title] = f"{task.title} with {', '.join(different)}"
+            said[task.title] = ", ".join([task.title, *different])
     return "; ".join(said.values())
+
+
+def _in_words(option: str, value: object) -> str:
+    """An option as a reader says it: `20,000 transitions`, `room side 7`, `state code one-hot`."""
+    name = option.replace("_", " ")
+    counted = isinstance(value, int) and not isinstance(value, bool) and name.endswith("s")
+    return f"{value:,} {name}" if counted else f"{name} {value}"
 
 
 def command_of(rendering: Rendering) -> str:
@@ -81,13 +89,14 @@ def command_of(rendering: Rendering) -> str:
 
 
 def write_sidecar(rendering: Rendering, readings: list[Reading]) -> None:
-    """The fingerprint, how many of the entries hold a number, and the command that makes it again."""
-    filled = sum(reading.summary is not None or reading.value is not None for reading in readings)
+    """The fingerprint, how many results and settings it holds, and the command that makes it again."""
+    results = [reading for reading in readings if reading.entry.stage]
     sidecar = {
         "artifact": rendering.name,
         "fingerprint": rendering.fingerprint,
-        "entries": len(readings),
-        "filled": filled,
+        "results": sum(reading.summary is not None for reading in results),
+        "results_wanted": len(results),
+        "settings": len(readings) - len(results),
         "command": command_of(rendering),
     }
     rendering.outputs[-1].write_text(json.dumps(sidecar, indent=1) + "\n")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from bench.analysis.labels import metric_label
+from bench.analysis.labels import metric_label, reason
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,8 +68,8 @@ def label_values(ax: Axes, panel: tuple[str, ...], readings: list[Reading]) -> N
 
 def say_why(ax: Axes, readings: list[Reading]) -> None:
     """Fill an empty panel with the reasons why it is empty."""
-    reasons = sorted({reading.status for reading in readings})
-    lines = [textwrap.fill(reason, 38) for reason in reasons[:4]]
+    reasons = sorted({reason(reading.status) for reading in readings})
+    lines = [textwrap.fill(one, 38) for one in reasons[:4]]
     ax.text(
         0.5, 0.5, "\n".join(lines), ha="center", va="center", fontsize=8, color="0.35", transform=ax.transAxes
     )

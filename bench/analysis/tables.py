@@ -11,9 +11,10 @@ import pandas as pd
 
 from bench.analysis.aggregate import interquartile_mean, stratified_bootstrap
 from bench.analysis.labels import axis_label
+from bench.analysis.notes import SILENT, UNREPORTED, with_notes, without_silent
 from bench.analysis.readings import Reading
 from bench.analysis.reported import IN_AN_ARTIFACT, Printed, find_printed, marked
-from bench.analysis.statistics import Summary, average
+from bench.analysis.statistics import FEWEST_SEEDS, Summary, average
 from bench.analysis.verdicts import Verdict, data_source_of, judge, margin_of, printed_for, verdict_of
 from bench.catalogue.artifacts import TableLayout
 from bench.catalogue.catalogue import Catalogue
@@ -23,15 +24,17 @@ from bench.work.cells import resolve, values_of
 from bench.work.renderings import Rendering, varied_in
 
 COLUMNS = [
-    "artifact", "row", "column", "task", "method", "settings", "reading", "metric", "unit", "reported",
-    "reported_spread", "reported_as", "ours", "low", "high", "n", "status", "verdict", "why", "difference",
-    "difference_low", "difference_high", "seeds_needed", "data_source", "budget", "seconds", *SELECTIONS,
-    "fingerprints", "changed",
+    "artifact", "row", "column", "task", "method", "settings", "reading", "metric", "kind", "unit",
+    "reported", "reported_spread", "reported_as", "ours", "low", "high", "n", "each_seed", "status",
+    "verdict", "why", "difference", "difference_low", "difference_high", "seeds_needed", "data_source",
+    "budget", "seconds", *SELECTIONS, "fingerprints", "changed",
 ]  # fmt: skip
 # Beside a number of the store that the code at hand would not make again.
 OLDER = "†"
 # What a row over tasks has in common with the rows it is over.
-SHARED = ("artifact", "column", "method", "settings", "reading", "metric", "unit", "budget")
+SHARED = ("artifact", "column", "method", "settings", "reading", "metric", "kind", "unit", "budget")
+# What a number is of: the outcome of a run, or a hyper-parameter or constant. They are counted apart.
+RESULT, SETTING = "result", "setting"
 
 # The columns of one row, by name.
 Columns = dict[str, Any]
@@ -59,17 +62,23 @@ def _row(rendering: Rendering, layout: TableLayout, reading: Reading, reported: 
         "artifact": rendering.name,
         "row": axis_label(entry, layout.rows), "column": axis_label(entry, layout.columns),
         "task": cell.task, "method": cell.method, "settings": cell.slug, "reading": entry.reading,
-        "metric": entry.metric,
+        "metric": entry.metric, "kind": RESULT if entry.stage else SETTING,
         "unit": metric.unit if metric else "",
         **printed_columns(printed_for(entry, reported)),
         "ours": reading.value,
         "n": 0, **(_summary_columns(reading.summary) if reading.summary else {}),
-        "status": reading.status, **_verdict_columns(verdict_of(reading, rendering.tier, reported)),
+        "each_seed": each_seed(reading), "status": reading.status,
+        **_verdict_columns(verdict_of(reading, rendering.tier, reported)),
         "data_source": data_source_of(reading),
         "budget": catalogue.tier(rendering.tier).budget if entry.stage else "paper",
         "seconds": reading.seconds, **reading.selections, "fingerprints": " ".join(reading.fingerprints),
         "changed": "; ".join(reading.changed),
     }  # fmt: skip
+
+
+def each_seed(reading: Reading) -> str:
+    """Each seed's own number, one after the other; empty for what is not summarised over seeds."""
+    return " ".join(repr(float(score)) for score in reading.scores)
 
 
 def printed_columns(printed: Printed | None) -> dict[str, str]:
@@ -151,11 +160,24 @@ def _ours_text(row: pd.Series, catalogue: Catalogue) -> str:
     if isinstance(row["ours"], str | bool | int) or not row["n"]:
         return f"{row['ours']}{_verdict_text(row)}"
     metric = catalogue.metrics.get(row["metric"])
-    decimals = metric.decimals if metric else 3
-    lost = "" if row["status"] == "ok" else f" ({row['status'].removeprefix('ok, ')} ok)"
-    lost += _verdict_text(row) + (f" {OLDER}" if row["changed"] else "")
-    interval = "" if math.isnan(row["low"]) else f" [{row['low']:,.{decimals}f}, {row['high']:,.{decimals}f}]"
-    return f"{row['ours']:,.{decimals}f}{interval} n={row['n']}{lost}"
+    shown = " ".join(filter(None, over_seeds(row, metric.decimals if metric else 3)))
+    return shown + _verdict_text(row) + (f" {OLDER}" if row["changed"] else "")
+
+
+def over_seeds(row: Mapping[Any, Any] | pd.Series, decimals: int) -> tuple[str, str, str]:
+    """A number of ours as text, its interval, and its seeds: `74.0`, `[64.1, 83.9]`, `n=3`.
+
+    Too few for an interval, but more than one, stand one by one: `25.5, 28.1`, nothing, `(2 seeds)`. Where
+    seeds are missing the last says so, as in `(2 of 3 seeds)`.
+    """
+    each = str(row["each_seed"]).split()
+    few = 1 < len(each) < FEWEST_SEEDS
+    number = ", ".join(f"{float(value):,.{decimals}f}" for value in (each if few else [row["ours"]]))
+    low, high = (float(row[end] if row[end] != "" else math.nan) for end in ("low", "high"))
+    interval = "" if math.isnan(low) else f"[{low:,.{decimals}f}, {high:,.{decimals}f}]"
+    if row["status"] != "ok":
+        return number, interval, f"({row['status'].removeprefix('ok, ')})"
+    return number, interval, f"({len(each)} seeds)" if few else f"n={row['n']}"
 
 
 def _verdict_text(row: pd.Series) -> str:
@@ -174,7 +196,7 @@ def reported_text(row: Mapping[Any, Any] | pd.Series) -> str:
 
 def _reported_text(row: pd.Series) -> str:
     if not row["reported"]:
-        return "unreported"
+        return UNREPORTED
     return reported_text(row)
 
 
@@ -195,6 +217,8 @@ def wide_table(catalogue: Catalogue, table: pd.DataFrame) -> pd.DataFrame:
 def to_markdown(rendering: Rendering, table: pd.DataFrame, title: str) -> str:
     """A Markdown table with its heading, notes, and what the paper leaves open."""
     wide = wide_table(rendering.suite.catalogue, table)
+    wide, silent = without_silent(wide)
+    wide, notes = with_notes(wide, _written, brackets=False)
     flat = wide.set_axis([": ".join(column_and_side) for column_and_side in wide.columns], axis=1)
     choices = "\n".join(
         f"- {item.choice} (`{item.option}`): {' or '.join(item.alternatives)}; "
@@ -202,16 +226,30 @@ def to_markdown(rendering: Rendering, table: pd.DataFrame, title: str) -> str:
         for item in rendering.artifact.open_choices
     )
     note = f"\n{rendering.artifact.note.strip()}\n" if rendering.artifact.note else ""
-    note = f"\n{_verdict_counts(table)}\n{_how_read(table)}{_older(table)}{_other_selections(table)}{note}"
+    reasons = "".join(f"\n<sup>{mark}</sup> {said}.\n" for said, mark in notes.items())
+    reasons += f"\n{SILENT}\n" if silent else ""
+    said = f"{_verdict_counts(table)}\n{_how_read(table)}{_older(table)}{_other_selections(table)}"
+    note = f"{reasons}\n{said}{note}"
     lines = title.splitlines()
     shown = f"# {lines[0]}\n\n{lines[-1]}\n\n{flat.to_markdown(disable_numparse=True)}\n{note}\n"
     return shown + (f"What the paper leaves open:\n\n{choices}\n" if choices else "")
 
 
+def _written(text: str, mark: str) -> str:
+    """A cell with the mark of its note, a dash standing for no text."""
+    return (text or "–") + (f" <sup>{mark}</sup>" if mark else "")
+
+
 def _verdict_counts(table: pd.DataFrame) -> str:
-    """How often each verdict fell, in one line."""
-    counts = table.loc[table["task"] != "interquartile-mean", "verdict"].value_counts(sort=False)
-    return "Verdicts: " + ", ".join(f"{count} {word}" for word, count in counts.items()) + "."
+    """How often each verdict fell, in a line: results, and apart from them settings."""
+    judged = table[table["task"] != "interquartile-mean"]
+    said = []
+    for kind, name in ((RESULT, "Results"), (SETTING, "Settings")):
+        counts = judged.loc[judged["kind"] == kind, "verdict"].value_counts(sort=False)
+        said += [f"{name}: {', '.join(f'{count} {word}' for word, count in counts.items())}."] * bool(
+            len(counts)
+        )
+    return " ".join(said)
 
 
 def _how_read(table: pd.DataFrame) -> str:

@@ -3,7 +3,8 @@
 `match` needs the whole 95 % interval of the difference within the protocol's margin, `differs` the
 whole interval outside it. That two means are "not significantly different" is no match: with few
 seeds nothing ever is. Only a paper budget on the paper's data may earn either word. Where the paper draws a
-curve, each of its points is judged against ours at the same index.
+curve, each of its points is judged against ours at the same index. A setting (a hyper-parameter or constant)
+is the outcome of no run: it `agrees` with the printed one or `disagrees`, and is counted apart.
 """
 
 from __future__ import annotations
@@ -19,14 +20,15 @@ from numpy.typing import NDArray
 
 from bench.analysis.readings import Reading
 from bench.analysis.reported import Printed, find_curve, find_printed
-from bench.analysis.statistics import Summary, half_width
+from bench.analysis.statistics import FEWEST_SEEDS, Summary, half_width
 from bench.catalogue.catalogue import Catalogue
 from bench.work.entries import Entry
 from bench.work.record import Status
 
 Word = Literal[
-    "match", "differs", "inconclusive", "not-run", "unavailable", "unreported", "stand-in", "reduced"
-]
+    "match", "differs", "inconclusive", "not-run", "unavailable", "unreported", "stand-in", "reduced",
+    "agrees", "disagrees",
+]  # fmt: skip
 MOST_SEEDS = 200
 # Data on which a number may be set against a printed one; what is counted or timed rests on none.
 COMPARABLE = {"", "real", "local"}
@@ -111,9 +113,9 @@ def _place_of(entry: Entry) -> tuple[str, str, str, str, str, str]:
 
 
 def _summary_at(curve: pd.DataFrame, index: float) -> Summary:
-    at = {name: float(curve[name].loc[index]) for name in ("mean", "low", "high")}
-    known = Summary(**at, n=int(curve["n"].loc[index]))
-    return replace(known, error=known.standard_error, degrees=known.n - 1)
+    at = {name: float(curve[name].loc[index]) for name in ("mean", "low", "high", "error")}
+    n = int(curve["n"].loc[index])
+    return Summary(**at, n=n, degrees=n - 1)
 
 
 def data_source_of(reading: Reading) -> str:
@@ -141,7 +143,8 @@ def judge(
     if printed is None:
         return Verdict("unreported", "the paper's value is not known")
     if ours is None:
-        return Verdict("match" if same_value(option, printed.value) else "differs", "a setting, as resolved")
+        agrees = same_value(option, printed.value)
+        return Verdict("agrees" if agrees else "disagrees", "a setting, as resolved")
     if not printed.is_number:
         return Verdict("unreported", f"the paper has {printed.value} in the place of a number")
     difference = ours.mean - float(printed.value)
@@ -177,8 +180,10 @@ def equivalence(ours: Summary, printed: Printed, margin: float) -> Verdict:
     anywhere within the error of reading; else the printed value is taken as exact.
     """
     difference = ours.mean - float(printed.value)
-    if ours.n < 2:
-        return Verdict("inconclusive", "one seed has no interval", difference, seeds_needed=2)
+    if ours.n < FEWEST_SEEDS:
+        why = f"{'one seed' if ours.n == 1 else f'{ours.n} seeds'}; an interval takes {FEWEST_SEEDS}"
+        needed = FEWEST_SEEDS if ours.n == 1 else seeds_needed(ours, printed, margin)
+        return Verdict("inconclusive", why, difference, seeds_needed=needed)
     half = float(_half(ours, printed, np.array([ours.n]))[0]) + printed.reading_error
     verdict = Verdict("inconclusive", "", difference, difference - half, difference + half)
     if abs(difference) + half < margin:
@@ -210,7 +215,7 @@ def _half(ours: Summary, printed: Printed, seeds: NDArray[np.int64]) -> NDArray[
 
 def seeds_needed(ours: Summary, printed: Printed, margin: float) -> int:
     """The fewest seeds that would give a verdict, were mean and spread to stay; 0 where 200 would not."""
-    seeds = np.arange(2, MOST_SEEDS + 1)
+    seeds = np.arange(FEWEST_SEEDS, MOST_SEEDS + 1)
     enough = np.flatnonzero(_half(ours, printed, seeds) < _room(ours, printed, margin))
     return int(seeds[enough[0]]) if len(enough) else 0
 

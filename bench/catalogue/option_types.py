@@ -146,6 +146,7 @@ class Options(TypedDict, total=False):
     sampled_actions: int  # actions drawn evenly, and as many of the actor's, for the conservative term
     scored_episode: Literal["last", "largest", "mean"]
     second_policy: str  # shipped policy that half of the transitions come from, or none
+    selection: Literal["last", "best", "mean-of-last-3"]
     slow_policy_every: int  # updates from one move of the slow policy to the next
     slow_policy_from: int  # updates before the slow policy moves for the first time
     slow_policy_update: float  # share of the policy that enters its target network

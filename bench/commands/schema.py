@@ -94,6 +94,7 @@ def option_tables(catalogue: Catalogue) -> list[OptionTable]:
         *catalogue.option_groups.values(),
         *(method.options for method in catalogue.methods.values()),
         *(protocol.options for protocol in catalogue.protocols.values()),
+        *(protocol.drawn for protocol in catalogue.protocols.values()),
         *(task.environment_options for task in catalogue.tasks.values()),
         *(task.data_options for task in catalogue.tasks.values()),
     ]

@@ -14,25 +14,27 @@ from bench.work.renderings import Rendering
 from bench.work.reporting import report_folder
 from bench.work.suite import Suite
 
+# What a sidecar counts -> the head of its column.
+COUNTS = {"results": "results", "results_wanted": "of", "settings": "settings"}
+
 
 @exit_with_message
 def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None:
-    """Print each artifact with how many of its numbers are there."""
+    """Print each artifact with how many of its results are there, and apart from them its settings."""
     suite = Suite.from_environment()
     catalogue = suite.catalogue
     catalogue.tier(tier)
     table = Table(title=f"What the {tier} tier holds")
-    for column in ("artifact", "what it shows", "numbers", "of", "file"):
-        table.add_column(column, justify="right" if column in ("numbers", "of") else "left")
+    for column in ("artifact", "what it shows", *COUNTS.values(), "file"):
+        table.add_column(column, justify="right" if column in COUNTS.values() else "left")
     for name, artifact in catalogue.artifacts.items():
         rendering = Rendering(suite, tier, name)
         try:
             record = json.loads(rendering.outputs[-1].read_text())
         except (FileNotFoundError, json.JSONDecodeError):
-            record = {"filled": "-", "entries": "-"}
-        table.add_row(
-            name, artifact.title, str(record["filled"]), str(record["entries"]), str(rendering.outputs[1])
-        )
+            record = dict.fromkeys(COUNTS, "-")
+        counts = [str(record.get(key, "-")) for key in COUNTS]
+        table.add_row(name, artifact.title, *counts, str(rendering.outputs[1]))
     console = Console()
     console.print(table)
     console.print(

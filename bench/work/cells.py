@@ -281,7 +281,7 @@ def where_run(catalogue: Catalogue, cell: Cell, stage: str) -> str:
     """The first tier, from the smallest, that has a budget for a stage of a cell, in words."""
     for tier in ("quick", "cpu", "paper"):
         if tier in catalogue.tiers and resolve(catalogue, tier, cell, stage) is not None:
-            return f"{tier} tier"
+            return f"needs the {tier} tier"
     return "no tier runs it yet"
 
 

@@ -34,7 +34,7 @@ CELL_COLUMNS = [
     "data_source", "budget", "status", "fingerprint", "seconds", "peak_memory_mib", "device", "scan_backend",
     "platform", "git_commit", LOAD,
 ]  # fmt: skip
-NOT_STORED = Record(status=Status("not-run", "not in the store"))
+NOT_STORED = Record(status=Status("not-run", "not in the committed results"))
 
 
 class Filed(Protocol):

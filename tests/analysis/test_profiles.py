@@ -64,4 +64,4 @@ def test_few_tasks_or_one_run_have_no_interval(tasks, runs):
 
 def test_without_numbers_both_panels_say_why():
     figure = draw(PROFILE.artifact, readings_of(lambda cell: []), "heading")
-    assert all("not-run: cpu tier" in ax.texts[0].get_text() for ax in figure.axes)
+    assert all("cpu tier" in ax.texts[0].get_text() for ax in figure.axes)

@@ -95,7 +95,7 @@ def test_a_seed_that_failed_is_left_out_and_said(write_record):
     write_record(jobs[1], [], "diverged: loss is nan after 3 updates")
     write_record(jobs[2], [("episode_return", 350, 1.0, 8.0)])
     reading = read_entry(CURVE, "quick")
-    assert reading.status == "ok, 1 of 3 seeds not"
+    assert reading.status == "ok, 2 of 3 seeds"
     assert (reading.summary.mean, reading.summary.n) == (6.0, 2)
 
 

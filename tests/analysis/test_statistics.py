@@ -12,7 +12,7 @@ from bench.analysis.statistics import average, summarise
 
 
 @given(
-    st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=12).filter(lambda values: np.std(values) > 1e-3),
+    st.lists(st.floats(-1e6, 1e6), min_size=3, max_size=12).filter(lambda values: np.std(values) > 1e-3),
     st.sampled_from([0.5, 0.9, 0.95, 0.99]),
 )
 def test_the_interval_is_scipys(values, confidence):
@@ -25,7 +25,7 @@ def test_the_interval_is_scipys(values, confidence):
     assert summary.n == len(values)
 
 
-@pytest.mark.parametrize("seeds", [2, 3, 10])
+@pytest.mark.parametrize("seeds", [3, 10])
 def test_the_interval_covers_the_truth_as_often_as_it_says(seeds):
     draws = np.random.default_rng(seeds).normal(7.0, 3.0, size=(4000, seeds))
     covered = [summary.low <= 7.0 <= summary.high for summary in map(summarise, draws)]
@@ -33,15 +33,23 @@ def test_the_interval_covers_the_truth_as_often_as_it_says(seeds):
     assert abs(np.mean(covered) - 0.95) < 4 * math.sqrt(0.95 * 0.05 / 4000)
 
 
-def test_one_seed_has_no_interval():
-    summary = summarise([3.5])
-    assert (summary.mean, summary.n) == (3.5, 1)
+@pytest.mark.parametrize("values", [[3.5], [3.0, 4.0]])
+def test_fewer_than_three_seeds_have_no_interval(values):
+    summary = summarise(values)
+    assert (summary.mean, summary.n) == (3.5, len(values))
     assert math.isnan(summary.low)
     assert math.isnan(summary.high)
 
 
+def test_two_seeds_tell_what_more_of_them_would():
+    assert summarise([3.0, 5.0]).error == pytest.approx(1.0)
+    assert summarise([3.0, 5.0]).degrees == 1
+
+
 def test_equal_seeds_have_an_interval_of_no_width():
-    assert summarise([2.0, 2.0, 2.0]).as_row() == {"mean": 2.0, "low": 2.0, "high": 2.0, "n": 3}
+    assert summarise([2.0, 2.0, 2.0]).as_row() == {
+        "mean": 2.0, "low": 2.0, "high": 2.0, "n": 3, "error": 0.0,
+    }  # fmt: skip
 
 
 def test_no_seed_is_an_error():
@@ -61,12 +69,13 @@ def test_an_average_of_cells_covers_the_mean_of_their_means():
     assert 0.93 <= np.mean(covered) <= 0.98
 
 
-def test_an_average_with_a_single_seed_in_it_has_no_interval():
-    found = average([summarise([1.0, 3.0]), summarise([4.0])])
-    assert (found.mean, found.n) == (3.0, 1)
+@pytest.mark.parametrize("few", [[4.0], [3.0, 5.0]])
+def test_an_average_with_too_few_seeds_in_it_has_no_interval(few):
+    found = average([summarise([1.0, 2.0, 3.0]), summarise(few)])
+    assert (found.mean, found.n) == (3.0, len(few))
     assert math.isnan(found.low)
 
 
 def test_an_average_of_cells_without_spread_has_an_interval_of_no_width():
-    found = average([summarise([1.0, 1.0]), summarise([3.0, 3.0])])
+    found = average([summarise([1.0] * 3), summarise([3.0] * 3)])
     assert (found.mean, found.low, found.high) == (2.0, 2.0, 2.0)

@@ -28,7 +28,7 @@ def filled(entry, scores=(70.0, 74.0, 78.0), best=None):
 
 def table_of(rendering, fill):
     """The long table, `fill` giving a reading or None for the reason it is not run."""
-    readings = [fill(entry) or Reading(entry, "not-run: cpu tier") for entry in rendering.entries]
+    readings = [fill(entry) or Reading(entry, "not-run: needs the cpu tier") for entry in rendering.entries]
     return long_table(rendering, readings, PRINTED)
 
 
@@ -49,8 +49,39 @@ def test_a_number_stands_beside_the_printed_one_with_its_verdict():
     assert row_of(table, "ad-mamba", "walker2d-medium")["verdict"] == "not-run"
     text = to_markdown(SCORES, table, "DM-H Table 2\nquick tier")
     assert "74.0 [64.1, 83.9] n=3, stand-in" in text
-    assert "Verdicts: " in text
+    assert re.search(r"^Results: (.*, )?\d+ not-run(, |\.)", text, re.MULTILINE)
+    assert "Settings: " not in text
     assert "stand-in" in to_latex(CATALOGUE, table, "DM-H Table 2\nquick tier")
+
+
+@pytest.mark.parametrize(
+    ("scores", "status", "shown"),
+    [
+        ((25.5, 28.1), "ok", "25.5, 28.1 (2 seeds), stand-in"),
+        ((25.5, 28.1), "ok, 2 of 3 seeds", "25.5, 28.1 (2 of 3 seeds), stand-in"),
+        ((25.5,), "ok", "25.5 n=1, stand-in"),
+        ((25.5,), "ok, 1 of 3 seeds", "25.5 (1 of 3 seeds), stand-in"),
+        ((70.0, 74.0, 78.0), "ok, 3 of 5 seeds", "74.0 [64.1, 83.9] (3 of 5 seeds), stand-in"),
+    ],
+)
+def test_fewer_than_three_seeds_stand_one_by_one_and_have_no_interval(scores, status, shown):
+    def fill(entry):
+        return replace(filled(entry, scores), status=status) if entry.cell.task == "hopper-medium" else None
+
+    table = table_of(SCORES, fill)
+    row = row_of(table, "ad-mamba", "hopper-medium")
+    assert math.isnan(row["low"]) == math.isnan(row["high"]) == (len(scores) < 3)
+    assert [float(score) for score in row["each_seed"].split()] == list(scores)
+    assert f"| {shown} " in to_markdown(SCORES, table, "title\n")
+    assert shown.replace("[", "{[}") in to_latex(CATALOGUE, table, "Title\ntier")
+
+
+def test_what_stands_in_many_cells_is_said_once_below():
+    text = to_markdown(SCORES, table_of(SCORES, hopper_medium), "title\n")
+    assert text.count("needs the cpu tier") == 1
+    assert text.count("– <sup>a</sup>") > 8
+    assert "<sup>a</sup> needs the cpu tier." in text
+    assert "unreported" not in text.split("Results:")[0]
 
 
 def test_a_baselines_cell_that_the_paper_borrows_is_marked_and_the_mark_explained():
@@ -120,9 +151,12 @@ def test_a_hyper_parameter_is_compared_with_the_printed_one():
     settings = Rendering(SUITE, "quick", "dmh_table03")
     table = long_table(settings, [read_entry(entry, "quick") for entry in settings.entries], PRINTED)
     verdicts = table.set_index(["metric", "task"])["verdict"]
-    assert verdicts["heads", "darkroom"] == "differs", "three heads are printed and cannot be built"
-    assert verdicts["embedding_dim", "darkroom"] == "match"
-    assert "1, differs" in to_markdown(settings, table, "title\n")
+    assert verdicts["heads", "darkroom"] == "disagrees", "three heads are printed and cannot be built"
+    assert verdicts["embedding_dim", "darkroom"] == "agrees"
+    text = to_markdown(settings, table, "title\n")
+    assert "1, disagrees" in text
+    assert re.search(r"^Settings: .*\b\d+ agrees", text, re.MULTILINE)
+    assert set(table["kind"]) == {"setting"}
 
 
 def test_what_a_paper_leaves_open_names_the_artifacts_that_vary_it():

@@ -95,7 +95,7 @@ def test_what_the_store_lacks_is_not_run_there(fresh):
     from_store(fresh, "dmh_fig02")
     data = pd.read_csv(fresh.root / "figures/tiny/dmh_fig02.csv")
     status = data.groupby("method")["status"].first()
-    assert status["ad-mamba"] == "not-run: not in the store"
+    assert status["ad-mamba"] == "not-run: not in the committed results"
     assert status["ad-transformer"] == "ok"
 
 

@@ -53,16 +53,14 @@ class Layout(PanelLayout):
                 continue
             name, interval = self.line_name(reading.entry), self.spread(reading)
             group = groups.index(axis_value(reading.entry, self.group))
+            x, color = group + (names.index(name) - len(names) / 2 + 0.5) * width, looks[name]["color"]
             half = interval.high - interval.mean
-            ax.bar(
-                group + (names.index(name) - len(names) / 2 + 0.5) * width,
-                interval.mean,
-                width,
-                color=looks[name]["color"],
-                label=name,
-                yerr=None if math.isnan(half) else half,
-                capsize=2,
-            )
+            if math.isnan(half):
+                # Too few seeds for an interval: a point each, and no bar that hides how few.
+                each = reading.scores or (interval.mean,)
+                ax.plot([x] * len(each), each, "o", color=color, label=name, markersize=4)
+            else:
+                ax.bar(x, interval.mean, width, color=color, label=name, yerr=half, capsize=2)
         self._name_groups(ax, groups, bars)
         if self.baseline:
             self._baseline(ax, [r for r in readings if self.line_name(r.entry) == UNCHANGED])
@@ -88,7 +86,7 @@ class Layout(PanelLayout):
     def _name_groups(self, ax: Axes, groups: list[str], bars: list[Reading]) -> None:
         """Name the groups below the axis, and say which of them have no bar."""
         shown = {axis_value(reading.entry, self.group) for reading in bars if reading.summary is not None}
-        ticks = [name if name in shown else f"{name} (not-run)" for name in groups]
+        ticks = [name if name in shown else f"{name} (not run)" for name in groups]
         ax.set_xlim(-0.6, len(groups) - 0.4)
         if self.group in ("task", "method", "metric"):
             ax.set_xticks(range(len(groups)), ticks, rotation=30, ha="right")
@@ -113,9 +111,9 @@ class Layout(PanelLayout):
                     [0, 1], whole.low, whole.high, transform=across, color="black", alpha=0.12, lw=0
                 )
             # Not `<=`: an error that is not known must not pass for none.
-            if self.floor is not None and not whole.mean > self.floor + 2 * whole.standard_error:
+            if self.floor is not None and not whole.mean > self.floor + 2 * whole.error:
                 ax.set_title(
                     f"{ax.get_title()}\n"
                     f"inconclusive: {UNCHANGED} at {whole.mean:.1f}, not two standard errors\n"
-                    f"({whole.standard_error:.1f} each) above {self.floor:g}, a random policy's score"
+                    f"({whole.error:.1f} each) above {self.floor:g}, a random policy's score"
                 )

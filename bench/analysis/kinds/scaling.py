@@ -43,12 +43,18 @@ class Layout(PanelLayout):
         return f"{method_title(entry)} ({extra})"
 
     def paint(self, ax: Axes, readings: list[Reading], looks: dict[str, Look]) -> None:
-        """Every mean, those of one line joined in the order of the setting."""
+        """Every mean, those of one line joined in the order of the setting; too few seeds as a point each."""
+        from bench.analysis.statistics import FEWEST_SEEDS
+
         lines: dict[str, list[tuple[float, float]]] = {}
         for reading in readings:
             if reading.summary is not None:
                 point = (float(axis_value(reading.entry, self.x)), reading.summary.mean)
-                lines.setdefault(self.line_name(reading.entry), []).append(point)
+                name = self.line_name(reading.entry)
+                lines.setdefault(name, []).append(point)
+                if 1 < len(reading.scores) < FEWEST_SEEDS:
+                    each = [point[0]] * len(reading.scores)
+                    ax.plot(each, reading.scores, ".", color=looks[name]["color"], markersize=4)
         for name, points in lines.items():
             points.sort(key=lambda point: point[0])
             ax.plot([x for x, _ in points], [y for _, y in points], label=name, **looks[name])

@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis.labels import method_label, metric_label
+from bench.analysis.labels import method_label, metric_label, reason
 from bench.analysis.readings import Reading, read_entry
 from bench.analysis.report.runs import Records, Run
-from bench.analysis.tables import printed_columns, reported_text
+from bench.analysis.tables import RESULT, SETTING, each_seed, over_seeds, printed_columns, reported_text
 from bench.analysis.verdicts import points_of, printed_for, verdict_of
 from bench.catalogue.catalogue import Catalogue
 from bench.catalogue.models import SELECTIONS
@@ -29,7 +29,8 @@ OVER_TASKS = ("average", "interquartile-mean")
 class Number:
     """One number of an artifact: what is printed, what is ours, and what is behind it. All is text.
 
-    `ours` is empty where there is none: `status` then says why. `kind` is `run`, `setting` or `over tasks`.
+    `ours` is empty where there is none: `status` then says why. `kind` is `result`, `setting`, `over tasks`.
+    Too few seeds for an interval stand one by one in `ours`; `seeds` says how many there are, as `n=3`.
     """
 
     kind: str
@@ -111,8 +112,8 @@ def _figure_rows(rendering: Rendering, reported: pd.DataFrame) -> list[dict[str,
         texts = {key: "" if math.isnan(value) else repr(value) for key, value in found.items()}
         rows.append({
             "low": "", "high": "", "n": "0", **dict.fromkeys(SELECTIONS, ""), **texts,
-            "task": cell.task, "method": cell.method, "metric": entry.metric, "column": "",
-            "ours": texts.get("mean", ""), **_printed_of(reading, rendering.tier, reported),
+            "each_seed": each_seed(reading), "task": cell.task, "method": cell.method, "metric": entry.metric,
+            "column": "", "ours": texts.get("mean", ""), **_printed_of(reading, rendering.tier, reported),
             "status": reading.status, "verdict": verdict.word, "why": verdict.why,
             "seeds_needed": str(verdict.seeds_needed or ""), "seconds": str(reading.seconds),
             "data_source": reading.data_source if entry.rests_on_data else "", "budget": budget,
@@ -136,16 +137,12 @@ def _number(entry: Entry, row: dict[str, str], records: Records) -> Number:
     task = catalogue.tasks[entry.cell.task]
     known = entry.metric in catalogue.metrics
     return Number(
-        kind="run" if entry.stage else "setting",
+        kind=RESULT if entry.stage else SETTING,
         method_title=method_label(entry),
         task_title=task.title,
         metric_title=metric_label(catalogue, entry.metric) if known else entry.metric.replace("_", " "),
         **_texts(catalogue, row),
-        selections=tuple(
-            (name, _decimals(catalogue, row[name], row["metric"]))
-            for name in SELECTIONS
-            if row[name] and entry.stage
-        ),
+        selections=_selections(catalogue, row) if entry.stage else (),
         selection=selection_of(catalogue, entry.cell),
         scores=tuple(
             (seed, _decimals(catalogue, score, entry.metric)) for seed, score in records.scores(entry).items()
@@ -154,6 +151,12 @@ def _number(entry: Entry, row: dict[str, str], records: Records) -> Number:
         metric=entry.metric,
         busy=f"{load:.2f}" if (load := records.load(entry)) > BUSY else "",
     )
+
+
+def _selections(catalogue: Catalogue, row: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    """What each selection of checkpoints gives; nothing where all give the same, as with one checkpoint."""
+    given = {name: _decimals(catalogue, row[name], row["metric"]) for name in SELECTIONS if row[name]}
+    return tuple(given.items()) if len(set(given.values())) > 1 else ()
 
 
 def _over_tasks(catalogue: Catalogue, row: dict[str, str], member: Number) -> Number:
@@ -170,13 +173,14 @@ def _over_tasks(catalogue: Catalogue, row: dict[str, str], member: Number) -> Nu
 def _texts(catalogue: Catalogue, row: dict[str, str]) -> dict[str, Any]:
     """What all kinds of numbers have in common."""
     metric = row["metric"]
+    known = catalogue.metrics.get(metric)
+    number, interval, seeds = row["ours"], "", ""
+    if row["n"] != "0" and number:
+        number, interval, seeds = over_seeds(row, known.decimals if known else 3)
     return {
         "method": row["method"], "task": row["task"],
-        "reported": reported_text(row),
-        "ours": _decimals(catalogue, row["ours"], metric) if row["n"] != "0" else row["ours"],
-        "interval": _interval(catalogue, row["low"], row["high"], metric),
-        "seeds": row["n"] if row["n"] != "0" else "",
-        "status": row["status"], "verdict": row["verdict"], "why": row["why"],
+        "reported": reported_text(row), "ours": number, "interval": interval, "seeds": seeds,
+        "status": reason(row["status"]), "verdict": row["verdict"], "why": row["why"],
         "difference": _decimals(catalogue, row["difference"], metric, "+"),
         "difference_interval": _interval(
             catalogue, row["difference_low"], row["difference_high"], metric, "+"

@@ -22,8 +22,9 @@ from bench.analysis.report import overview
 from bench.analysis.report.charts import Chart, Interval, interval_chart
 from bench.analysis.report.figures import Picture, picture_of
 from bench.analysis.report.numbers import Number, numbers_of
+from bench.analysis.report.options import options_of
 from bench.analysis.report.runs import Records, Run
-from bench.analysis.tables import OLDER
+from bench.analysis.tables import OLDER, RESULT, SETTING
 from bench.catalogue.artifacts import Artifact
 from bench.catalogue.catalogue import Catalogue, paper_name
 from bench.catalogue.paper import OpenChoice
@@ -38,7 +39,8 @@ from bench.work.suite import Suite
 
 # In the order in which a reader wants them.
 VERDICTS = (
-    "match", "differs", "inconclusive", "reduced", "stand-in", "unreported", "unavailable", "not-run",
+    "match", "differs", "agrees", "disagrees", "inconclusive", "reduced", "stand-in", "unreported",
+    "unavailable", "not-run",
 )  # fmt: skip
 AUDIT_VERDICTS = ("conflicts", "noted", "agrees", "open")
 
@@ -62,9 +64,14 @@ class ArtifactShown:
         return paper_name(self.name)
 
     @property
-    def counts(self) -> dict[str, int]:
-        """How often each verdict fell."""
-        return counted((number.verdict for number in self.numbers), VERDICTS)
+    def results(self) -> list[Number]:
+        """Its numbers that a run gives or would give, and what is made of them."""
+        return [number for number in self.numbers if number.kind != SETTING]
+
+    @property
+    def settings(self) -> list[Number]:
+        """Its hyper-parameters and constants, which no run gives."""
+        return [number for number in self.numbers if number.kind == SETTING]
 
     @property
     def only_metric(self) -> str:
@@ -75,22 +82,33 @@ class ArtifactShown:
     @property
     def measured(self) -> int:
         """How many of its numbers a run gave."""
-        return sum(number.kind == "run" and bool(number.ours) for number in self.numbers)
+        return sum(number.kind == RESULT and bool(number.ours) for number in self.numbers)
 
     @property
     def wanted(self) -> int:
         """How many of its numbers a run would give."""
-        return sum(number.kind == "run" for number in self.numbers)
+        return sum(number.kind == RESULT for number in self.numbers)
 
 
 @dataclass(frozen=True)
 class RunShown:
-    """A run with its learning curves, its sidecars and its options."""
+    """A run with its learning curves, its sidecars, and the options of each of its parts."""
 
     run: Run
     charts: list[Chart]
     sidecars: list[tuple[str, list[str]]]
-    options: str
+    options: list[tuple[str, str]]
+
+
+def verdicts_on(numbers: Iterable[Number]) -> dict[str, int]:
+    """How often each verdict fell."""
+    return counted((number.verdict for number in numbers), VERDICTS)
+
+
+def of_the_printed(numbers: Iterable[Number], word: str) -> tuple[int, int]:
+    """How many numbers have a verdict, of how many whose printed value is known."""
+    printed = [number for number in numbers if number.reported]
+    return sum(number.verdict == word for number in printed), len(printed)
 
 
 def counted(words: Iterable[str], order: Iterable[str]) -> dict[str, int]:
@@ -155,7 +173,8 @@ class Report:
             reading_said=catalogue.reading_said,
             papers=catalogue.papers, paper_of=catalogue.paper_of, artifacts=self.artifacts,
             claims=self.claims, findings=self.findings, records=self.records, jobs=self.jobs,
-            verdict_order=VERDICTS, claim_counts=self._claim_counts(), audit_counts=self._audit_counts(),
+            verdicts_on=verdicts_on, of_the_printed=of_the_printed,
+            claim_counts=self._claim_counts(), audit_counts=self._audit_counts(),
             counted=counted, older=OLDER, from_store=not self.suite.source.makes, **self._own(name),
         )  # fmt: skip
 
@@ -193,7 +212,7 @@ class Report:
                 run,
                 self.records.curves(run, list(asked)),
                 self.records.sidecars(run),
-                self.records.options(run),
+                options_of(run, self.records),
             )
             for run, asked in metrics.items()
         ]

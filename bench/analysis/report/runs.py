@@ -14,7 +14,7 @@ from bench.analysis.readings import job_rows, read_at
 from bench.analysis.report.charts import Chart, line_chart
 from bench.catalogue.stages import STAGES, Stage
 from bench.work.busy import wall_over_processor
-from bench.work.cells import Cell, selection_of
+from bench.work.cells import Cell, selection_of, trained_cell
 from bench.work.entries import Entry
 from bench.work.jobs import Job
 from bench.work.plan import jobs_of
@@ -81,8 +81,8 @@ class Run:
     @property
     def trainings(self) -> list[Job]:
         """The trainings of its own cell, not those of a donor; none for a probe."""
-        own = {job.upstream[0] for job in self.jobs if job.upstream}
-        return [job for job in self.chain if job in own]
+        trained = trained_cell(self.jobs[0].suite.catalogue, self.cell)
+        return [job for job in self.chain if job.stage == "train" and job.cell == trained]
 
 
 @dataclass
@@ -166,7 +166,7 @@ class Records:
             {
                 **record.facts,
                 **record.as_dict(),
-                "versions": _listed(record.versions),
+                "versions": listed(record.versions),
                 "started": record.started.replace("T", " ").replace("+00:00", " UTC"),
             }
             for record in map(self.record, run.chain)
@@ -174,10 +174,12 @@ class Records:
         table = [(title, [str(record.get(key, "")) for record in records]) for key, title in SIDECAR.items()]
         return [(title, values) for title, values in table if any(values)]
 
-    def options(self, run: Run) -> str:
-        """What the last stage was given, as key=value."""
-        return _listed(run.jobs[0].options, "=")
+    def options(self, jobs: Sequence[Job]) -> Mapping[str, object]:
+        """What the first of some jobs that has a record was run with; none without any."""
+        given = (self.record(job).parts.get("options") for job in jobs)
+        return next((options for options in given if options), {})
 
 
-def _listed(values: Mapping[str, object], between: str = " ") -> str:
+def listed(values: Mapping[str, object], between: str = " ") -> str:
+    """`key value, key value`, by name."""
     return ", ".join(f"{key}{between}{value}" for key, value in sorted(values.items()))
