@@ -62,9 +62,11 @@ class Question:
     @property
     def unit(self) -> str:
         """What a unit is called."""
+        if not self.groups:
+            return ""
         if self.comparison.over == "tasks":
             return "task"
-        return "count" if self.is_exact else next((group.units[0][0] for group in self.groups), "")
+        return "count" if self.is_exact else self.groups[0].units[0][0]
 
     @property
     def is_decidable(self) -> bool:

@@ -25,6 +25,7 @@ from bench.work.availability import why_missing
 from bench.work.cells import recorded_cell
 from bench.work.claim import Claim, Comparison
 from bench.work.claims import is_ratio
+from bench.work.record import Status
 
 Word = Literal["supported", "contradicted", "inconclusive", "not-run"]
 WORDS: tuple[Word, ...] = ("supported", "contradicted", "inconclusive", "not-run")
@@ -183,7 +184,8 @@ def why_not(catalogue: Catalogue, comparison: Comparison, cells: pd.DataFrame, t
             own = Rows(catalogue, cells).whose(recorded_cell(catalogue, stage, cell))
             status = cells.loc[own & (cells["status"] != "ok"), "status"]
             if len(status):
-                return str(status.iloc[0])
+                said = Status.parse(status.iloc[0])
+                return said.why if said.kind == "not-run" else str(said)
     return "no record yet"
 
 

@@ -146,7 +146,7 @@ def rates_said(first: pd.Series) -> str:
 def _comparison(row: pd.Series) -> str:
     unit = " times" * (row["scale"] == "ratio")
     effect = "" if math.isnan(row["effect"]) else f"{row['effect']:.4g}{unit}"
-    label = f"{row['comparison']}, {row['task']}" if row["task"] else row["comparison"]
+    label = ", ".join(filter(None, [row["comparison"], row["task"], row["condition"]]))
     word = f"{row['verdict']}: {row['why']}" if row["why"] else row["verdict"]
     word += f" {OLDER}" if row["changed"] else ""
     count = "" if not row["unit"] else counted(row)
