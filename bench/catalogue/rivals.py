@@ -69,6 +69,6 @@ def check_shared(
             if own[key] in named[key] and theirs[key] != own[key]:
                 raise SpecError(
                     f"{where}: {key} is {own[key]} by default of {method} and {theirs[key]} of "
-                    f"{rival.method}, which it is timed against, and a name leaves out defaults. Write "
-                    f"{TIMED_AGAINST}: {text}+{key}={own[key]} for that value."
+                    f"{rival.method}, which it is timed against, and a cell's name leaves out defaults. "
+                    f"Write {TIMED_AGAINST}: {text}+{key}={own[key]} for that value."
                 )

@@ -8,7 +8,7 @@ import pytest
 from suites import CATALOGUE, SUITE
 
 from bench.work.entries import entries
-from bench.work.plan import all_jobs
+from bench.work.plan import all_jobs, jobs_of
 
 MINIMUM = Path(__file__).with_name("filled_minimum.csv")
 
@@ -54,3 +54,15 @@ def test_the_first_artifacts_have_their_darkroom_and_hopper_cells(artifact):
         )
     else:
         assert missing == []
+
+
+@pytest.mark.parametrize(
+    "artifact", [name for name, one in CATALOGUE.artifacts.items() if one.layout.kind == "scaling"]
+)
+def test_lines_of_one_panel_are_measured_with_one_batch(artifact):
+    batches = defaultdict(set)
+    for entry in entries(SUITE, artifact, "quick"):
+        if not entry.missing and entry.stage == "probe":
+            (job,) = jobs_of(entry, "quick")
+            batches[entry.cell.task, entry.metric].add(job.options["probe_batch_size"])
+    assert all(len(found) == 1 for found in batches.values())
