@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
+from bench.analysis.agreement import agreement
 from bench.analysis.readings import Reading
 from bench.analysis.statistics import FEWEST_SEEDS
 from bench.errors import SpecError
@@ -88,8 +90,11 @@ def command_of(rendering: Rendering) -> str:
     return suite.catalogue.assignments() + command
 
 
-def write_sidecar(rendering: Rendering, readings: list[Reading]) -> None:
-    """The fingerprint, how many results and settings it holds, and the command that makes it again."""
+def write_sidecar(rendering: Rendering, readings: list[Reading], judged: Iterable[tuple[str, str]]) -> None:
+    """The fingerprint, how many results and settings it holds, and the command that makes it again.
+
+    `judged` has the kind of each number whose printed value is known, and the verdict on it.
+    """
     results = [reading for reading in readings if reading.entry.stage]
     sidecar = {
         "artifact": rendering.name,
@@ -97,6 +102,7 @@ def write_sidecar(rendering: Rendering, readings: list[Reading]) -> None:
         "results": sum(reading.summary is not None for reading in results),
         "results_wanted": len(results),
         "settings": len(readings) - len(results),
+        **agreement(judged),
         "command": command_of(rendering),
     }
     rendering.outputs[-1].write_text(json.dumps(sidecar, indent=1) + "\n")

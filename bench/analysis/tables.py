@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.aggregate import interquartile_mean, stratified_bootstrap
+from bench.analysis.agreement import RESULT, SETTING
 from bench.analysis.labels import axis_label
 from bench.analysis.notes import SILENT, UNREPORTED, with_notes, without_silent
 from bench.analysis.readings import Reading
@@ -33,8 +34,6 @@ COLUMNS = [
 OLDER = "†"
 # What a row over tasks has in common with the rows it is over.
 SHARED = ("artifact", "column", "method", "settings", "reading", "metric", "kind", "unit", "budget")
-# What a number is of: the outcome of a run, or a hyper-parameter or constant. They are counted apart.
-RESULT, SETTING = "result", "setting"
 
 # The columns of one row, by name.
 Columns = dict[str, Any]

@@ -10,10 +10,12 @@ from typing import Annotated
 import pandas as pd
 import typer
 
+from bench.analysis.agreement import RESULT
 from bench.analysis.figures import draw, figure_data, save
 from bench.analysis.readings import read_entry
 from bench.analysis.rendering import asked_for, heading, write_sidecar
 from bench.analysis.reported import load_reported
+from bench.analysis.verdicts import points_of, printed_for, verdict_of
 from bench.errors import exit_with_message
 from bench.work.renderings import Rendering
 from bench.work.suite import Suite
@@ -39,4 +41,5 @@ def render(rendering: Rendering, reported: pd.DataFrame) -> None:
     data = figure_data(readings, tier, reported)
     data.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g", lineterminator="\n")
     save(draw(rendering.artifact, readings, heading(rendering, readings)), folder, name)
-    write_sidecar(rendering, readings)
+    printed = (one for one in readings if points_of(one, tier, reported) or printed_for(one.entry, reported))
+    write_sidecar(rendering, readings, ((RESULT, verdict_of(one, tier, reported).word) for one in printed))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from bench.analysis.agreement import agreement, in_words
 from bench.errors import exit_with_message
 from bench.work.renderings import Rendering
 from bench.work.reporting import report_folder
@@ -27,16 +29,19 @@ def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None
     table = Table(title=f"What the {tier} tier holds")
     for column in ("artifact", "what it shows", *COUNTS.values(), "file"):
         table.add_column(column, justify="right" if column in COUNTS.values() else "left")
+    found: Counter[str] = Counter()
     for name, artifact in catalogue.artifacts.items():
         rendering = Rendering(suite, tier, name)
         try:
             record = json.loads(rendering.outputs[-1].read_text())
         except (FileNotFoundError, json.JSONDecodeError):
             record = dict.fromkeys(COUNTS, "-")
+        found.update({key: record.get(key, 0) for key in agreement(())})
         counts = [str(record.get(key, "-")) for key in COUNTS]
         table.add_row(name, artifact.title, *counts, str(rendering.outputs[1]))
     console = Console()
     console.print(table)
+    console.print(f"Of what the papers print, {in_words(found)}.")
     console.print(
         f"To read: {report_folder(tier) / 'index.html'}. Every number: results/{tier}/cells.csv. "
         f"One artifact again: snakemake {next(iter(catalogue.artifacts))}"

@@ -42,4 +42,5 @@ def render(rendering: Rendering, reported: pd.DataFrame) -> None:
     title = heading(rendering, readings)
     base.with_suffix(".md").write_text(to_markdown(rendering, table, title))
     base.with_suffix(".tex").write_text(to_latex(rendering.suite.catalogue, table, title))
-    write_sidecar(rendering, readings)
+    printed = table[table["reported"] != ""]
+    write_sidecar(rendering, readings, zip(printed["kind"], printed["verdict"], strict=True))

@@ -12,7 +12,7 @@ from suites import CATALOGUE, SUITE
 
 from bench.analysis.figures import draw, figure_data, save
 from bench.analysis.kinds.bar import UNCHANGED
-from bench.analysis.labels import axis_value, metric_label
+from bench.analysis.labels import axis_value, metric_label, reason
 from bench.analysis.readings import Reading
 from bench.analysis.reported import COLUMNS, load_reported
 from bench.analysis.statistics import summarise
@@ -133,7 +133,9 @@ def test_a_line_looks_the_same_in_every_panel_and_is_in_the_legend(name):
 @pytest.mark.parametrize("name", [name for name in FIGURES if KINDS[name] != "profile"])
 def test_a_panel_without_numbers_says_why(name):
     for ax, readings in drawn_panels(name, made_up(name, filled=lambda number: False)):
-        assert [text.get_text() for text in ax.texts] == ["\n".join(sorted({r.status for r in readings}))]
+        assert [text.get_text() for text in ax.texts] == [
+            "\n".join(sorted({reason(r.status) for r in readings}))
+        ]
         assert not ax.lines
         assert not ax.patches
 
@@ -203,13 +205,24 @@ def test_with_one_seed_the_intervals_of_interventions_are_over_its_episodes():
         assert "over the episodes of one seed" in ax.get_xlabel()
 
 
-def test_one_seed_draws_without_an_interval():
+@pytest.mark.parametrize("seeds", [(2.0,), (2.0, 5.0)])
+def test_too_few_seeds_for_an_interval_are_points_in_the_place_of_a_bar(seeds):
     name = next(
         name for name in DRAWN if KINDS[name] == "bar" and not CATALOGUE.artifacts[name].layout.baseline
     )
-    readings = [replace(r, summary=summarise([2.0])) for r in made_up(name)]
+    readings = [replace(r, summary=summarise(seeds), scores=seeds) for r in made_up(name)]
     for ax, shown in drawn_panels(name, readings):
-        assert len(ax.patches) == len(shown)
+        assert len(ax.patches) == 0
+        assert [tuple(line.get_ydata()) for line in ax.lines] == [seeds] * len(shown)
+
+
+def test_two_seeds_stand_beside_their_mean_on_a_line():
+    name = next(name for name in DRAWN if KINDS[name] == "scaling")
+    readings = [replace(r, summary=summarise([2.0, 5.0]), scores=(2.0, 5.0)) for r in made_up(name)]
+    for ax, shown in drawn_panels(name, readings):
+        seeds = [line for line in ax.lines if tuple(line.get_ydata()) == (2.0, 5.0)]
+        assert len(seeds) == len(shown)
+        assert all(len(set(line.get_xdata())) == 1 for line in seeds)
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -8,10 +8,11 @@ from typing import Any
 
 import pandas as pd
 
+from bench.analysis.agreement import RESULT, SETTING
 from bench.analysis.labels import method_label, metric_label, reason
 from bench.analysis.readings import Reading, read_entry
 from bench.analysis.report.runs import Records, Run
-from bench.analysis.tables import RESULT, SETTING, each_seed, over_seeds, printed_columns, reported_text
+from bench.analysis.tables import each_seed, over_seeds, printed_columns, reported_text
 from bench.analysis.verdicts import points_of, printed_for, verdict_of
 from bench.catalogue.catalogue import Catalogue
 from bench.catalogue.models import SELECTIONS

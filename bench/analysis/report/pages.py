@@ -15,6 +15,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup, escape
 
+from bench.analysis.agreement import RESULT, SETTING, agreement, in_words
 from bench.analysis.claims_table import read_table
 from bench.analysis.intervals import FEWEST_UNITS
 from bench.analysis.rendering import command_of
@@ -24,7 +25,7 @@ from bench.analysis.report.figures import Picture, picture_of
 from bench.analysis.report.numbers import Number, numbers_of
 from bench.analysis.report.options import options_of
 from bench.analysis.report.runs import Records, Run
-from bench.analysis.tables import OLDER, RESULT, SETTING
+from bench.analysis.tables import OLDER
 from bench.catalogue.artifacts import Artifact
 from bench.catalogue.catalogue import Catalogue, paper_name
 from bench.catalogue.paper import OpenChoice
@@ -105,12 +106,6 @@ def verdicts_on(numbers: Iterable[Number]) -> dict[str, int]:
     return counted((number.verdict for number in numbers), VERDICTS)
 
 
-def of_the_printed(numbers: Iterable[Number], word: str) -> tuple[int, int]:
-    """How many numbers have a verdict, of how many whose printed value is known."""
-    printed = [number for number in numbers if number.reported]
-    return sum(number.verdict == word for number in printed), len(printed)
-
-
 def counted(words: Iterable[str], order: Iterable[str]) -> dict[str, int]:
     """How often each word fell, in this order, without those that did not."""
     counts = Counter(words)
@@ -173,10 +168,15 @@ class Report:
             reading_said=catalogue.reading_said,
             papers=catalogue.papers, paper_of=catalogue.paper_of, artifacts=self.artifacts,
             claims=self.claims, findings=self.findings, records=self.records, jobs=self.jobs,
-            verdicts_on=verdicts_on, of_the_printed=of_the_printed,
+            verdicts_on=verdicts_on, agreement=self._agreement(),
             claim_counts=self._claim_counts(), audit_counts=self._audit_counts(),
             counted=counted, older=OLDER, from_store=not self.suite.source.makes, **self._own(name),
         )  # fmt: skip
+
+    def _agreement(self) -> str:
+        printed = [one for shown in self.artifacts for one in shown.numbers if one.reported]
+        kinds = ((SETTING if one.kind == SETTING else RESULT, one.verdict) for one in printed)
+        return in_words(agreement(kinds))
 
     def _claim_counts(self) -> dict[str, int]:
         return counted((shown.verdict for shown in self.claims), overview.CLAIM_VERDICTS)

@@ -20,7 +20,7 @@ def number_of(suite, method):
     row = re.search(rf'<tbody data-m="{method}" data-t="darkroom".*?</tbody>', figure, re.DOTALL)[0]
     cells, detail = row.split('<tr class="d">')
     commands = html.unescape(re.search(r"<pre.*?<code>(.*?)</code>", detail, re.DOTALL)[1])
-    scores = re.search(r"Each seed's own:</b>(.*?)</p>", detail, re.DOTALL)[1]
+    scores = re.search(r"Per seed:</b>(.*?)</p>", detail, re.DOTALL)[1]
     shown = re.findall(r"<td.*?</td>", cells)
     return (shown[3], scores), commands.split("\n")
 
@@ -34,7 +34,7 @@ def test_the_commands_shown_for_a_number_make_it_again(suite):
         suite.run(["bash", "-c", command])
     suite.run(MAKE)
     assert number_of(suite, "ad-mamba")[0] == shown
-    assert "n=2" in shown[0]
+    assert "(2 seeds)" in shown[0]
 
 
 def test_the_same_files_give_the_same_bytes_without_torch(suite):
