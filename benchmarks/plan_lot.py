@@ -2,10 +2,10 @@
 
     python -m benchmarks.plan_lot --tier cpu --cells 6 --below 300
 
-The lot is among the jobs that end a chain (an evaluation, a probe, an intervention) on the tier's must list,
-each with what it reads. A cell by its recurrent state is drawn as well where the lot has none: from the whole
-tier, since the must list need not hold one. What is current is not run again. Writes
-results/benchmarks/plan_lot.csv: planned and billed processor seconds of each job.
+The lot is among the jobs that end a training's chain (an evaluation, a look into its attention) on the tier's
+must list, each with all that it reads. Where no cell by its recurrent state is among them, one takes the last
+place. What is current is not run again. Writes results/benchmarks/plan_lot.csv: planned and billed processor
+seconds of each job.
 """
 
 from __future__ import annotations
@@ -36,10 +36,12 @@ def chain_of(job: Job) -> list[Job]:
 
 
 def ends(jobs: list[Job], below: float) -> list[Job]:
-    """The jobs that no other reads, whose chains are planned at less than so many core-seconds."""
+    """Those that end a training's chain, which is planned at less than so many core-seconds."""
     read = {before for job in jobs for before in job.upstream}
     return [
-        job for job in jobs if job not in read and sum(each.core_seconds for each in chain_of(job)) < below
+        job
+        for job in jobs
+        if job not in read and job.upstream and sum(each.core_seconds for each in chain_of(job)) < below
     ]
 
 
@@ -53,9 +55,7 @@ def lot(suite: Suite, tier: str, cells: int, below: float, draw: int) -> list[Jo
     generator = random.Random(draw)
     drawn = generator.sample(ends(must_jobs(suite, tier), below), cells)
     if not any(is_recurrent(job) for job in drawn):
-        recurrent = [
-            job for job in ends(all_jobs(suite, tier), below) if is_recurrent(job) and job.stage != "probe"
-        ]
+        recurrent = [job for job in ends(all_jobs(suite, tier), below) if is_recurrent(job)]
         drawn[-1] = generator.choice(recurrent)
     return drawn
 
