@@ -31,6 +31,12 @@ rule all:
         results("report/index.html"),
 
 
+rule must:
+    """What the tier's must list needs; in a tier without one, the numbers of every cell."""
+    input:
+        texts(GRAPH.records(GRAPH.must)),
+
+
 rule tables:
     """Every table of the papers."""
     input:

@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
+from bench.analysis.statistics import FEWEST_SEEDS
+
 Floats = NDArray[np.float64]
-# Fewer units than this say nothing of their own spread; our choice.
-FEWEST_UNITS = 3
+# A task or a turn says as much of its spread as a seed does.
+FEWEST_UNITS = FEWEST_SEEDS
 
 
 @dataclass(frozen=True)

@@ -29,9 +29,13 @@ class Budget(Strict):
     It matches a cell if it names the cell's task, method and settings. `settings` lists the values that an
     option may have, its default among them if a cell may have that. Options that are not listed have to be at
     their default. A list of such mappings matches what one of them matches. `any` matches everything.
+
+    `must` is whether it is of the tier's must list, which a plan sums up apart: what is to be run before
+    anything else is begun.
     """
 
     label: str
+    must: bool = False
     ceiling: Name | None = None
     tasks: AnyTasks
     methods: AnyMethods

@@ -12,7 +12,7 @@ from bench.analysis.costs import planned_hours
 from bench.catalogue.tiers import Tier
 from bench.errors import exit_with_message
 from bench.work.jobs import Job
-from bench.work.plan import all_jobs
+from bench.work.plan import all_jobs, must_jobs
 from bench.work.suite import Suite
 
 
@@ -24,6 +24,20 @@ def to_run(jobs: list[Job]) -> list[Job]:
 def by_artifact(suite: Suite, tier: str) -> dict[str, list[Job]]:
     """The jobs each artifact needs in a tier; a job that several need is in each."""
     return {name: all_jobs(suite, tier, (name,)) for name in suite.catalogue.artifacts}
+
+
+def parts_of(suite: Suite, tier: str) -> dict[str, list[Job]]:
+    """The jobs of a tier, each once: of its must list and of the rest, if it has one, and in all."""
+    jobs, must = all_jobs(suite, tier), must_jobs(suite, tier)
+    if not must:
+        return {"total": jobs}
+    return {"must list": must, "the rest": [job for job in jobs if job not in set(must)], "total": jobs}
+
+
+def counted(jobs: list[Job]) -> tuple[str, str, str, str]:
+    """How many jobs there are, are current and have to be run, and the hours of the last."""
+    waiting = to_run(jobs)
+    return str(len(jobs)), str(len(jobs) - len(waiting)), str(len(waiting)), f"{planned_hours(waiting):.2f}"
 
 
 def cost_unit(tier: Tier) -> str:
@@ -46,24 +60,8 @@ def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None
     for column in ("artifact", "printed as", "jobs", "current", "to run", unit):
         table.add_column(column, justify="left" if column in ("artifact", "printed as") else "right")
     for name, jobs in by_artifact(suite, tier).items():
-        waiting = to_run(jobs)
-        table.add_row(
-            name,
-            catalogue.artifacts[name].printed,
-            str(len(jobs)),
-            str(len(jobs) - len(waiting)),
-            str(len(waiting)),
-            f"{planned_hours(waiting):.2f}",
-        )
-    jobs = all_jobs(suite, tier)
-    waiting = to_run(jobs)
+        table.add_row(name, catalogue.artifacts[name].printed, *counted(jobs))
     table.add_section()
-    table.add_row(
-        "total",
-        "",
-        str(len(jobs)),
-        str(len(jobs) - len(waiting)),
-        str(len(waiting)),
-        f"{planned_hours(waiting):.2f}",
-    )
+    for name, jobs in parts_of(suite, tier).items():
+        table.add_row(name, "", *counted(jobs))
     Console(width=100).print(table)

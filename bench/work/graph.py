@@ -20,7 +20,7 @@ from bench.work.cells import parse_slug
 from bench.work.claims import load_claims
 from bench.work.fingerprint import fingerprint, fingerprint_parts
 from bench.work.jobs import RESULTS, Job, make_job
-from bench.work.plan import all_jobs
+from bench.work.plan import all_jobs, must_jobs
 from bench.work.progress import START_SECONDS
 from bench.work.regression import regressed_jobs
 from bench.work.renderings import Rendering
@@ -71,6 +71,11 @@ class Graph:
     def jobs(self) -> list[Job]:
         """Every job of the tier, upstream first."""
         return all_jobs(self.suite, self.tier)
+
+    @cached_property
+    def must(self) -> list[Job]:
+        """The jobs of the tier's must list, upstream first; every job of a tier without one."""
+        return must_jobs(self.suite, self.tier) or self.jobs
 
     @cached_property
     def store(self) -> list[Path]:

@@ -34,3 +34,16 @@ def all_jobs(suite: Suite, tier: str, artifacts: tuple[str, ...] | None = None) 
             for job in jobs_of(entry, tier):
                 add(job)
     return list(ordered)
+
+
+def must_jobs(suite: Suite, tier: str) -> list[Job]:
+    """Those jobs of a tier that its must list needs, upstream first: of a `must` budget, or read by one.
+
+    Empty for a tier without such a list.
+    """
+    wanted: set[Job] = set()
+    jobs = all_jobs(suite, tier)
+    for job in reversed(jobs):
+        if job in wanted or (job.row.in_cells and job.resolved.budget.must):
+            wanted |= {job, *job.upstream}
+    return [job for job in jobs if job in wanted]
