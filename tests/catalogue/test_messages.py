@@ -177,9 +177,9 @@ def test_a_profile_in_which_a_line_would_stand_for_several_cells(workflow, new, 
 
 def test_a_budget_without_its_cost(workflow):
     change(
-        workflow / "tiers/cpu.yaml", "core_seconds: {train: 270, evaluate: 80}", "core_seconds: {train: 270}"
+        workflow / "tiers/cpu.yaml", "core_seconds: {train: 180, evaluate: 50}", "core_seconds: {train: 180}"
     )
-    expect(workflow, "tiers/cpu.yaml", "budgets.0", "core_seconds lacks evaluate")
+    expect(workflow, "tiers/cpu.yaml", "budgets.33", "core_seconds lacks evaluate")
 
 
 def test_a_budget_with_a_ceiling_that_is_not_there(workflow):

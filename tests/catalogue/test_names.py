@@ -175,8 +175,12 @@ def test_a_labs_budget_is_like_a_recipe_of_the_suites_tier():
 @pytest.mark.parametrize(
     ("old", "new", "parts"),
     [
-        ("options: rooms-ad", "options: room-ad", ("budgets.0.options: unknown recipe", "'rooms-ad'")),
-        ("{like: rooms-dmh, batch", "{like: rooms-dhm, batch", ("budgets.9.options", "'rooms-dmh'")),
+        ("options: rooms-ad", "options: room-ad", ("budgets.21.options: unknown recipe", "'rooms-ad'")),
+        (
+            "{like: mujoco-sequence, batch",
+            "{like: mujoco-sequense, batch",
+            ("budgets.34.options", "'mujoco-sequence'"),
+        ),
         (
             "rooms-ad: {like: ad,",
             "rooms-ad: {like: tmaze,",
