@@ -1,56 +1,123 @@
-"""Whether a claim of a paper holds in a run: paired comparisons over cells, each with its interval.
+"""Whether a claim of a paper holds in a run: comparisons over cells, each with its interval, and a word.
 
-Scores are compared pair by pair, a pair being one seed on one task under both sides: evaluation
-streams leave the method out, so both meet the same episodes. The effect is the mean over pairs and
-its interval a t-interval over them, in which what differs between tasks counts as noise.
-Sizes and times are read once a cell and compared by ratio, the effect being the geometric mean
-over tasks; counts are exact, and a ratio of times or memory is trusted within READING_FACTOR.
+A comparison is supported if its 95 % interval lies beyond the smallest effect that counts. A claim needs all
+of its comparisons, so none of them has to be stricter than that. It falls with any one of them, which is why
+the interval that contradicts is one for all of a claim's comparisons together (Bonferroni): a claim of ten
+comparisons is not contradicted by chance more often than a claim of one. docs/statistics.md has the rules.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from bench.analysis.aggregate import probability_of_improvement
-from bench.analysis.readings import selected
-from bench.analysis.statistics import Summary, summarise
+from bench.analysis.claim_questions import Question, questions_of
+from bench.analysis.claim_values import Rows
+from bench.analysis.intervals import Estimate
 from bench.catalogue.catalogue import Catalogue
+from bench.catalogue.strict import Value
 from bench.work.availability import why_missing
-from bench.work.cells import Cell, recorded_cell, selection_of
-from bench.work.claims import Claim, Comparison, Side
+from bench.work.cells import recorded_cell
+from bench.work.claim import Claim, Comparison
+from bench.work.claims import is_ratio
 
 Word = Literal["supported", "contradicted", "inconclusive", "not-run"]
-# Fewer pairs than this say nothing of their own spread; our choice.
-FEWEST_PAIRS = 3
-# A ratio of two readings of time or memory is taken to be right within this factor either way; our choice.
-READING_FACTOR = 1.25
+WORDS: tuple[Word, ...] = ("supported", "contradicted", "inconclusive", "not-run")
+CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One comparison as a run answers it; numbers are NaN where there are none."""
+    """One comparison as a run answers it, on one task or on several; numbers are NaN where there are none.
 
-    comparison: Comparison
+    `low` and `high` are the interval that supports, `far_low` and `far_high` the wider one that contradicts.
+    """
+
+    question: Question
     word: Word
     why: str
     effect: float = math.nan
     low: float = math.nan
     high: float = math.nan
-    pairs: int = 0
-    tasks: int = 0
-    probability_of_improvement: float = math.nan
-    data_source: str = ""
-    budget: str = ""
+    far_low: float = math.nan
+    far_high: float = math.nan
+
+    @property
+    def comparison(self) -> Comparison:
+        """What was asked."""
+        return self.question.comparison
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A claim's verdict, why it is that one, on which part of what it speaks of, and its findings."""
+
+    word: str
+    why: str
+    scope: str
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """The word with its scope: `supported at 10 to 100 steps`."""
+        return f"{self.word} {self.scope}" if self.scope and self.word != "not-run" else self.word
+
+
+def examine(
+    catalogue: Catalogue,
+    claim: Claim,
+    cells: pd.DataFrame,
+    tier: str,
+    more: Mapping[str, Value] | None = None,
+) -> Answer:
+    """The answer to a claim from `cells` (columns as in cells.csv), under `more` settings if given."""
+    asked = [
+        question
+        for comparison in claim.comparisons
+        for question in questions_of(catalogue, comparison, cells, more or {})
+    ]
+    findings: list[Finding] = []
+    by_condition: dict[str, list[Finding]] = {}
+    for condition in dict.fromkeys(question.comparison.condition for question in asked):
+        own = [question for question in asked if question.comparison.condition == condition]
+        together = sum(question.is_decidable for question in own)
+        found = [_find(catalogue, question, together, cells, tier) for question in own]
+        by_condition[condition] = found
+        findings += found
+    word, why, condition = _over_conditions(claim, by_condition)
+    ran = by_condition.values() if not condition else [own for own in by_condition.values() if _any_ran(own)]
+    scope = ", ".join(filter(None, [scope_of([one for own in ran for one in own]), condition]))
+    return Answer(word, why, scope, findings)
+
+
+def _any_ran(findings: list[Finding]) -> bool:
+    return any(finding.word != "not-run" for finding in findings)
+
+
+def _over_conditions(claim: Claim, found: dict[str, list[Finding]]) -> tuple[str, str, str]:
+    """Word, why, and the only condition under which anything was run, if there is one."""
+    words = {condition: claim_word(own) for condition, own in found.items()}
+    ran = {condition: said for condition, said in words.items() if said[0] != "not-run"}
+    if len(words) == 1 or not ran:
+        return *next(iter(words.values())), ""
+    if len(ran) == 1:
+        ((condition, (word, why)),) = ran.items()
+        return word, why, f"with {condition}"
+    if len({word for word, _ in ran.values()}) == 1:
+        return *next(iter(ran.values())), ""
+    said = "; ".join(f"{word} with {condition}" for condition, (word, _) in ran.items())
+    if {"supported", "contradicted"} <= {word for word, _ in ran.values()}:
+        return f"depends on {claim.turns_on}", said, ""
+    return "inconclusive", said, ""
 
 
 def claim_word(findings: list[Finding]) -> tuple[Word, str]:
-    """The verdict on a claim, and why: it holds only if all of its comparisons do, and falls with one."""
+    """The verdict on comparisons of one condition, and why: all have to hold, and it falls with one."""
     words = [finding.word for finding in findings]
     missing = words.count("not-run")
     if missing == len(words):
@@ -64,122 +131,80 @@ def claim_word(findings: list[Finding]) -> tuple[Word, str]:
     return "supported", ""
 
 
-def examine(catalogue: Catalogue, claim: Claim, cells: pd.DataFrame, tier: str) -> list[Finding]:
-    """Every comparison of a claim, answered from `cells` (columns as in cells.csv)."""
-    return [compare(catalogue, comparison, cells, tier) for comparison in claim.comparisons]
+def _find(catalogue: Catalogue, question: Question, together: int, cells: pd.DataFrame, tier: str) -> Finding:
+    if not question.groups:
+        why = question.why_left_out or why_not(catalogue, question.comparison, cells, tier)
+        return Finding(question, "inconclusive" if question.why_left_out else "not-run", why)
+    estimate = question.estimate(catalogue)
+    ratio = is_ratio(catalogue, question.comparison) and question.comparison.along is None
+    scale = np.exp if ratio else np.asarray
+    if estimate is None:
+        effect = float(scale(question.mean))
+        return Finding(question, "inconclusive", question.too_few, effect)
+    near, far = ends(estimate, together)
+    effect, *bounds = (float(scale(value)) for value in (estimate.mean, *near, *far))
+    word = str(words_of(limits(question.comparison, ratio), estimate, together))
+    why = "" if word != "inconclusive" else "the interval crosses the smallest effect that counts"
+    found = Finding(question, word, why, effect, *bounds)  # type: ignore[arg-type]
+    if question.is_busy:
+        return replace(found, word="inconclusive", why=f"times spread by {question.busy:.2g}")
+    return found
 
 
-def compare(catalogue: Catalogue, comparison: Comparison, cells: pd.DataFrame, tier: str) -> Finding:
-    """One comparison, on those of its tasks for which every side has a number for one seed at least."""
-    pairs: list[NDArray[np.float64]] = []
-    used: list[pd.DataFrame] = []
-    for number in range(len(comparison.tasks)):
-        read: list[pd.DataFrame] = []
-        first = _values(catalogue, comparison, comparison.first, number, cells, read)
-        if isinstance(comparison.second, float):
-            second = dict.fromkeys(first, comparison.second)
-        else:
-            second = _values(catalogue, comparison, comparison.second, number, cells, read)
-        seeds = sorted(first.keys() & second.keys())
-        if seeds:
-            used += read
-            pairs.append(np.array([[first[seed] for seed in seeds], [second[seed] for seed in seeds]]))
-    if not pairs:
-        return Finding(comparison, "not-run", _why_not(catalogue, comparison, cells, tier))
-    summary = _ratio(catalogue, comparison, pairs) if comparison.is_ratio(catalogue) else _difference(pairs)
-    word, why = _judge(catalogue, comparison, summary)
-    rows = pd.concat(used)
-    sources: set[str] = set() if comparison.is_ratio(catalogue) else set(rows["data_source"])
-    equal = len({pair.shape[1] for pair in pairs}) == 1
-    chance = probability_of_improvement(*np.stack(pairs, axis=1)) if equal else math.nan
-    return Finding(
-        comparison, word, why, summary.mean, summary.low, summary.high,
-        sum(pair.shape[1] for pair in pairs), len(pairs), float(chance),
-        " and ".join(sorted(sources)), " and ".join(sorted(set(rows["budget"]))),
-    )  # fmt: skip
+def ends(estimate: Estimate, together: int) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
+    """The interval that supports, and the one that contradicts among so many comparisons."""
+    share = (1 - CONFIDENCE) / max(together, 1)
+    return estimate.interval(CONFIDENCE), estimate.interval(1 - share)
 
 
-def _values(
-    catalogue: Catalogue,
-    comparison: Comparison,
-    side: Side,
-    number: int,
-    cells: pd.DataFrame,
-    read: list[pd.DataFrame],
-) -> dict[int, float]:
-    """A side's number for each seed on one task; the rows it comes from are added to `read`."""
-    cell = side.cells(catalogue, comparison.tasks)[number]
-    metric = catalogue.metrics[comparison.metric]
-    record = recorded_cell(catalogue, metric.stage, cell)
-    rows = cells[_of(cells, record) & (cells["metric"] == comparison.metric)].dropna(subset="value")
-    if rows.empty:
-        return {}
-    chosen = selected(rows, selection_of(catalogue, cell), metric.better == "lower")
-    means = chosen.groupby("seed")["value"].mean()
-    values = {int(seed): side.times * mean for seed, mean in zip(means.index, means, strict=True)}
-    if side.against:
-        base = _values(catalogue, comparison, side.against, number, cells, read)
-        values = {
-            seed: value / base[seed] if comparison.is_ratio(catalogue) else value - base[seed]
-            for seed, value in values.items()
-            if seed in base
-        }
-    if values:
-        read.append(rows)
-    return values
+def limits(comparison: Comparison, ratio: bool) -> tuple[float, float]:
+    """Between which values the effect has to lie, on the estimate's scale."""
+    smallest = math.log(comparison.smallest) if ratio else comparison.smallest
+    return (smallest, math.inf) if comparison.expect == "more" else (-abs(smallest), abs(smallest))
 
 
-def _difference(pairs: list[NDArray[np.float64]]) -> Summary:
-    """Mean over all pairs of first less second, with a t-interval; none for fewer than FEWEST_PAIRS."""
-    found = summarise(np.concatenate([first - second for first, second in pairs]))
-    return found if found.n >= FEWEST_PAIRS else Summary(found.mean, math.nan, math.nan, found.n)
+def words_of(within: tuple[float, float], estimate: Estimate, together: int) -> np.ndarray:
+    """The word of each estimate: the whole of an interval has to lie on one side of what counts."""
+    (low, high), (far_low, far_high) = ends(estimate, together)
+    floor, ceiling = within
+    inside = (floor < low) & (high < ceiling)
+    outside = (far_high < floor) | (far_low > ceiling)
+    return np.select([inside, outside], ["supported", "contradicted"], "inconclusive")
 
 
-def _ratio(catalogue: Catalogue, comparison: Comparison, pairs: list[NDArray[np.float64]]) -> Summary:
-    """Geometric mean over tasks of first over second; exact for counts, else within READING_FACTOR.
-
-    A ratio of growths is made of two ratios, and trusted within the factor's square.
-    """
-    logarithm = float(np.mean([np.log(first / second).mean() for first, second in pairs]))
-    exact = catalogue.metrics[comparison.metric].deterministic
-    factor = 1.0 if exact else READING_FACTOR ** (len(comparison.sides()) / 2)
-    ratio = math.exp(logarithm)
-    return Summary(ratio, ratio / factor, ratio * factor, len(pairs))
-
-
-def _judge(catalogue: Catalogue, comparison: Comparison, found: Summary) -> tuple[Word, str]:
-    """The verdict on a comparison: the whole interval has to lie on one side of what counts."""
-    smallest = comparison.smallest
-    if math.isnan(found.low):
-        return "inconclusive", f"{found.n} pairs; an interval takes {FEWEST_PAIRS}"
-    if comparison.expect == "more":
-        floor, ceiling = smallest, math.inf
-    elif comparison.is_ratio(catalogue):
-        floor, ceiling = 1 / smallest, smallest
-    else:
-        floor, ceiling = -smallest, smallest
-    if floor < found.low and found.high < ceiling:
-        return "supported", ""
-    if found.high < floor or found.low > ceiling:
-        return "contradicted", ""
-    return "inconclusive", "the interval crosses the smallest effect that counts"
-
-
-def _why_not(catalogue: Catalogue, comparison: Comparison, cells: pd.DataFrame, tier: str) -> str:
+def why_not(catalogue: Catalogue, comparison: Comparison, cells: pd.DataFrame, tier: str) -> str:
     """What keeps this tier from a comparison's number, of its first cell that has a reason."""
-    stage = catalogue.metrics[comparison.metric].stage
-    for cell in (cell for side in comparison.sides() for cell in side.cells(catalogue, comparison.tasks)):
-        missing = why_missing(catalogue, tier, cell, stage)
-        if missing:
-            return missing
-        status = cells.loc[
-            _of(cells, recorded_cell(catalogue, stage, cell)) & (cells["status"] != "ok"), "status"
-        ]
-        if len(status):
-            return str(status.iloc[0])
+    for side in comparison.sides():
+        stage = catalogue.metrics[side.metric or comparison.metric].stage
+        for cell in side.cells(catalogue, comparison.tasks, comparison.steps()[0]):
+            missing = why_missing(catalogue, tier, cell, stage)
+            if missing:
+                return missing
+            own = Rows(catalogue, cells).whose(recorded_cell(catalogue, stage, cell))
+            status = cells.loc[own & (cells["status"] != "ok"), "status"]
+            if len(status):
+                return str(status.iloc[0])
     return "no record yet"
 
 
-def _of(cells: pd.DataFrame, cell: Cell) -> pd.Series:
-    """Which rows are a cell's."""
-    return (cells["task"] == cell.task) & (cells["method"] == cell.method) & (cells["settings"] == cell.slug)
+def scope_of(findings: list[Finding]) -> str:
+    """The part of its tasks, and of the values that growth is fitted over, that a claim was decided on.
+
+    Empty where that is all of them.
+    """
+    ran = [finding.question for finding in findings if finding.question.groups]
+    wanted = dict.fromkeys(task for finding in findings for task in finding.comparison.tasks)
+    done = dict.fromkeys(task for question in ran for task in question.tasks)
+    parts = []
+    if done and len(done) < len(wanted):
+        parts.append(_tasks_said(list(done)))
+    parts += dict.fromkeys(question.steps_said for question in ran if question.steps_said)
+    return ", ".join(parts)
+
+
+def _tasks_said(tasks: list[str]) -> str:
+    lengths = [task.rpartition("-")[2] for task in tasks]
+    if len(tasks) > 1 and all(length.isdigit() for length in lengths):
+        numbers = sorted(int(length) for length in lengths)
+        return f"at {numbers[0]:,} to {numbers[-1]:,} steps"
+    return f"on {' and '.join(filter(None, [', '.join(tasks[:-1]), tasks[-1]]))}"

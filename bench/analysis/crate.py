@@ -53,7 +53,8 @@ def results_of(suite: Suite, tier: str) -> dict[Path, str]:
     named = {path: f"Report of the {tier} tier: {path.name}" for path in report_files(suite, tier)}
     named |= {
         folder / "cells.csv": "Every number of the run, with what qualifies it",
-        folder / "claims.csv": "Claims of the papers, tested on the run: one row a comparison",
+        folder / "claims.csv": "Claims of the papers, tested on the run: one row a finding",
+        folder / "claims_units.csv": "What the claims rest on: one row a seed, task or turn",
         folder / "claims.md": "Claims of the papers, tested on the run",
         folder / "health.txt": "How many jobs ended how",
         RESULTS / "audit" / "audit.csv": "What the papers print, held against itself: one row a check",

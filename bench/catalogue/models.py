@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 from pydantic import Field, model_validator
 
 from bench.catalogue.names import Tasks
-from bench.catalogue.stages import StageName
+from bench.catalogue.stages import STAGES, StageName
 from bench.catalogue.strict import Name, OptionName, Strict, Value
 
 Reader = Literal["d4rl", "minari-sets"]
@@ -178,5 +178,12 @@ class Metric(Strict):
     better: Literal["higher", "lower", "neither"]
     deterministic: bool = False
     timed: bool = False  # a time, or made of times: a busy machine may have moved it
+    # Two readings agree within this factor, as they do for memory; 1 where repeats say how far it spreads.
+    tolerance: float = Field(default=1.0, ge=1.0)
     decimals: int = 1
     derived: Derived | None = None
+
+    @property
+    def is_cost(self) -> bool:
+        """Whether it is a size or a time, which rests on no data and is compared by ratio."""
+        return STAGES[self.stage].costs

@@ -36,6 +36,14 @@ class OpenChoice(Strict):
     note: str = ""
 
 
+class Untested(Strict):
+    """A comparative sentence of a paper that no claim tests, in our words, and why."""
+
+    says: str
+    section: str
+    why: str
+
+
 class Paper(Strict):
     """A paper: `papers/<paper>/paper.yaml`, beside its artifacts."""
 
@@ -46,6 +54,8 @@ class Paper(Strict):
     own: bool = False  # no paper, but what the suite asks beyond the papers: nothing is printed beside it
     prints: Prints = Prints()
     open_choices: dict[Name, OpenChoice] = Field(default={})  # by the key that its artifacts name
+
+    untested: tuple[Untested, ...] = ()  # what it says of its experiments and no claim tests
 
     @property
     def named(self) -> str:

@@ -23,7 +23,7 @@ from bench.catalogue.strict import Name, OptionName
 from bench.catalogue.tiers import Tier
 from bench.errors import exit_with_message
 from bench.files import ROOT, shown, write_atomically
-from bench.work.claims import Claim
+from bench.work.claim import Claim
 from bench.work.regression import Regressed
 
 SCHEMAS = WORKFLOW / "schema"

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.methods.token_layout import STATE
+
 
 class Decay(NamedTuple):
     """An exponential through weights: half-life in tokens (NaN if they do not fall), and its R squared."""
@@ -59,3 +61,34 @@ def shares(weights: NDArray[Any], kinds: tuple[str, ...], present: int) -> Share
         {kind: float(total[kind_at == kind].sum()) for kind in kinds},
         {kind: float(total[earlier & (kind_at == kind)].sum()) for kind in kinds},
     )
+
+
+def power_over_exponential(weights: NDArray[Any], kinds: tuple[str, ...], present: int) -> float:
+    """How much better an exponential describes the decay over steps than a power law does.
+
+    Of the mean weights (T,) on states, or on merged tokens, of the steps before the one decided at: both laws
+    are fitted to every other step by least squares of log w, on the distance in steps or on its logarithm.
+    The result is the power law's mean squared error on the steps left out over the exponential's; above 1 the
+    exponential is the better. NaN for fewer than eight such steps, or where both fit exactly.
+    """
+    of_states = np.array(kinds)[np.arange(len(weights)) % len(kinds)] == STATE if len(kinds) > 1 else True
+    earlier = np.arange(len(weights)) >= present
+    own = np.nan_to_num(weights[earlier & of_states])
+    steps = 1.0 + np.flatnonzero(own > 0)
+    if len(steps) < 8:
+        return math.nan
+    logarithm = np.log(own[own > 0].astype(np.float64))
+    errors = [_held_out_error(distance, logarithm) for distance in (np.log(steps), steps)]
+    return errors[0] / errors[1] if errors[1] > 0 else math.nan
+
+
+def _held_out_error(distance: NDArray[Any], logarithm: NDArray[Any]) -> float:
+    """Mean squared error on every other point of the line that is fitted to the rest."""
+    slope, intercept = np.polyfit(distance[::2], logarithm[::2], 1)
+    return float(np.mean((logarithm[1::2] - slope * distance[1::2] - intercept) ** 2))
+
+
+def share_within(weights: NDArray[Any], kinds: tuple[str, ...], present: int, steps: int) -> float:
+    """Share of the mean weights (T,) on the step decided at and those before it, `steps` in all."""
+    nearest = present + (steps - 1) * len(kinds)
+    return float(np.nansum(weights[:nearest]) / np.nansum(weights))

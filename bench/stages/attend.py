@@ -12,7 +12,9 @@ fused. The same with `untrained_` before their names are those of the model befo
 reads the same tokens: what a decay has to be held against. `attention_to_states` and its like are the shares
 of the fused weight on tokens of each kind (DeMa App. J), `earlier_attention_to_...` those of it on tokens of
 the steps before the one decided at, and `attention_to_earlier_steps` their sum. A merged token has no kinds.
-The maps themselves lie beside the table in `attend.npz`:
+`attention_within_four_steps` is the share on the step decided at and the three before it, and
+`attention_power_over_exponential` how much better an exponential in steps describes the decay than a power
+law. The maps themselves lie beside the table in `attend.npz`:
 
     steps (N,)                    steps of the episode that were looked at
     weights (1 + layers, N, T)    by distance in tokens, NaN before the episode; first all layers fused
@@ -30,9 +32,14 @@ import numpy as np
 import torch
 
 from bench.errors import SpecError
-from bench.measure.attention_profiles import fit_exponential, shares
+from bench.measure.attention_profiles import (
+    fit_exponential,
+    power_over_exponential,
+    share_within,
+    shares,
+)
 from bench.measure.hidden_attention import STEP, Maps, Recorder, attention_maps
-from bench.methods.base import Floats, Learner
+from bench.methods.base import Learner
 from bench.stages.checkpoints import (
     dataset_facts,
     imported_test,
@@ -46,6 +53,8 @@ from bench.stages.runtime import described, one_thread
 from bench.work.jobs import Job
 from bench.work.record import Facts, Rows
 from bench.worlds.contract import TestRows
+
+NEAR_STEPS = 4
 
 
 def attend(job: Job) -> tuple[Rows, Facts]:
@@ -81,8 +90,8 @@ def attend(job: Job) -> tuple[Rows, Facts]:
     np.savez_compressed(temporary, steps=steps, half_lives=half_lives, channel=channel, **maps._asdict())
     temporary.replace(job.arrays)
     measured = [
-        *decay_rows(profiles),
-        *decay_rows(np.nanmean(before.weights, axis=1), "untrained_"),
+        *decay_rows(maps),
+        *decay_rows(before, "untrained_"),
         *share_rows(maps),
     ]
     rows: Rows = [(metric, updates, index, value) for metric, index, value in measured]
@@ -90,13 +99,18 @@ def attend(job: Job) -> tuple[Rows, Facts]:
     return rows, facts | described(torch.device("cpu"))
 
 
-def decay_rows(profiles: Floats, prefix: str = "") -> TestRows:
-    """Rows of profiles (1 + layers, T): the fused one by distance, and the exponential through each."""
+def decay_rows(maps: Maps, prefix: str = "") -> TestRows:
+    """Rows of maps: the fused profile by distance, the exponential through each, and how near it stays."""
+    profiles = np.nanmean(maps.weights, axis=1)
     rows = [(f"{prefix}hidden_attention", float(d), float(weight)) for d, weight in enumerate(profiles[0])]
     for layer, profile in enumerate(profiles):
         found = fit_exponential(profile)
         rows.append((f"{prefix}attention_half_life", float(layer), found.half_life))
         rows.append((f"{prefix}attention_fit", float(layer), found.fit))
+    near = share_within(profiles[0], maps.token_kinds, maps.present, NEAR_STEPS)
+    rows.append((f"{prefix}attention_within_four_steps", 0.0, near))
+    laws = power_over_exponential(profiles[0], maps.token_kinds, maps.present)
+    rows.append((f"{prefix}attention_power_over_exponential", 0.0, laws))
     return rows
 
 

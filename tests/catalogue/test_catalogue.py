@@ -12,6 +12,7 @@ import bench.work.availability as built
 from bench.analysis.labels import axis_label
 from bench.catalogue.catalogue import paper_name
 from bench.catalogue.load import WORKFLOW
+from bench.catalogue.rivals import TIMED_AGAINST
 from bench.catalogue.values import defaults
 from bench.work.cells import cells_of, make_cell, parse_slug, resolve
 from bench.work.entries import entries as entries_of
@@ -246,7 +247,10 @@ def settings_of_a_cell(draw):
     method = draw(st.sampled_from(sorted(CATALOGUE.methods)))
     options = CATALOGUE.options(task, method)
     names = draw(st.lists(st.sampled_from(sorted(options)), unique=True, max_size=5))
-    return task, method, {name: draw(values_of(options[name])) for name in names}
+    settings = {name: draw(values_of(options[name])) for name in names}
+    if TIMED_AGAINST in settings:
+        settings[TIMED_AGAINST] = draw(st.sampled_from(("none", *sorted(CATALOGUE.methods))))
+    return task, method, settings
 
 
 @given(settings_of_a_cell())

@@ -254,26 +254,43 @@ def test_a_cell_that_the_tier_does_not_run():
         ("says:", "sais:", ["key 'sais'", "Did you mean 'says'?"]),
         ("    smallest:", "    smalest:", ["comparisons.0", "smalest"]),
         ("expect: more", "expect: less", ["comparisons.0.expect", "'less'"]),
-        ("metric: parameters", "metric: parameter", ["unknown metric 'parameter'", "'parameters'"]),
-        ("{method: dt,", "{method: dtt,", ["unknown method 'dtt'", "'dt'"]),
-        ("[hopper-medium]", "[hoper-medium]", ["unknown task 'hoper-medium'", "'hopper-medium'"]),
-        ("{method: dema}", "{method: dema, settings: {tokns: b3ld}}", ["unknown option 'tokns'", "'tokens'"]),
-        ("smallest: 3.33", "smallest: -1.0", ["comparisons.0.smallest", "a ratio must be above 0"]),
         (
-            "[hopper-medium]",
-            "[hopper-medium-delayed]",
-            ["no artifact asks for parameters of hopper-medium-delayed/dt"],
+            "parameters_as_published",
+            "parameters_as_pubished",
+            ["unknown metric", "'parameters_as_published'"],
         ),
-        ("{method: dt,", "{method: dt, tasks: [breakout, pong],", ["one by one: 2 for 1"]),
+        ("{method: dt}", "{method: dtt}", ["unknown method 'dtt'", "'dt'"]),
+        ("[breakout]", "[brekout]", ["unknown task 'brekout'", "'breakout'"]),
+        ("{method: dema}", "{method: dema, settings: {tokns: b3ld}}", ["unknown option 'tokns'", "'tokens'"]),
+        ("smallest: 1.33", "smallest: -1.0", ["comparisons.0.smallest", "a ratio must be above 0"]),
+        ("[breakout]", "[pong]", ["no artifact asks for parameters_as_published of pong/dt"]),
+        ("{method: dt}", "{method: dt, tasks: [breakout, pong]}", ["one by one: 2 for 1"]),
+        (
+            "parameters_as_published",
+            "forward_milliseconds",
+            ["comparisons.0.metric", "timed for each cell alone", "`timed_against`"],
+        ),
+        ("smallest: 1.33", "smallest: 1.33\n    each: true\n    over: tasks", ["leave `each` or `over` out"]),
+        ("smallest: 1.33", "smallest: 1.33\n    condition: six blocks", ["give both, or neither"]),
+        (
+            "comparisons:",
+            "registered: [{date: 2026-11-27, digest: abc, why: first}]\ncomparisons:",
+            ["what decides the claim is not what was registered on 2026-11-27", "digest: "],
+        ),
+        (
+            "smallest: 1.33",
+            "smallest: 1.33\n    gates: [{says: it learnt, metric: parameters, above: 1.0}]",
+            ["comparisons.0.gates.0", "a gate names either sides of the comparison"],
+        ),
     ],
 )
 def test_mistakes_in_a_claim(workflow, old, new, said):
-    change(workflow / "claims/dema_parameters_in_mujoco.yaml", old, new)
+    change(workflow / "claims/dema_parameters_in_atari.yaml", old, new)
     with pytest.raises(SpecError) as caught:
         load_claims(Suite.open(workflow))
     text = str(caught.value)
     assert "\n" not in text
-    for part in ["claims/dema_parameters_in_mujoco.yaml", *said]:
+    for part in ["claims/dema_parameters_in_atari.yaml", *said]:
         assert part in text
 
 

@@ -56,8 +56,8 @@ def test_the_files_of_a_kind_are_as_its_schema_says(kind):
         ("artifact", "papers/dema/table04.yaml", "rows:", "lines:"),
         ("artifact", "papers/dmh/fig02.yaml", "kind: curve", "kind: curv"),
         ("tier", "tiers/cpu.yaml", "seeds: 5", "seeds: five"),
-        ("claim", "claims/dema_over_dt.yaml", "label: MuJoCo", "lable: MuJoCo"),
-        ("claim", "claims/dema_over_dt.yaml", "expect: more", "expct: more"),
+        ("claim", "claims/dema_over_dt_in_mujoco.yaml", "label: after equal updates", "lable: equal"),
+        ("claim", "claims/dema_over_dt_in_mujoco.yaml", "expect: more", "expct: more"),
         ("tasks", "tasks/tmaze.yaml", "protocol: tmaze\n", ""),
     ],
 )

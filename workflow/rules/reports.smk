@@ -36,6 +36,7 @@ rule claims:
         cells=results("cells.csv"),
     output:
         results("claims.csv"),
+        results("claims_units.csv"),
         results("claims.md"),
     log:
         results("logs/claims.log"),

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
+from bench.analysis.claims_page import counted, decided_by, rests_on, word_of
 from bench.analysis.costs import Line, cost_of, line_of
 from bench.analysis.report.runs import Records
-from bench.work.claims import Claim
+from bench.catalogue.catalogue import Catalogue
+from bench.work.claim import Claim
 from bench.work.jobs import Job
 
 # In the order in which a reader wants them.
-CLAIM_VERDICTS = ("supported", "contradicted", "inconclusive", "not-run")
+CLAIM_VERDICTS = ("supported", "contradicted", "depends", "inconclusive", "not-run")
 
 
 @dataclass(frozen=True)
@@ -89,29 +92,44 @@ def environment(jobs: list[Job], records: Records) -> list[tuple[str, list[tuple
 
 @dataclass(frozen=True)
 class ClaimShown:
-    """A claim, its verdict, what it rests on, and its comparisons as claims.csv has them."""
+    """A claim, its verdict and what that rests on, how it is decided, and its findings as in claims.csv.
+
+    `verdict` is one of CLAIM_VERDICTS, `text` the same with its scope, or with the choice it depends on.
+    """
 
     name: str
     claim: Claim
     verdict: str
+    text: str
     why: str
     rests_on: str
-    comparisons: list[dict[str, str]]
+    decided_by: list[str]
+    comparisons: list[dict[str, Any]]
 
 
-def claims_shown(claims: dict[str, Claim], table: pd.DataFrame) -> list[ClaimShown]:
-    """Each claim with its rows of claims.csv (all text), those with an answer first."""
+def claims_shown(catalogue: Catalogue, claims: dict[str, Claim], table: pd.DataFrame) -> list[ClaimShown]:
+    """Each claim with its rows of claims.csv, those with an answer first."""
     shown = []
     for name, claim in claims.items():
-        rows: list[dict[str, str]] = table[table["claim"] == name].to_dict("records")  # type: ignore[assignment]
-        ran = [row for row in rows if row["verdict"] != "not-run"]
-        done, wanted = (sum(int(row[key]) for row in rows) for key in ("tasks_run", "tasks"))
-        part = f"{done} of {wanted} pairs of cells" if ran and done < wanted else ""
-        sources = dict.fromkeys(f"{row['data_source']} data" for row in ran if row["data_source"])
-        budgets = dict.fromkeys(f"{row['budget']} budget" for row in ran if row["budget"])
-        older = "numbers by older code" if any(row["changed"] for row in ran) else ""
-        rests_on = ", ".join(filter(None, [part, *sources, *budgets, older]))
-        shown.append(ClaimShown(name, claim, rows[0]["claim_verdict"], rows[0]["claim_why"], rests_on, rows))
+        rows = table[table["claim"] == name]
+        first = rows.iloc[0]
+        comparisons = [
+            {str(key): value for key, value in row.items()} | {"counted": counted(row) if row["unit"] else ""}
+            for row in rows.to_dict("records")
+        ]
+        verdict = str(first["claim_verdict"]).split(" ", 1)[0]
+        shown.append(
+            ClaimShown(
+                name,
+                claim,
+                verdict,
+                word_of(rows),
+                first["claim_why"],
+                rests_on(rows),
+                decided_by(catalogue, claim, rows),
+                comparisons,
+            )
+        )
     return sorted(shown, key=lambda one: CLAIM_VERDICTS.index(one.verdict))
 
 

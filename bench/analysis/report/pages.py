@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -14,7 +15,9 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup, escape
 
-from bench.analysis.claims import READING_FACTOR
+from bench.analysis.claim_questions import BUSY
+from bench.analysis.claims_table import read_table
+from bench.analysis.intervals import FEWEST_UNITS
 from bench.analysis.rendering import command_of
 from bench.analysis.report import overview
 from bench.analysis.report.charts import Chart, Interval, interval_chart
@@ -107,18 +110,19 @@ class Report:
     def __post_init__(self) -> None:
         self.records = Records(self.tier)
         self.jobs = all_jobs(self.suite, self.tier)
-        answers = self._read(RESULTS / self.tier / "claims.csv")
-        self.claims = overview.claims_shown(load_claims(self.suite), answers)
-        self.findings = self._read(RESULTS / "audit" / "audit.csv").to_dict("records")
+        answers = read_table(self._made(RESULTS / self.tier / "claims.csv"))
+        self.claims = overview.claims_shown(self.suite.catalogue, load_claims(self.suite), answers)
+        audit = self._made(RESULTS / "audit" / "audit.csv")
+        self.findings = pd.read_csv(audit, dtype=str, keep_default_na=False).to_dict("records")
         self.artifacts = [self._artifact(name) for name in self.suite.catalogue.artifacts]
 
-    def _read(self, path: Path) -> pd.DataFrame:
+    def _made(self, path: Path) -> Path:
         if not path.exists():
             raise UserError(
                 f"{path}: missing, so there is nothing to report. Make it: snakemake claims audit "
                 f"--config tier={self.tier}"
             )
-        return pd.read_csv(path, dtype=str, keep_default_na=False)
+        return path
 
     def _artifact(self, name: str) -> ArtifactShown:
         rendering = Rendering(self.suite, self.tier, name)
@@ -174,7 +178,7 @@ class Report:
                 "sources": overview.data_sources(self.jobs, self.records),
             }
         if name == "claims":
-            return {"interval_of": interval_of, "reading_factor": f"{READING_FACTOR:g}"}
+            return {"interval_of": interval_of, "busy": f"{BUSY:g}", "fewest_units": FEWEST_UNITS}
         return {}
 
     def _runs(self, artifacts: list[ArtifactShown]) -> list[RunShown]:
@@ -223,12 +227,11 @@ def linked(catalogue: Catalogue, text: str) -> Markup:
     return Markup(re.sub(rf"\b(?:{names})\b", link, str(escape(text))))
 
 
-def interval_of(row: dict[str, str]) -> Interval | None:
-    """A comparison's effect beside what it is held against; None where it has no number."""
-    if not row["effect"]:
+def interval_of(row: dict[str, Any]) -> Interval | None:
+    """A finding's effect beside what it is held against; None where it has no number."""
+    if math.isnan(row["effect"]):
         return None
-    smallest, ratio = float(row["smallest"]), row["scale"] == "ratio"
+    smallest, ratio = row["smallest"], row["scale"] == "ratio"
     mirrored = 1 / smallest if ratio else -smallest
     marks = [mirrored, smallest] if row["expect"] == "equal" else [smallest]
-    low, high = (float(row[end] or "nan") for end in ("low", "high"))
-    return interval_chart(float(row["effect"]), low, high, marks, ratio)
+    return interval_chart(row["effect"], row["low"], row["high"], marks, ratio)

@@ -1,0 +1,162 @@
+"""What a comparison of a claim reads: the value of each side, task by task and unit by unit.
+
+A unit is what is repeated: a seed, under which both sides meet the same episodes, or a turn, in which both
+methods were timed one after the other in one process.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from bench.analysis.readings import selected
+from bench.catalogue.catalogue import Catalogue
+from bench.catalogue.strict import Value
+from bench.work.cells import Cell, recorded_cell, selection_of
+from bench.work.claim import Comparison, Side
+from bench.work.claims import is_ratio
+
+# What a unit is called, and its number.
+Unit = tuple[str, int]
+
+
+@dataclass
+class Rows:
+    """The tidy numbers of a tier (columns as in cells.csv), and which of them were read."""
+
+    catalogue: Catalogue
+    cells: pd.DataFrame
+    read: list[pd.DataFrame] = field(default_factory=list)
+
+    def of(self, cell: Cell, metric: str) -> pd.DataFrame:
+        """The rows of a metric of a cell."""
+        record = recorded_cell(self.catalogue, self.catalogue.metrics[metric].stage, cell)
+        rows = self.cells[self.whose(record) & (self.cells["metric"] == metric)]
+        return rows.dropna(subset="value")
+
+    def whose(self, cell: Cell) -> pd.Series:
+        """Which rows are a cell's."""
+        known = self.cells
+        return (
+            (known["task"] == cell.task) & (known["method"] == cell.method) & (known["settings"] == cell.slug)
+        )
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Both sides on one task at one step of growth: (2, units), first above second."""
+
+    task: str
+    units: tuple[Unit, ...]
+    values: np.ndarray
+
+
+def pairs_on(rows: Rows, comparison: Comparison, number: int, more: Mapping[str, Value]) -> Pairs | None:
+    """Both sides' values on the task of this number, for each unit that both have; None if there is none."""
+    until = _equal_time(rows, comparison, number, more)
+    if until is not None and not until:
+        return None
+    first = _values(rows, comparison, comparison.first, number, more, until)
+    if isinstance(comparison.second, float):
+        second = dict.fromkeys(first, comparison.second)
+    else:
+        second = _values(rows, comparison, comparison.second, number, more, until)
+    units = tuple(sorted(first.keys() & second.keys()))
+    if not units:
+        return None
+    values = np.array([[first[unit] for unit in units], [second[unit] for unit in units]])
+    return Pairs(comparison.tasks[number], units, values)
+
+
+def side_values(
+    rows: Rows, side: Side, metric: str, tasks: tuple[str, ...], number: int, more: Mapping[str, Value]
+) -> dict[Unit, float]:
+    """A side's value of a metric for each unit on one task, as it stands."""
+    return _read(rows, side.cells(rows.catalogue, tasks, more)[number], metric, None)
+
+
+def _values(
+    rows: Rows,
+    comparison: Comparison,
+    side: Side,
+    number: int,
+    more: Mapping[str, Value],
+    until: Mapping[Unit, float] | None,
+) -> dict[Unit, float]:
+    cell = side.cells(rows.catalogue, comparison.tasks, more)[number]
+    values = {
+        unit: side.times * value
+        for unit, value in _read(rows, cell, side.metric or comparison.metric, until).items()
+    }
+    if side.against:
+        base = _values(rows, comparison, side.against, number, more, until)
+        ratio = is_ratio(rows.catalogue, comparison)
+        values = {
+            unit: value / base[unit] if ratio else value - base[unit]
+            for unit, value in values.items()
+            if unit in base
+        }
+    return values
+
+
+def _read(rows: Rows, cell: Cell, metric: str, until: Mapping[Unit, float] | None) -> dict[Unit, float]:
+    """A cell's value for each unit: of scores at the protocol's checkpoint, of costs each turn's."""
+    found = rows.of(cell, metric)
+    if found.empty:
+        return {}
+    rows.read.append(found)
+    if rows.catalogue.metrics[metric].is_cost:
+        return _turns(found)
+    if until is not None:
+        found = _before(rows, cell, found, until)
+        if found.empty:
+            return {}
+    least = rows.catalogue.metrics[metric].better == "lower"
+    means = selected(found, selection_of(rows.catalogue, cell), least).groupby("seed")["value"].mean()
+    return {("seed", seed): mean for seed, mean in zip(means.index.tolist(), means.tolist(), strict=True)}
+
+
+def _turns(found: pd.DataFrame) -> dict[Unit, float]:
+    # Turns of one seed follow each other; those of the next are numbered on.
+    found = found.sort_values(["seed", "index"])
+    return {("turn", number): float(value) for number, value in enumerate(found["value"])}
+
+
+def _equal_time(
+    rows: Rows, comparison: Comparison, number: int, more: Mapping[str, Value]
+) -> dict[Unit, float] | None:
+    """The processor seconds of training that both sides have, by seed; None where updates are matched."""
+    if comparison.matched == "updates" or not isinstance(comparison.second, Side):
+        return None
+    sides = (comparison.first, comparison.second)
+    cells = [side.cells(rows.catalogue, comparison.tasks, more)[number] for side in sides]
+    spent = [{seed: each * last for seed, (each, last) in _pace(rows, cell).items()} for cell in cells]
+    return {("seed", seed): min(one[seed] for one in spent) for seed in spent[0].keys() & spent[1].keys()}
+
+
+def _pace(rows: Rows, cell: Cell) -> dict[int, tuple[float, int]]:
+    """Seed -> processor seconds of an update, and the number of updates."""
+    losses = rows.of(cell, "training_loss")
+    pace = {}
+    for seed in losses["seed"].unique().tolist():
+        own = losses[losses["seed"] == seed]
+        busy = float(own["wall_over_processor"].iloc[0]) if "wall_over_processor" in own else math.nan
+        seconds = float(own["seconds"].iloc[0]) / (busy if busy > 0 else 1.0)
+        last = int(own["step"].max())
+        if last > 0:
+            pace[seed] = (seconds / last, last)
+    return pace
+
+
+def _before(rows: Rows, cell: Cell, found: pd.DataFrame, until: Mapping[Unit, float]) -> pd.DataFrame:
+    """The rows of checkpoints that were reached within the given seconds; a hundredth more is as good."""
+    pace = _pace(rows, cell)
+    reached = [
+        step * pace[seed][0] <= 1.01 * until.get(("seed", seed), 0.0) if seed in pace else False
+        for seed, step in zip(found["seed"].tolist(), found["step"].tolist(), strict=True)
+    ]
+    return found[reached]
