@@ -67,7 +67,7 @@ class Before(NamedTuple):
         return word in ("supported", "contradicted") or word.startswith("depends on")
 
     def made_under(self, copy: Copy) -> str:
-        """What its word follows from in a copy, as a short hash: what decides it, and its jobs' fingerprints."""
+        """What its word follows from in a copy, as a short hash: its digest and its jobs' fingerprints."""
         text = json.dumps([self.claim.digest(), sorted(copy.known[job.key] for job in self.jobs)])
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 

@@ -1,13 +1,13 @@
 """Faults planted in the code, and the claims whose word they change: `python -m benchmarks.mutations`.
 
 A claim whose word no fault changes tests nothing. For each fault of `mutations.yaml` the jobs that its claims
-read, and whose fingerprint the fault changes, are made again in a copy of the repository that holds it, and the
-claims are decided anew with their numbers in the place of the unchanged ones. The tier is that of
+read, and whose fingerprint the fault changes, are made again in a copy of the repository that holds it. The
+claims are then decided anew, with these numbers in the place of the unchanged ones. The tier is that of
 `mutations_tier.yaml`. After each fault results/benchmarks/mutations.csv, one row a fault and claim, and
 docs/mutations.md are written. What was made under the same fingerprints is not made again.
 
-`--fault NAME ...` and `--claims NAME ...` take some of them. `--most-seconds N` bounds the expected core-seconds of
-a fault: a claim that does not fit is left out for it.
+`--fault NAME ...` and `--claims NAME ...` take some of them. `--most-seconds N` bounds the expected
+core-seconds of a fault: a claim that does not fit is left out for it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def read_trials(faults: Faults) -> dict[tuple[str, str], Trial]:
     if not RESULT.exists():
         return {}
     table = pd.read_csv(RESULT, keep_default_na=False, na_values={name: [""] for name in EFFECTS})
-    trials = [Trial(**row) for row in table.to_dict("records")]  # type: ignore[misc]
+    trials = [Trial(**{str(name): value for name, value in row.items()}) for row in table.to_dict("records")]
     claims = {fault.name: faults.claims_of(fault) for fault in faults.faults}
     return {(one.fault, one.claim): one for one in trials if one.claim in claims.get(one.fault, ())}
 

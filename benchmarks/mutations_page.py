@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
+from typing import Any
+
 import pandas as pd
 
 from benchmarks.faults import Faults
 
 HEAD = """# Mutation scores of claims
 
-A claim whose word no fault in the code can change tests nothing. `benchmarks/mutations.yaml` holds faults, each a
-plausible bug of a line or two. `python -m benchmarks.mutations` plants them one at a time in a copy of the
-repository, makes the jobs again whose fingerprint the fault changes, decides the claims anew, and writes this page
-and `results/benchmarks/mutations.csv`. Nothing is made twice under the same fingerprints, so that a run that was
-stopped goes on.
+A claim whose word no fault in the code can change tests nothing. `benchmarks/mutations.yaml` holds faults,
+each a plausible bug of a line or two. `python -m benchmarks.mutations` plants them one at a time in a copy of
+the repository, makes the jobs again whose fingerprint the fault changes, decides the claims anew, and writes
+this page and `results/benchmarks/mutations.csv`. Nothing is made twice under the same fingerprints, so that a
+run that was stopped goes on.
 
-The budgets are those of `benchmarks/mutations_tier.yaml`: the quick tier's, on fewer tasks, with the three seeds
-that an interval needs. A score speaks of these budgets. A claim that they leave undecided has no word to change.
+The budgets are those of `benchmarks/mutations_tier.yaml`: the quick tier's, on fewer tasks, with the three
+seeds that an interval needs. A score speaks of these budgets. A claim that they leave undecided has no
+word to change.
 """
 NOTES = """
-*Tried* counts the faults that a claim's numbers depend on and that were run, *changed* those under which the claim
-has another word. A fault with which the code does not run is *crashed*: anybody would see it, so it counts for
-nothing. *Untouched* are faults in code that the numbers do not depend on, by their fingerprints. *Left out* are those
-that would have cost more than the run allowed.
+*Tried* counts the faults that a claim's numbers depend on and that were run, *changed* those under which the
+claim has another word. A fault with which the code does not run is *crashed*: anybody would see it, so it
+counts for nothing. *Untouched* are faults in code that the numbers do not depend on, by their fingerprints.
+*Left out* are those that would have cost more than the run allowed.
 """
 
 
@@ -65,7 +69,7 @@ def _faults(faults: Faults, table: pd.DataFrame) -> list[str]:
     return _markdown(["fault", "code of", "what it does", "claims"], rows)
 
 
-def _did(row: dict[str, object]) -> str:
+def _did(row: Mapping[Hashable, Any]) -> str:
     """What became of a claim under a fault."""
     claim, outcome = f"`{row['claim']}`", row["outcome"]
     if outcome != "tried":
