@@ -26,7 +26,7 @@ from bench.work.suite import Suite
 from benchmarks.faults import Fault, plant
 from benchmarks.faulty_copies import TIER, BrokenError, Copy
 
-Outcome = Literal["tried", "crashed", "untouched", "left out", "undecided"]
+Outcome = Literal["tried", "crashed", "untouched", "left out", "undecided", "busy"]
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def try_fault(
         under = {name: before.made_under(faulty) for name, before in decided.items()}
         for name in decided:
             earlier = known.get((fault.name, name))
-            if earlier and earlier.made_under == under[name]:
+            if earlier and earlier.made_under == under[name] and earlier.outcome != "busy":
                 found.append(earlier)
         done = {trial.claim for trial in found}
         rest = {name: before for name, before in decided.items() if name not in done}
@@ -196,6 +196,9 @@ def _try(suite: Suite, fault: Fault, name: str, before: Before, faulty: Copy) ->
     assert faulty.unchanged is not None
     replaced = {faulty.unchanged.known[job.key] for job in changed}
     after = decided_with(suite, before, replaced, rows_of(faulty, changed))
+    if any(finding.question.is_busy for finding in after.findings):
+        # Times that something else disturbed would change the word, and not the fault.
+        return replace(_trial(fault, name, before, "busy"), why=after.why)
     comparison, effects = moved_most(suite, before.answer, after)
     return replace(
         _trial(fault, name, before, "tried"),

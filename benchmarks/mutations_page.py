@@ -25,7 +25,8 @@ NOTES = """
 *Tried* counts the faults that a claim's numbers depend on and that were run, *changed* those under which the
 claim has another word. A fault with which the code does not run is *crashed*: anybody would see it, so it
 counts for nothing. *Untouched* are faults in code that the numbers do not depend on, by their fingerprints.
-*Left out* are those that would have cost more than the run allowed.
+*Left out* are those that would have cost more than the run allowed, or whose times a busy
+machine disturbed.
 """
 
 
@@ -48,7 +49,7 @@ def scores(table: pd.DataFrame) -> pd.DataFrame:
             "word": f"undecided ({own['before'].iloc[-1]})" if undecided else own["before"].iloc[-1],
             "tried": tried, "changed": changed, "score": f"{changed / tried:.0%}" if tried else "-",
             "crashed": int(outcomes.get("crashed", 0)), "untouched": int(outcomes.get("untouched", 0)),
-            "left out": int(outcomes.get("left out", 0)),
+            "left out": int(outcomes.get("left out", 0) + outcomes.get("busy", 0)),
         })  # fmt: skip
     return pd.DataFrame(rows)
 
