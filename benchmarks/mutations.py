@@ -35,11 +35,16 @@ MOST_SECONDS = 150.0
 EFFECTS = ("effect_before", "effect_after")
 
 
+def read_table() -> pd.DataFrame:
+    """The trials as they stand in results/benchmarks/mutations.csv."""
+    return pd.read_csv(RESULT, keep_default_na=False, na_values={name: [""] for name in EFFECTS})
+
+
 def read_trials(faults: Faults) -> dict[tuple[str, str], Trial]:
     """The trials of earlier runs by fault and claim, of faults that there still are."""
     if not RESULT.exists():
         return {}
-    table = pd.read_csv(RESULT, keep_default_na=False, na_values={name: [""] for name in EFFECTS})
+    table = read_table()
     trials = [Trial(**{str(name): value for name, value in row.items()}) for row in table.to_dict("records")]
     claims = {fault.name: faults.claims_of(fault) for fault in faults.faults}
     return {(one.fault, one.claim): one for one in trials if one.claim in claims.get(one.fault, ())}
@@ -51,7 +56,7 @@ def write(faults: Faults, trials: Mapping[tuple[str, str], Trial]) -> None:
     ordered = sorted(trials.values(), key=lambda trial: order.index(trial.fault))
     table = pd.DataFrame([asdict(one) for one in ordered], columns=[field.name for field in fields(Trial)])
     write_atomically(RESULT, table.to_csv(index=False, lineterminator="\n", float_format="%.6g"))
-    write_atomically(PAGE, page_of(faults, table))
+    write_atomically(PAGE, page_of(faults, read_table()))
 
 
 @exit_with_message

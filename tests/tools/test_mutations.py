@@ -22,6 +22,7 @@ from benchmarks.mutation_trials import (
     try_fault,
     without_fault,
 )
+from benchmarks.mutations import PAGE, read_table, read_trials
 from benchmarks.mutations_page import page_of, scores
 
 FAULTS = read_faults()
@@ -132,6 +133,11 @@ def test_a_score_counts_what_ran_and_nothing_that_crashed():
     page = page_of(Faults(claims={"dt": ("one",)}, faults=(fault(says="It counts wrongly."),)), table)
     assert "| one | supported | 3 | 1 | 33% | 1 | 1 | 0 |" in page
     assert "It counts wrongly." in page
+
+
+def test_the_page_says_what_the_table_holds_of_the_faults_that_there_are():
+    assert len(read_trials(FAULTS)) == len(read_table())
+    assert PAGE.read_text() == page_of(FAULTS, read_table())
 
 
 @pytest.mark.slow
