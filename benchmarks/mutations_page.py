@@ -1,0 +1,86 @@
+"""The page of the mutations: each claim's score, and what each fault did."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from benchmarks.faults import Faults
+
+HEAD = """# Mutation scores of claims
+
+A claim whose word no fault in the code can change tests nothing. `benchmarks/mutations.yaml` holds faults,
+each a plausible bug of a line or two. `python -m benchmarks.mutations` plants them one at a time in a copy of
+the repository, makes the jobs again whose fingerprint the fault changes, decides the claims anew, and writes
+this page and `results/benchmarks/mutations.csv`. Nothing is made twice under the same fingerprints, so that a
+run that was stopped goes on.
+
+The budgets are those of `benchmarks/mutations_tier.yaml`: the quick tier's, on fewer tasks, with the three
+seeds that an interval needs. A score speaks of these budgets. A claim that they leave undecided has no
+word to change.
+"""
+NOTES = """
+*Tried* counts the faults that a claim's numbers depend on and that were run, *changed* those under which the
+claim has another word. A fault with which the code does not run is *crashed*: anybody would see it, so it
+counts for nothing. *Untouched* are faults in code that the numbers do not depend on, by their fingerprints.
+*Left out* are those that would have cost more than the run allowed, or whose times a busy
+machine disturbed.
+"""
+
+
+def page_of(faults: Faults, table: pd.DataFrame) -> str:
+    """The page, from the rows of `results/benchmarks/mutations.csv`."""
+    return "\n".join(
+        [HEAD, "## Claims\n", *_claims(table), NOTES, "## Faults\n", *_faults(faults, table), ""]
+    )
+
+
+def scores(table: pd.DataFrame) -> pd.DataFrame:
+    """One row a claim: its word without a fault, how many faults were tried and how many changed it."""
+    rows = []
+    for claim, own in table.groupby("claim", sort=True):
+        outcomes = own["outcome"].value_counts()
+        tried, changed = int(outcomes.get("tried", 0)), int((own["changed"] == "yes").sum())
+        undecided = "undecided" in outcomes
+        rows.append({
+            "claim": claim,
+            "word": f"undecided ({own['before'].iloc[-1]})" if undecided else own["before"].iloc[-1],
+            "tried": tried, "changed": changed, "score": f"{changed / tried:.0%}" if tried else "-",
+            "crashed": int(outcomes.get("crashed", 0)), "untouched": int(outcomes.get("untouched", 0)),
+            "left out": int(outcomes.get("left out", 0) + outcomes.get("busy", 0)),
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _claims(table: pd.DataFrame) -> list[str]:
+    if table.empty:
+        return ["No fault has been tried."]
+    found = scores(table)
+    return _markdown([str(name) for name in found.columns], found.astype(str).to_numpy().tolist())
+
+
+def _faults(faults: Faults, table: pd.DataFrame) -> list[str]:
+    rows = []
+    for fault in faults.faults:
+        own = table[table["fault"] == fault.name]
+        did = "; ".join(_did(row) for row in own.to_dict("records")) or "not run"
+        rows.append([fault.name, ", ".join(fault.methods), fault.says, did])
+    return _markdown(["fault", "code of", "what it does", "claims"], rows)
+
+
+def _did(row: Mapping[Hashable, Any]) -> str:
+    """What became of a claim under a fault."""
+    claim, outcome = f"`{row['claim']}`", row["outcome"]
+    if outcome != "tried":
+        return f"{claim} {outcome}"
+    effects = f"{row['effect_before']:.3g} to {row['effect_after']:.3g}"
+    if row["changed"] == "yes":
+        return f"{claim} **{row['before']} -> {row['after']}** ({effects})"
+    return f"{claim} stays {row['before']} ({effects})"
+
+
+def _markdown(head: list[str], rows: list[list[str]]) -> list[str]:
+    lines = [head, ["---"] * len(head), *rows]
+    return [f"| {' | '.join(line)} |" for line in lines]
