@@ -179,7 +179,7 @@ def test_a_budget_without_its_cost(workflow):
     change(
         workflow / "tiers/cpu.yaml", "core_seconds: {train: 180, evaluate: 50}", "core_seconds: {train: 180}"
     )
-    expect(workflow, "tiers/cpu.yaml", "budgets.33", "core_seconds lacks evaluate")
+    expect(workflow, "tiers/cpu.yaml", "budgets.37", "core_seconds lacks evaluate")
 
 
 def test_a_budget_with_a_ceiling_that_is_not_there(workflow):

@@ -175,11 +175,11 @@ def test_a_labs_budget_is_like_a_recipe_of_the_suites_tier():
 @pytest.mark.parametrize(
     ("old", "new", "parts"),
     [
-        ("options: rooms-ad", "options: room-ad", ("budgets.21.options: unknown recipe", "'rooms-ad'")),
+        ("options: rooms-ad", "options: room-ad", ("budgets.25.options: unknown recipe", "'rooms-ad'")),
         (
             "{like: mujoco-sequence, batch",
             "{like: mujoco-sequense, batch",
-            ("budgets.34.options", "'mujoco-sequence'"),
+            ("budgets.38.options", "'mujoco-sequence'"),
         ),
         (
             "rooms-ad: {like: ad,",

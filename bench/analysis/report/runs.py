@@ -82,7 +82,7 @@ class Run:
     def trainings(self) -> list[Job]:
         """The trainings of its own cell, not those of a donor; none for a probe."""
         trained = trained_cell(self.jobs[0].suite.catalogue, self.cell)
-        return [job for job in self.chain if job.stage == "train" and job.cell == trained]
+        return [job for job in self.chain if job.row.keeps == "checkpoints" and job.cell == trained]
 
 
 @dataclass
