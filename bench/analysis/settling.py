@@ -63,6 +63,8 @@ class Campaign:
     _answers: dict[tuple[str, int, float], Answer] = field(default_factory=dict)
     _cells: dict[tuple[str, int], pd.DataFrame] = field(default_factory=dict)
     _known: dict[Job, Job] = field(default_factory=dict)
+    # Of every job that a claim reads, as the last survey found it.
+    states: dict[Job, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Find what each claim needs; a job that many need is one object, with its fingerprint."""
@@ -76,8 +78,8 @@ class Campaign:
 
     def survey(self) -> list[Standing]:
         """Every claim as it stands."""
-        states: dict[Job, str] = {}
-        left = {name: [waiting(own, states) for own in looks] for name, looks in self.jobs.items()}
+        self.states = {}
+        left = {name: [waiting(own, self.states) for own in looks] for name, looks in self.jobs.items()}
         reached = {name: _complete(looks) for name, looks in left.items()}
 
         def ask(name: str, look: int, confidence: Floats) -> Words:

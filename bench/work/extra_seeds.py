@@ -69,12 +69,13 @@ def ask_seeds(tier: str, wanted: Seeds) -> None:
         write_atomically(path, json.dumps(both, indent=0) + "\n")
 
 
-def beyond_budget(jobs: Iterable[Job]) -> dict[str, int]:
-    """The seeds to ask for so that a tier has these jobs: of those alone that its budgets do not give."""
+def seeds_for(jobs: Iterable[Job]) -> dict[str, int]:
+    """The seeds to ask for so that a tier has these jobs; a dataset has none."""
     found: dict[str, int] = {}
     for job in jobs:
-        if job.row.subject == "cell" and job.seed >= job.resolved.seeds:
-            found = united(found, {key_of(job): job.seed + 1})
+        if job.row.subject == "cell":
+            name = key_of(job)
+            found[name] = max(found.get(name, 0), job.seed + 1)
     return found
 
 

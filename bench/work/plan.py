@@ -28,11 +28,12 @@ def all_jobs(suite: Suite, tier: str, artifacts: tuple[str, ...] | None = None) 
 
     By default all artifacts, and behind them the seeds that `bench settle` asked for beyond the budgets'.
     """
-    own = _shown_jobs(suite, tier, suite.catalogue.artifacts if artifacts is None else artifacts)
+    own = shown_jobs(suite, tier, suite.catalogue.artifacts if artifacts is None else artifacts)
     return own if artifacts is not None else with_upstream([*own, *extra_jobs(suite, tier)])
 
 
-def _shown_jobs(suite: Suite, tier: str, artifacts: Iterable[str]) -> list[Job]:
+def shown_jobs(suite: Suite, tier: str, artifacts: Iterable[str]) -> list[Job]:
+    """Every job that the artifacts need by the tier's budgets, upstream first, each once."""
     shown = (entry for name in artifacts for entry in entries(suite, name, tier))
     return with_upstream(job for entry in shown for job in jobs_of(entry, tier))
 
@@ -57,7 +58,7 @@ def must_jobs(suite: Suite, tier: str) -> list[Job]:
     Empty for a tier without such a list.
     """
     wanted: set[Job] = set()
-    jobs = _shown_jobs(suite, tier, suite.catalogue.artifacts)
+    jobs = shown_jobs(suite, tier, suite.catalogue.artifacts)
     for job in reversed(jobs):
         if job in wanted or (job.row.in_cells and job.resolved.budget.must):
             wanted |= {job, *job.upstream}

@@ -7,7 +7,7 @@ from suites import SUITE
 
 from bench.errors import UserError
 from bench.work.entries import entries
-from bench.work.extra_seeds import NAME, ask_seeds, beyond_budget, key_of, ledger_of, read_seeds
+from bench.work.extra_seeds import NAME, ask_seeds, key_of, ledger_of, read_seeds, seeds_for
 from bench.work.jobs import make_job
 from bench.work.plan import all_jobs, jobs_of, must_jobs
 
@@ -57,11 +57,12 @@ def test_two_machines_that_ask_get_the_most_that_either_asked_for(working_folder
     assert read_seeds(ledger_of(TIER)) == {key_of(job): 5, "train darkroom dmh default": 7}
 
 
-def test_only_seeds_that_the_budget_does_not_give_are_asked_for(working_folder):
+def test_what_is_asked_for_some_jobs_gives_those_jobs(working_folder):
     job = last_evaluation(all_jobs(SUITE, TIER))
-    assert beyond_budget([job, *job.upstream]) == {}
     more = make_job(SUITE, job.stage, TIER, job.cell, job.seed + 2)
-    assert beyond_budget([job, more]) == {key_of(job): job.seed + 3}
+    assert more not in all_jobs(SUITE, TIER)
+    ask_seeds(TIER, seeds_for([more, *more.upstream]))
+    assert {more, *more.upstream} <= set(all_jobs(SUITE, TIER))
 
 
 def test_a_file_that_is_none_is_refused_by_name(working_folder):
