@@ -74,9 +74,9 @@ def decide(
     while True:
         found = {name: _first(design, name, ask, directions, rejected) for name in claims}
         now = decided_among(found)
-        if np.array_equal(now, rejected):
+        if not np.any(now > rejected):
             return found
-        rejected = np.maximum(now, rejected)
+        rejected = now
 
 
 def decided_among(found: Mapping[str, Decided]) -> NDArray[np.int_]:

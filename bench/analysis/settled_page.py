@@ -42,8 +42,8 @@ def page_of(standings: Sequence[Standing], design: Design, heading: str) -> str:
         f"{counted(standings)}.\n",
         f"Each claim is looked at with {looks} seeds. Over all claims and looks together a word is wrong "
         f"with a probability of at most {design.error:g}, of which the looks spend {shares}. `futile`: the "
-        "last look leaves the claim open, and says between what bounds the effect lies. Claims of counts and of "
-        "turns are decided at once, and spend nothing. docs/statistics.md has the rules.\n",
+        "last look leaves the claim open, and says between what bounds the effect lies. Claims of counts and "
+        "of turns are decided at once, and spend nothing. docs/statistics.md has the rules.\n",
         "| claim | verdict | seeds | confidence | why |",
         "|---|---|---|---|---|",
     ]

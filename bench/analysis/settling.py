@@ -199,6 +199,8 @@ def chance_of(catalogue: Catalogue, answer: Answer, confidence: float, growth: f
     The mean to come is normal about the mean seen, with the spread seen; the spread is taken to stay.
     Comparisons, and conditions, are taken to be independent.
     """
+    if all(one.word == "not-run" for one in answer.findings):
+        return 0.0
     chance = 1.0
     for condition in dict.fromkeys(one.comparison.condition for one in answer.findings):
         own = [one for one in answer.findings if one.comparison.condition == condition]

@@ -45,7 +45,7 @@ def run_job(job: Job, taken: Taken) -> bool:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     with log.open("w") as output:
         process = subprocess.Popen(
-            ["bash", "-c", f"exec {job.command}" if job.command.startswith("python") else job.command],
+            ["bash", "-c", job.command],
             env=os.environ | {"PATH": path},
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -66,7 +66,12 @@ def ask_seeds(tier: str, wanted: Seeds) -> None:
     """
     path = ledger_of(tier)
     while (held := read_seeds(path)) != (both := united(held, wanted)):
-        write_atomically(path, json.dumps(both, indent=0) + "\n")
+        write_atomically(path, seeds_text(both))
+
+
+def seeds_text(asked: Seeds) -> str:
+    """The text of such a file."""
+    return json.dumps(dict(sorted(asked.items())), indent=0) + "\n"
 
 
 def seeds_for(jobs: Iterable[Job]) -> dict[str, int]:

@@ -2,7 +2,8 @@
 
 A file beside the job's results names host and processes. It is made whole or not at all, touched while the
 job runs, and removed at the end. One that a killed process left is taken over: at once on the same host, and
-elsewhere once it has not been touched for some time by the file system's own clock.
+elsewhere once it has not been touched for some time by the file system's own clock. Beside a finished job it
+says nothing.
 """
 
 from __future__ import annotations
