@@ -96,7 +96,7 @@ def _is_left(path: Path, beside: Path) -> bool:
 
 def _remove_left(path: Path, beside: Path) -> bool:
     """Move a file that was left out of the way; False where another machine has done so and taken the job."""
-    aside = beside.with_suffix(".left")
+    aside = beside.with_name(f"{beside.name}.left")
     try:
         path.rename(aside)
     except FileNotFoundError:

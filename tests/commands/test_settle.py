@@ -135,6 +135,29 @@ def test_killed_at_ten_random_moments_it_ends_with_the_same_verdicts(undisturbed
     assert verdicts() == undisturbed[0]
 
 
+class LaidDownError(Exception):
+    """A machine that has nothing left but what another runs, and would wait."""
+
+
+def test_two_machines_run_no_job_twice_and_say_the_same(undisturbed, working_folder):
+    one, other = Machine(), Machine()
+
+    def give_up(seconds):
+        raise LaidDownError
+
+    def while_another_works(job, taken):
+        if not other.ran:
+            with pytest.raises(LaidDownError):
+                settle(other, wait=give_up)
+            assert other.ran, "it takes what is free"
+            assert job.key not in other.ran
+        return one(job, taken)
+
+    settle(while_another_works)
+    assert sorted(one.ran + other.ran) == sorted(set(undisturbed[1].ran))
+    assert verdicts() == undisturbed[0]
+
+
 def test_time_that_is_up_begins_no_job(working_folder):
     machine = Machine()
     standings = settle(machine, seconds=0.0)

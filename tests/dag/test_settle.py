@@ -67,3 +67,5 @@ def test_killed_twice_it_goes_on_with_what_was_made_and_cells_see_its_seeds(tmp_
     shutil.rmtree(suite.root / "results" / "tiny")
     suite.run(["env", "BENCH_SOURCE=stored", *BENCH, "cells", "--tier", "tiny"])
     assert seeds_in_cells(suite) == {"ad-mamba": {0, 1, 2}, "ad-transformer": {0, 1, 2}}, "of the store"
+    shutil.rmtree(suite.root / "results" / "tiny")
+    assert {f"{stage} ad-mamba/2" for stage in ("train", "evaluate")} <= suite.would_run("cells")
