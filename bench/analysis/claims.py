@@ -18,7 +18,7 @@ import pandas as pd
 
 from bench.analysis.claim_questions import Question, questions_of
 from bench.analysis.claim_values import Rows
-from bench.analysis.intervals import Estimate
+from bench.analysis.intervals import Estimate, Floats
 from bench.catalogue.catalogue import Catalogue
 from bench.catalogue.strict import Value
 from bench.work.availability import why_missing
@@ -75,8 +75,12 @@ def examine(
     cells: pd.DataFrame,
     tier: str,
     more: Mapping[str, Value] | None = None,
+    confidence: float = CONFIDENCE,
 ) -> Answer:
-    """The answer to a claim from `cells` (columns as in cells.csv), under `more` settings if given."""
+    """The answer to a claim from `cells` (columns as in cells.csv), under `more` settings if given.
+
+    `confidence` is that of the interval that supports.
+    """
     asked = [
         question
         for comparison in claim.comparisons
@@ -87,7 +91,7 @@ def examine(
     for condition in dict.fromkeys(question.comparison.condition for question in asked):
         own = [question for question in asked if question.comparison.condition == condition]
         together = sum(question.is_decidable for question in own)
-        found = [_find(catalogue, question, together, cells, tier) for question in own]
+        found = [_find(catalogue, question, together, cells, tier, confidence) for question in own]
         by_condition[condition] = found
         findings += found
     word, why, condition = _over_conditions(claim, by_condition)
@@ -132,7 +136,14 @@ def claim_word(findings: list[Finding]) -> tuple[Word, str]:
     return "supported", ""
 
 
-def _find(catalogue: Catalogue, question: Question, together: int, cells: pd.DataFrame, tier: str) -> Finding:
+def _find(
+    catalogue: Catalogue,
+    question: Question,
+    together: int,
+    cells: pd.DataFrame,
+    tier: str,
+    confidence: float,
+) -> Finding:
     if not question.groups:
         why = question.why_left_out or why_not(catalogue, question.comparison, cells, tier)
         return Finding(question, "inconclusive" if question.why_left_out else "not-run", why)
@@ -142,9 +153,9 @@ def _find(catalogue: Catalogue, question: Question, together: int, cells: pd.Dat
     if estimate is None:
         effect = float(scale(question.mean))
         return Finding(question, "inconclusive", question.too_few, effect)
-    near, far = ends(estimate, together)
+    near, far = ends(estimate, together, confidence)
     effect, *bounds = (float(scale(value)) for value in (estimate.mean, *near, *far))
-    word = str(words_of(limits(question.comparison, ratio), estimate, together))
+    word = str(words_of(limits(question.comparison, ratio), estimate, together, confidence))
     why = "" if word != "inconclusive" else "the interval crosses the smallest effect that counts"
     found = Finding(question, word, why, effect, *bounds)  # type: ignore[arg-type]
     if question.is_busy:
@@ -152,10 +163,12 @@ def _find(catalogue: Catalogue, question: Question, together: int, cells: pd.Dat
     return found
 
 
-def ends(estimate: Estimate, together: int) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
+def ends(
+    estimate: Estimate, together: int, confidence: float | Floats = CONFIDENCE
+) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
     """The interval that supports, and the one that contradicts among so many comparisons."""
-    share = (1 - CONFIDENCE) / max(together, 1)
-    return estimate.interval(CONFIDENCE), estimate.interval(1 - share)
+    share = (1 - confidence) / max(together, 1)
+    return estimate.interval(confidence), estimate.interval(1 - share)
 
 
 def limits(comparison: Comparison, ratio: bool) -> tuple[float, float]:
@@ -164,9 +177,14 @@ def limits(comparison: Comparison, ratio: bool) -> tuple[float, float]:
     return (smallest, math.inf) if comparison.expect == "more" else (-abs(smallest), abs(smallest))
 
 
-def words_of(within: tuple[float, float], estimate: Estimate, together: int) -> np.ndarray:
+def words_of(
+    within: tuple[float, float],
+    estimate: Estimate,
+    together: int,
+    confidence: float | Floats = CONFIDENCE,
+) -> np.ndarray:
     """The word of each estimate: the whole of an interval has to lie on one side of what counts."""
-    (low, high), (far_low, far_high) = ends(estimate, together)
+    (low, high), (far_low, far_high) = ends(estimate, together, confidence)
     floor, ceiling = within
     inside = (floor < low) & (high < ceiling)
     outside = (far_high < floor) | (far_low > ceiling)

@@ -33,7 +33,7 @@ class Estimate:
     degrees: Floats
     tolerance: float = 0.0
 
-    def interval(self, confidence: float) -> tuple[Floats, Floats]:
+    def interval(self, confidence: float | Floats) -> tuple[Floats, Floats]:
         """Both ends of the two-sided interval, widened by the tolerance on either side."""
         quantile = np.where(np.isinf(self.degrees), 0.0, stdtrit(self.degrees, 0.5 + confidence / 2))
         half = quantile * self.error + self.tolerance

@@ -20,8 +20,9 @@ from bench.catalogue.choices import ReadingName
 from bench.catalogue.folders import VARIABLE
 from bench.errors import UserError, exit_with_message
 from bench.files import shown, write_atomically
+from bench.work.extra_seeds import NAME, seeds_for, seeds_text
 from bench.work.jobs import Job
-from bench.work.plan import all_jobs
+from bench.work.plan import all_jobs, shown_jobs
 from bench.work.record import Record
 from bench.work.stored import CELL_COLUMNS, Key, stored_texts
 from bench.work.suite import Suite
@@ -64,6 +65,12 @@ def _kept(job: Job, fingerprint: str, before: dict[str, pd.DataFrame]) -> pd.Dat
     return before[fingerprint]
 
 
+def _asked(suite: Suite, tier: str, records: dict[Key, Record]) -> dict[str, int]:
+    """What to ask for so that the store is read with the seeds that its records have beyond the budgets'."""
+    planned = set(shown_jobs(suite, tier, suite.catalogue.artifacts))
+    return seeds_for(job for job in all_jobs(suite, tier) if job.key in records and job not in planned)
+
+
 @exit_with_message
 def main(
     tier: Annotated[str, typer.Option(help="quick, cpu or paper")],
@@ -98,6 +105,8 @@ def main(
     for name, text in stored_texts(records).items():
         write_atomically(folder / name, text)
     write_atomically(folder / "cells.csv", cells.to_csv(index=False, lineterminator="\n"))
+    if asked := _asked(suite, tier, records):
+        write_atomically(folder / NAME, seeds_text(asked))
     kept = len(records) - len(jobs)
     print(
         f"stored {len(cells)} rows of {len(records)} jobs in results/stored/{tier}"

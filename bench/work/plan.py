@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from bench.work.cells import resolve
 from bench.work.entries import Entry, entries
+from bench.work.extra_seeds import extra_jobs
 from bench.work.jobs import Job, make_job
 from bench.work.suite import Suite
 
@@ -21,7 +24,22 @@ def jobs_of(entry: Entry, tier: str) -> list[Job]:
 
 
 def all_jobs(suite: Suite, tier: str, artifacts: tuple[str, ...] | None = None) -> list[Job]:
-    """Every job the artifacts (default: all) need in this tier, upstream first, each once."""
+    """Every job the artifacts need in this tier, upstream first, each once.
+
+    By default all artifacts, and behind them the seeds that `bench settle` asked for beyond the budgets'.
+    """
+    own = shown_jobs(suite, tier, suite.catalogue.artifacts if artifacts is None else artifacts)
+    return own if artifacts is not None else with_upstream([*own, *extra_jobs(suite, tier)])
+
+
+def shown_jobs(suite: Suite, tier: str, artifacts: Iterable[str]) -> list[Job]:
+    """Every job that the artifacts need by the tier's budgets, upstream first, each once."""
+    shown = (entry for name in artifacts for entry in entries(suite, name, tier))
+    return with_upstream(job for entry in shown for job in jobs_of(entry, tier))
+
+
+def with_upstream(jobs: Iterable[Job]) -> list[Job]:
+    """The jobs and all that they read, upstream first, each once."""
     ordered: dict[Job, None] = {}
 
     def add(job: Job) -> None:
@@ -29,10 +47,8 @@ def all_jobs(suite: Suite, tier: str, artifacts: tuple[str, ...] | None = None) 
             add(before)
         ordered.setdefault(job)
 
-    for name in suite.catalogue.artifacts if artifacts is None else artifacts:
-        for entry in entries(suite, name, tier):
-            for job in jobs_of(entry, tier):
-                add(job)
+    for job in jobs:
+        add(job)
     return list(ordered)
 
 
@@ -42,7 +58,7 @@ def must_jobs(suite: Suite, tier: str) -> list[Job]:
     Empty for a tier without such a list.
     """
     wanted: set[Job] = set()
-    jobs = all_jobs(suite, tier)
+    jobs = shown_jobs(suite, tier, suite.catalogue.artifacts)
     for job in reversed(jobs):
         if job in wanted or (job.row.in_cells and job.resolved.budget.must):
             wanted |= {job, *job.upstream}
