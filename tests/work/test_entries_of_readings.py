@@ -106,7 +106,7 @@ def test_a_tier_runs_other_readings_where_a_budget_names_them(tmp_path):
     def missing(one):
         return [entry.missing for entry in entries(one, "mine_table01", "quick") if entry.metric == "return"]
 
-    assert missing(suite(tmp_path / "none")) == ["", "paper tier", "paper tier"]
+    assert missing(suite(tmp_path / "none")) == ["", "needs the paper tier", "needs the paper tier"]
     assert missing(suite(tmp_path / "any", tier=TIER)) == ["", "", ""]
 
 
