@@ -17,7 +17,7 @@ def test_the_quick_tiers_cells_cover_the_room_the_maze_and_hopper():
 
 
 def test_every_probe_is_counted_and_a_tier_that_is_not_named_trains_nothing():
-    assert len(counted_jobs(SUITE, "quick")) == 57
+    assert len(counted_jobs(SUITE, "quick")) == 129
     assert regressed_jobs(SUITE, "paper") == []
     assert counted_jobs(SUITE, "paper")
 
