@@ -4,14 +4,16 @@ document.documentElement.classList.add("js");
 
 const each = (selector, action, root = document) => root.querySelectorAll(selector).forEach(action);
 
-// Numbers sort as numbers, words as words, and what is empty comes last either way.
+// Numbers sort as numbers, those of several seeds by their mean, words as words; what is empty comes last either way.
 function keyOf(row, column) {
   const cell = row.rows[0].cells[column];
   if (cell.querySelector(".reason")) return null;
   const text = cell.textContent.trim();
   if (text === "–" || text === "") return null;
-  const number = text.replaceAll(",", "").match(/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?/i);
-  return number ? Number(number[0]) : text.toLowerCase();
+  const numbers = text.split(", ").map((part) => part.replaceAll(",", "").match(/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?/i));
+  const known = numbers.every(Boolean) ? numbers : numbers.slice(0, 1);
+  if (!known[0]) return text.toLowerCase();
+  return known.reduce((sum, number) => sum + Number(number[0]), 0) / known.length;
 }
 
 function compare(one, other, sign) {
