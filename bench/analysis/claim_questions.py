@@ -66,7 +66,9 @@ class Question:
             return ""
         if self.comparison.over == "tasks":
             return "task"
-        return "count" if self.is_exact else self.groups[0].units[0][0]
+        if self.is_exact:
+            return "reading" if self.tolerance else "count"
+        return self.groups[0].units[0][0]
 
     @property
     def is_decidable(self) -> bool:

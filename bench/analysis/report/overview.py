@@ -94,13 +94,13 @@ def environment(jobs: list[Job], records: Records) -> list[tuple[str, list[tuple
 class ClaimShown:
     """A claim, its verdict and what that rests on, how it is decided, and its findings as in claims.csv.
 
-    `verdict` is one of CLAIM_VERDICTS, `text` the same with its scope, or with the choice it depends on.
+    `verdict` is one of CLAIM_VERDICTS; `scope` follows it: the choice it depends on, or its tasks.
     """
 
     name: str
     claim: Claim
     verdict: str
-    text: str
+    scope: str
     why: str
     rests_on: str
     decided_by: list[str]
@@ -123,7 +123,7 @@ def claims_shown(catalogue: Catalogue, claims: dict[str, Claim], table: pd.DataF
                 name,
                 claim,
                 verdict,
-                word_of(rows),
+                word_of(rows).removeprefix(verdict).strip(),
                 first["claim_why"],
                 rests_on(rows),
                 decided_by(catalogue, claim, rows),
