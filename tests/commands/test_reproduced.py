@@ -90,7 +90,7 @@ def test_another_run_adds_another_line(run):
 
 def test_an_unfinished_run_is_refused(run, capsys):
     run[-1].record.unlink()
-    refused(capsys, "1 of 147 jobs are missing or out of date", "Run: snakemake all --config tier=quick")
+    refused(capsys, "1 of 204 jobs are missing or out of date", "Run: snakemake all --config tier=quick")
 
 
 def test_a_damaged_record_is_refused(run, capsys):
