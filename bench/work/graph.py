@@ -142,10 +142,16 @@ class Graph:
             markers += _marker(out_of_date, one.outputs[-1], one.tier, one.fingerprint)
         return markers
 
-    def markers_of_claims(self) -> list[Path]:
-        """The marker of claims that stand although cells behind them have to run."""
-        behind = any(self.waits(job) for job in self.jobs)
-        return _marker(behind, RESULTS / self.tier / "claims.csv", self.tier, "claims")
+    def markers_of(self, file: str) -> list[Path]:
+        """The marker of what is said of all jobs, such as `cells.csv`, if it stands and one has to run.
+
+        Without it the file stands for good once a record behind it is gone.
+        """
+        return _marker(self._any_waits, RESULTS / self.tier / file, self.tier, file)
+
+    @cached_property
+    def _any_waits(self) -> bool:
+        return any(self.waits(job) for job in self.jobs)
 
     def renderings(self, kind: str, names: Names = MappingProxyType({})) -> list[Rendering]:
         """The table or figure of these names; every one of the tier if no artifact is named."""

@@ -76,6 +76,13 @@ def test_a_broken_cell_leaves_every_table_and_makes_the_run_fail_by_name(suite):
     assert status["ad-mamba"].startswith("skipped: its training is failed: KeyError")
 
 
+def test_a_record_that_is_gone_is_made_again_for_what_is_said_of_all_jobs(suite):
+    (record,) = (suite.root / "results/tiny/cells/darkroom/ad-mamba/default/seed-0").glob("probe.json")
+    record.unlink()
+    suite.snakemake("claims", "--cores", "2")
+    assert record.exists()
+
+
 def test_plan_says_what_would_run_before_it_runs(suite):
     said = suite.snakemake("plan", "--cores", "1")
     assert "dmh_fig02" in said

@@ -81,11 +81,12 @@ def test_a_figure_that_stands_is_made_again_when_a_job_behind_it_has_to_run(grap
     assert len(graph.markers_of_renderings([shown])) == 1
 
 
-def test_claims_that_stand_are_made_again_when_any_job_has_to_run(graph):
-    assert graph.markers_of_claims() == []
+@pytest.mark.parametrize("file", ["cells.csv", "health.txt", "claims.csv"])
+def test_what_is_said_of_all_jobs_is_made_again_when_any_of_them_has_to_run(graph, file):
+    assert graph.markers_of(file) == []
     Path("results/quick").mkdir(parents=True)
-    Path("results/quick/claims.csv").write_text("")
-    assert len(graph.markers_of_claims()) == 1
+    Path("results/quick", file).write_text("")
+    assert len(graph.markers_of(file)) == 1
 
 
 def test_nothing_runs_where_the_store_is_the_source():

@@ -75,6 +75,11 @@ def results(name):
     return str(RESULTS / TIER / name)
 
 
+def stale(file):
+    """Input function: the marker of what is said of all jobs, if one of them has to run."""
+    return lambda wildcards: texts(GRAPH.markers_of(file))
+
+
 def every_rendering(kind):
     """The files of every table or figure."""
     return texts(path for one in GRAPH.renderings(kind) for path in one.outputs)

@@ -13,6 +13,7 @@ for name, (file, docstring) in GATHERED.items():
         name:
             name
         input:
+            stale(file),
             EVERY_RECORD,
         output:
             results(file),
@@ -32,7 +33,7 @@ for name, (file, docstring) in GATHERED.items():
 rule claims:
     """Every claim of the papers, tested on the tier's cells: supported, contradicted, or left open."""
     input:
-        lambda wildcards: texts(GRAPH.markers_of_claims()),
+        stale("claims.csv"),
         cells=results("cells.csv"),
     output:
         results("claims.csv"),
