@@ -65,7 +65,7 @@ class Line:
         """A row of the table."""
         label = self.job.resolved.budget.label.replace('"', "'")
         fields = [f'"{label}"', self.job.stage, f'"{self.job.cell.key}"', str(self.jobs)]
-        return ",".join([*fields, f"{self.job.core_seconds:g}", f"{self.measured:.1f}"])
+        return ",".join([*fields, f"{self.job.core_seconds:g}", f"{self.measured:.3g}"])
 
 
 class Counting:
