@@ -37,15 +37,6 @@ def interquartile_mean(scores: Scores) -> Any:
     return runs[..., cut : runs.shape[-1] - cut].mean(axis=-1)
 
 
-def probability_of_improvement(first: Scores, second: Scores) -> Any:
-    """Chance that a run of the first beats one of the second on a task, averaged over tasks.
-
-    (..., tasks, n) and (..., tasks, m) -> (...). A tie counts one half.
-    """
-    ours, theirs = first[..., :, None], second[..., None, :]
-    return ((ours > theirs) + 0.5 * (ours == theirs)).mean(axis=(-3, -2, -1))
-
-
 def performance_profile(scores: Scores, thresholds: Scores) -> Any:
     """Share of runs that score above each threshold, (..., tasks, runs) and (k,) -> (..., k)."""
     return (scores[..., None] > thresholds).mean(axis=(-3, -2))

@@ -14,7 +14,8 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
-from bench.analysis.claim_values import Pairs, Rows, Unit, pairs_on, side_values
+from bench.analysis.claim_scope import numbers_said
+from bench.analysis.claim_values import Pairs, Rows, Unit, pairs_on, side_values, why_absent
 from bench.analysis.intervals import FEWEST_UNITS, Estimate, Floats, exact, moments, over_groups, over_units
 from bench.analysis.statistics import summarise
 from bench.catalogue.catalogue import Catalogue
@@ -36,12 +37,16 @@ class Group:
 
 @dataclass(frozen=True)
 class Question:
-    """A comparison on the tasks that may decide it; `left_out` says of each other why it may not."""
+    """A comparison on the tasks that may decide it.
+
+    `left_out` says of others why they may not, and `absent` of one that has no number why it should have one.
+    """
 
     comparison: Comparison
     groups: tuple[Group, ...]
     left_out: Mapping[str, str]
     is_exact: bool
+    absent: Mapping[str, str] = field(default_factory=dict)
     tolerance: float = 0.0
     steps: tuple[int, ...] = ()
     read: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -92,6 +97,17 @@ class Question:
         return "; ".join(f"{task}: {why}" for task, why in self.left_out.items())
 
     @property
+    def why_absent(self) -> str:
+        """Why each task has no number that should have one; empty for none."""
+        return "; ".join(f"{task}: {why}" for task, why in self.absent.items())
+
+    @property
+    def task(self) -> str:
+        """The only task it is about; empty for one about several."""
+        about = [*self.tasks, *self.left_out, *self.absent]
+        return about[0] if len(about) == 1 and (self.comparison.each or self.absent) else ""
+
+    @property
     def is_busy(self) -> bool:
         """Whether its times were taken on a machine that did something else as well."""
         return not self.is_exact and self.busy > BUSY
@@ -102,8 +118,7 @@ class Question:
         along = self.comparison.along
         if along is None or set(self.steps) == set(along.values):
             return ""
-        name = along.option.replace("_", " ")
-        return f"at a {name} of {min(self.steps):,} to {max(self.steps):,}"
+        return f"at a {along.option.replace('_', ' ')} of {numbers_said(self.steps, along.values)}"
 
     @property
     def mean(self) -> float:
@@ -128,8 +143,10 @@ def questions_of(
     """What a comparison asks of `cells`; at least one question, which has no groups if nothing was run."""
     found = [_on_task(catalogue, comparison, number, cells, more) for number in range(len(comparison.tasks))]
     if comparison.each:
-        return [one for one in found if one.groups or one.left_out] or found[:1]
-    return [_together(comparison, found)]
+        return [one for one in found if one.groups or one.left_out or one.absent] or found[:1]
+    absent = [one for one in found if one.absent]
+    whole = _together(comparison, found)
+    return [whole, *absent] if whole.groups or whole.left_out else absent or [whole]
 
 
 def _together(comparison: Comparison, found: list[Question]) -> Question:
@@ -143,10 +160,10 @@ def _together(comparison: Comparison, found: list[Question]) -> Question:
         tuple(chain.from_iterable(one.groups for one in found)),
         {task: why for one in found for task, why in one.left_out.items()},
         found[0].is_exact,
-        max(one.tolerance for one in found),
-        tuple(sorted({step for one in asked for step in one.steps})),
-        pd.concat(frames) if frames else pd.DataFrame(),
-        max(spreads, default=math.nan),
+        tolerance=max(one.tolerance for one in found),
+        steps=tuple(sorted({step for one in asked for step in one.steps})),
+        read=pd.concat(frames) if frames else pd.DataFrame(),
+        busy=max(spreads, default=math.nan),
     )
 
 
@@ -173,7 +190,8 @@ def _on_task(
             pairs[comparison.along.values[value] if comparison.along else 0] = found
     is_exact = metric.is_cost and (metric.deterministic or metric.tolerance > 1.0)
     if not pairs or (comparison.along and len(pairs) < FEWEST_UNITS):
-        return Question(comparison, (), {}, is_exact)
+        why = why_absent(rows, comparison, number, {**more, **comparison.steps()[0]})
+        return Question(comparison, (), {}, is_exact, {task: why} if why else {})
     group, factor = _group(catalogue, comparison, task, pairs)
     read = pd.concat(rows.read)
     failed = [why for gate in comparison.gates if (why := _fails(rows, comparison, gate, number, more))]
@@ -185,10 +203,10 @@ def _on_task(
         () if failed else (group,),
         {task: "; ".join(failed)} if failed else {},
         is_exact,
-        tolerance,
-        tuple(pairs) if comparison.along else (),
-        read,
-        _busy(read) if metric.timed else math.nan,
+        tolerance=tolerance,
+        steps=tuple(pairs) if comparison.along else (),
+        read=read,
+        busy=_busy(read) if metric.timed else math.nan,
     )
 
 

@@ -19,6 +19,7 @@ from bench.catalogue.strict import Value
 from bench.work.cells import Cell, recorded_cell, selection_of
 from bench.work.claim import Comparison, Side
 from bench.work.claims import is_ratio
+from bench.work.record import Status
 
 # What a unit is called, and its number.
 Unit = tuple[str, int]
@@ -70,6 +71,29 @@ def pairs_on(rows: Rows, comparison: Comparison, number: int, more: Mapping[str,
         return None
     values = np.array([[first[unit] for unit in units], [second[unit] for unit in units]])
     return Pairs(comparison.tasks[number], units, values)
+
+
+def why_absent(rows: Rows, comparison: Comparison, number: int, more: Mapping[str, Value]) -> str:
+    """Why a task that was tried has no pair: a side failed, or reached no checkpoint in time; else empty.
+
+    What the tier never began is no answer, and gives none either.
+    """
+    sides = [comparison.first, comparison.second]
+    metrics = {
+        cell: side.metric or comparison.metric
+        for side in sides
+        if isinstance(side, Side)
+        for cell in [side.cells(rows.catalogue, comparison.tasks, more)[number]]
+    }
+    for cell, metric in metrics.items():
+        record = recorded_cell(rows.catalogue, rows.catalogue.metrics[metric].stage, cell)
+        for text in rows.cells.loc[rows.whose(record), "status"].unique():
+            status = Status.parse(text)
+            if not (status.is_ok or status.kind == "not-run" or status.is_unavailable):
+                return str(status)
+    begun = all(not rows.of(cell, metric).empty for cell, metric in metrics.items())
+    late = comparison.matched == "training-time" and begun
+    return "no checkpoint within the other's training time" if late else ""
 
 
 def side_values(

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.claim_questions import Question, questions_of
+from bench.analysis.claim_scope import tasks_said
 from bench.analysis.claim_values import Rows
 from bench.analysis.intervals import Estimate, Floats
 from bench.catalogue.catalogue import Catalogue
@@ -47,6 +48,10 @@ class Finding:
     high: float = math.nan
     far_low: float = math.nan
     far_high: float = math.nan
+    # What both intervals are made of, on the scale of differences or of logarithms, and for how many
+    # comparisons the wider one is made.
+    estimate: Estimate | None = None
+    together: int = 0
 
     @property
     def comparison(self) -> Comparison:
@@ -89,14 +94,14 @@ def examine(
     findings: list[Finding] = []
     by_condition: dict[str, list[Finding]] = {}
     for condition in dict.fromkeys(question.comparison.condition for question in asked):
-        own = [question for question in asked if question.comparison.condition == condition]
+        own = _with_holes([one for one in asked if one.comparison.condition == condition])
         together = sum(question.is_decidable for question in own)
         found = [_find(catalogue, question, together, cells, tier, confidence) for question in own]
         by_condition[condition] = found
         findings += found
     word, why, condition = _over_conditions(claim, by_condition)
     ran = by_condition.values() if not condition else [own for own in by_condition.values() if _any_ran(own)]
-    scope = ", ".join(filter(None, [scope_of([one for own in ran for one in own]), condition]))
+    scope = ", ".join(filter(None, [scope_of([one for own in ran for one in own], word), condition]))
     return Answer(word, why, scope, findings)
 
 
@@ -144,9 +149,11 @@ def _find(
     tier: str,
     confidence: float,
 ) -> Finding:
+    if question.left_out and not question.groups:
+        return Finding(question, "inconclusive", question.why_left_out)
     if not question.groups:
-        why = question.why_left_out or why_not(catalogue, question.comparison, cells, tier)
-        return Finding(question, "inconclusive" if question.why_left_out else "not-run", why)
+        why = question.why_absent or why_not(catalogue, question.comparison, cells, tier)
+        return Finding(question, "not-run", why)
     estimate = question.estimate(catalogue)
     ratio = is_ratio(catalogue, question.comparison) and question.comparison.along is None
     scale = np.exp if ratio else np.asarray
@@ -154,10 +161,12 @@ def _find(
         effect = float(scale(question.mean))
         return Finding(question, "inconclusive", question.too_few, effect)
     near, far = ends(estimate, together, confidence)
-    effect, *bounds = (float(scale(value)) for value in (estimate.mean, *near, *far))
-    word = str(words_of(limits(question.comparison, ratio), estimate, together, confidence))
+    effect, low, high, far_low, far_high = (float(scale(value)) for value in (estimate.mean, *near, *far))
+    word: Word = words_of(limits(question.comparison, ratio), estimate, together, confidence).item()
     why = "" if word != "inconclusive" else "the interval crosses the smallest effect that counts"
-    found = Finding(question, word, why, effect, *bounds)  # type: ignore[arg-type]
+    found = Finding(
+        question, word, why, effect, low, high, far_low, far_high, estimate=estimate, together=together
+    )
     if question.is_busy:
         return replace(found, word="inconclusive", why=f"times spread by {question.busy:.2g}")
     return found
@@ -207,24 +216,51 @@ def why_not(catalogue: Catalogue, comparison: Comparison, cells: pd.DataFrame, t
     return "no record yet"
 
 
-def scope_of(findings: list[Finding]) -> str:
-    """The part of its tasks, and of the values that growth is fitted over, that a claim was decided on.
+def scope_of(findings: list[Finding], word: str) -> str:
+    """The part of its tasks, and of the values that growth is fitted over, that decided a claim.
 
-    Empty where that is all of them.
+    Empty where that is all of them. A claim is supported only where every comparison that speaks of a task
+    was answered there. Sizes stand for themselves: they are known on more tasks than scores are.
     """
     ran = [finding.question for finding in findings if finding.question.groups]
-    wanted = dict.fromkeys(task for finding in findings for task in finding.comparison.tasks)
-    done = dict.fromkeys(task for question in ran for task in question.tasks)
-    parts = []
-    if done and len(done) < len(wanted):
-        parts.append(_tasks_said(list(done)))
-    parts += dict.fromkeys(question.steps_said for question in ran if question.steps_said)
+    scored = [one for one in ran if not one.is_exact] or ran
+    wanted = list(dict.fromkeys(task for one in scored for task in one.comparison.tasks))
+    done: dict[str, set[str]] = {}
+    for one in scored:
+        done.setdefault(_name_of(one), set()).update(one.tasks)
+    speaks = {_name_of(one): set(one.comparison.tasks) for one in scored}
+    decide = all if word == "supported" else any
+    named = [
+        task
+        for task in wanted
+        if decide(task in done[name] for name, tasks in speaks.items() if task in tasks)
+    ]
+    parts = [tasks_said(named, wanted)] if named and len(named) < len(wanted) else []
+    parts += dict.fromkeys(one.steps_said for one in ran if one.steps_said)
     return ", ".join(parts)
 
 
-def _tasks_said(tasks: list[str]) -> str:
-    lengths = [task.rpartition("-")[2] for task in tasks]
-    if len(tasks) > 1 and all(length.isdigit() for length in lengths):
-        numbers = sorted(int(length) for length in lengths)
-        return f"at {numbers[0]:,} to {numbers[-1]:,} steps"
-    return f"on {' and '.join(filter(None, [', '.join(tasks[:-1]), tasks[-1]]))}"
+def _name_of(question: Question) -> str:
+    return f"{question.comparison.label}/{question.comparison.condition}"
+
+
+def _with_holes(questions: list[Question]) -> list[Question]:
+    """The questions of a condition, and one for each task that one of its comparisons lacks and others have.
+
+    A claim that stands on three tasks by one comparison and on one by another would else seem to stand on
+    three.
+    """
+    scored = [one for one in questions if not one.is_exact] or questions
+    known = {task for one in scored for task in one.tasks}
+    holes = []
+    for name in dict.fromkeys(_name_of(one) for one in scored):
+        own = [one for one in scored if _name_of(one) == name]
+        if not any(one.groups for one in own):
+            continue
+        said = {task for one in own for task in (*one.tasks, *one.left_out, *one.absent)}
+        holes += [
+            Question(own[0].comparison, (), {}, own[0].is_exact, {task: "not run, though others were there"})
+            for task in own[0].comparison.tasks
+            if task in known - said
+        ]
+    return [*questions, *holes]

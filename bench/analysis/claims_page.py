@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis.error_rates import MULTIPLES
+from bench.analysis.error_rates import PLACES
 from bench.analysis.intervals import FEWEST_UNITS
 from bench.analysis.tables import OLDER
 from bench.catalogue.catalogue import Catalogue, paper_name
@@ -132,14 +132,15 @@ def rates_said(first: pd.Series) -> str:
     """The error rates of a claim's rule, in a line."""
     if math.isnan(first.get("false_support", math.nan)):
         return "Error rates: none; its numbers are exact, or too few for an interval."
-    support = ", ".join(f"{100 * first[f'support_at_{multiple:g}']:.1f}" for multiple in MULTIPLES)
-    contradiction = ", ".join(
-        f"{100 * first[f'contradiction_at_{multiple:g}']:.1f}" for multiple in MULTIPLES
+    support, contradiction = (
+        ", ".join(f"{100 * first[f'{word}_{place}']:.1f}" for place in PLACES)
+        for word in ("support", "contradiction")
     )
     return (
         f"Error rates at this spread: false support {100 * first['false_support']:.1f} %, false "
-        f"contradiction {100 * first['false_contradiction']:.1f} %. With a true effect of 0, half, one and "
-        f"two times the smallest: supported in {support} %, contradicted in {contradiction} %."
+        f"contradiction {100 * first['false_contradiction']:.1f} %. With a true effect far from what counts, "
+        f"halfway to it, on its edge and well within it: supported in {support} %, contradicted in "
+        f"{contradiction} %."
     )
 
 

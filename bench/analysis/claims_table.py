@@ -7,12 +7,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from bench.analysis.aggregate import probability_of_improvement
 from bench.analysis.claims import Answer, Finding, examine
-from bench.analysis.error_rates import MULTIPLES, Rates, rates_of
+from bench.analysis.error_rates import PLACES, Rates, rates_of
 from bench.analysis.readings import changed_since
 from bench.catalogue.catalogue import Catalogue
 from bench.work.cells import Cell
@@ -27,9 +25,9 @@ Older = Mapping[tuple[str, Cell], list[str]]
 
 # Columns of claims.csv that hold numbers; the others hold text, empty where there is none.
 NUMBERS = (
-    "effect", "low", "high", "far_low", "far_high", "smallest", "units", "tasks_run", "tasks",
-    "probability_of_improvement", "wall_over_processor", "false_support", "false_contradiction",
-    *(f"{word}_at_{multiple:g}" for word in ("support", "contradiction") for multiple in MULTIPLES),
+    "effect", "low", "high", "far_low", "far_high", "smallest", "units", "tasks_run", "tasks", "error",
+    "degrees", "tolerance", "together", "wall_over_processor", "false_support", "false_contradiction",
+    *(f"{word}_{place}" for word in ("support", "contradiction") for place in PLACES),
 )  # fmt: skip
 
 
@@ -87,14 +85,14 @@ def _rates(rates: Rates | None) -> dict[str, float]:
     return {
         "false_support": rates.false_support,
         "false_contradiction": rates.false_contradiction,
-        **{f"support_at_{multiple:g}": rates.support[multiple] for multiple in MULTIPLES},
-        **{f"contradiction_at_{multiple:g}": rates.contradiction[multiple] for multiple in MULTIPLES},
+        **{f"support_{place}": rates.support[place] for place in PLACES},
+        **{f"contradiction_{place}": rates.contradiction[place] for place in PLACES},
     }
 
 
 def _columns(catalogue: Catalogue, finding: Finding) -> dict[str, Any]:
     question, comparison = finding.question, finding.comparison
-    read = question.read
+    read, estimate = question.read, finding.estimate
     rests_on_data = not catalogue.metrics[comparison.metric].is_cost
 
     def each(column: str) -> str:
@@ -102,14 +100,17 @@ def _columns(catalogue: Catalogue, finding: Finding) -> dict[str, Any]:
 
     return {
         "comparison": comparison.label, "condition": comparison.condition,
-        "task": question.tasks[0] if comparison.each and question.tasks else "",
+        "task": question.task,
         "metric": comparison.metric, "verdict": finding.word, "why": finding.why,
         "effect": finding.effect, "low": finding.low, "high": finding.high,
-        "far_low": finding.far_low, "far_high": finding.far_high, "scale": _scale(catalogue, comparison),
+        "far_low": finding.far_low, "far_high": finding.far_high, "together": finding.together,
+        "error": float(estimate.error) if estimate else math.nan,
+        "degrees": float(estimate.degrees) if estimate else math.nan,
+        "tolerance": estimate.tolerance if estimate else math.nan, "scale": _scale(catalogue, comparison),
         "expect": comparison.expect, "smallest": comparison.smallest, "over": comparison.over,
         "unit": question.unit, "units": question.units, "tasks_run": len(question.tasks),
-        "tasks": 1 if comparison.each else len(comparison.tasks), "tasks_named": ", ".join(question.tasks),
-        "left_out": question.why_left_out, "probability_of_improvement": _chance(catalogue, finding),
+        "tasks": 1 if question.task else len(comparison.tasks), "tasks_named": ", ".join(question.tasks),
+        "left_out": question.why_left_out,
         "wall_over_processor": question.busy, "data_source": each("data_source") if rests_on_data else "",
         "budget": each("budget"), "reading": catalogue.reading.text,
     }  # fmt: skip
@@ -121,16 +122,6 @@ def _scale(catalogue: Catalogue, comparison: Comparison) -> str:
     return "ratio" if is_ratio(catalogue, comparison) else "difference"
 
 
-def _chance(catalogue: Catalogue, finding: Finding) -> float:
-    """How likely the first side is to score higher, on a task drawn at random."""
-    groups = finding.question.groups
-    if not groups or _scale(catalogue, finding.comparison) != "difference":
-        return math.nan
-    if len({len(group.units) for group in groups}) > 1:
-        return math.nan
-    return float(probability_of_improvement(*np.stack([group.values for group in groups], axis=1)))
-
-
 def _units(catalogue: Catalogue, finding: Finding) -> Iterator[dict[str, Any]]:
     scale = _scale(catalogue, finding.comparison)
     for group in finding.question.groups:
@@ -138,7 +129,8 @@ def _units(catalogue: Catalogue, finding: Finding) -> Iterator[dict[str, Any]]:
             group.units, group.values.T, group.effects, strict=True
         ):
             yield {
-                "comparison": finding.comparison.label, "task": group.task, "unit": kind, "number": number,
+                "comparison": finding.comparison.label, "condition": finding.comparison.condition,
+                "metric": finding.comparison.metric, "task": group.task, "unit": kind, "number": number,
                 "first": first, "second": second, "effect": math.exp(effect) if scale == "ratio" else effect,
                 "scale": scale,
             }  # fmt: skip
@@ -148,10 +140,13 @@ def _changed(catalogue: Catalogue, finding: Finding, older: Older) -> str:
     """What has changed since the numbers that a finding reads were stored."""
     if finding.word == "not-run":
         return ""
-    names: dict[str, None] = {}
-    for side in finding.comparison.sides():
-        stage = catalogue.metrics[side.metric or finding.comparison.metric].stage
-        for step in finding.comparison.steps():
-            for cell in side.cells(catalogue, finding.comparison.tasks, step):
-                names |= dict.fromkeys(older.get((stage, cell), ()))
+    comparison, names = finding.comparison, dict[str, None]()
+    at = [comparison.tasks.index(task) for task in (*finding.question.tasks, *finding.question.left_out)]
+    sides = [(side, side.metric or comparison.metric) for side in comparison.sides()]
+    for side, metric in [*sides, *comparison.gate_sides()]:
+        stage = catalogue.metrics[metric].stage
+        for step in comparison.steps():
+            cells = side.cells(catalogue, comparison.tasks, step)
+            for number in at:
+                names |= dict.fromkeys(older.get((stage, cells[number]), ()))
     return "; ".join(names)

@@ -1,9 +1,11 @@
 """How often a claim's rule gives the wrong word, by simulation with planted effects at this run's own spread.
 
-Planted are 0, half, one and two times the smallest effect that counts; where that is 0 or below, or a ratio
-of 1, steps of the same kind around it. Units are drawn from normal distributions with the spread that the
-run's own had, as many as there were, and decided by the code that decides the claim. Gates are left out: they
-only ever make a verdict rarer.
+Planted are four true effects: far from what counts, halfway to it, on its edge, and well within it. Of a
+claim of more than a smallest effect they are 0, half, one and two times that; of one of no difference 2, 1.5,
+1 and 0 times the margin. Where the smallest is 0 or below, or a ratio of 1, they are steps of its size, or of
+a tenth, around it. Units are drawn from normal distributions with the spread that the run's own had, as many
+as there were, and decided by the code that decides the claim. Gates are left out: which tasks decide is as it
+was.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from bench.seeds import stream
 from bench.work.claims import is_ratio
 
 REPETITIONS = 20_000
+PLACES = ("far", "halfway", "edge", "within")
+# Of the smallest effect that counts, for a claim of more.
 MULTIPLES = (0.0, 0.5, 1.0, 2.0)
 # The step between planted effects where the smallest that counts has no size of its own: a tenth, of a ratio.
 STEP_OF_RATIO = math.log(1.1)
@@ -27,24 +31,25 @@ STEP_OF_RATIO = math.log(1.1)
 
 @dataclass(frozen=True)
 class Rates:
-    """Shares of repetitions with a word, by the multiple of the smallest effect that was planted.
+    """Shares of repetitions with a word, by the place of the true effect that was planted.
 
-    Support is that of the claim with this effect in its weakest comparison and twice the smallest in the
-    others; contradiction that with this effect in all of them.
+    Support is that of the claim with this effect in its weakest comparison and one well within in the others;
+    contradiction that with this effect in all of them. Of a claim under several conditions each is the
+    largest of these.
     """
 
-    support: dict[float, float]
-    contradiction: dict[float, float]
+    support: dict[str, float]
+    contradiction: dict[str, float]
 
     @property
     def false_support(self) -> float:
-        """The largest share of support where the claim does not hold by the smallest effect."""
-        return max(self.support[multiple] for multiple in MULTIPLES if multiple <= 1.0)
+        """The largest share of support where the claim does not hold by more than the smallest effect."""
+        return max(self.support[place] for place in PLACES[:3])
 
     @property
     def false_contradiction(self) -> float:
-        """The largest share of contradiction where it does."""
-        return max(self.contradiction[multiple] for multiple in MULTIPLES if multiple >= 1.0)
+        """The largest share of contradiction where it holds, if only just."""
+        return max(self.contradiction[place] for place in PLACES[2:])
 
 
 @dataclass(frozen=True)
@@ -60,21 +65,39 @@ class _Plan:
 
 def rates_of(catalogue: Catalogue, name: str, findings: list[Finding]) -> Rates | None:
     """The rates of a claim's comparisons that have an interval; None where each is exact, or has none."""
-    plans = [plan for finding in findings if (plan := _plan_of(catalogue, finding))]
+    generator, found = stream("error rates", name), list[Rates]()
+    for condition in dict.fromkeys(one.comparison.condition for one in findings):
+        own = [one for one in findings if one.comparison.condition == condition]
+        rates = _under_one(catalogue, own, generator)
+        found += [rates] if rates else []
+    if not found:
+        return None
+    return Rates(
+        {place: max(one.support[place] for one in found) for place in PLACES},
+        {place: max(one.contradiction[place] for one in found) for place in PLACES},
+    )
+
+
+def _under_one(catalogue: Catalogue, findings: list[Finding], generator: np.random.Generator) -> Rates | None:
+    """The rates under one condition."""
+    plans = {id(one): plan for one in findings if (plan := _plan_of(catalogue, one))}
     if not plans:
         return None
-    generator = stream("error rates", name)
-    together = sum(finding.question.is_decidable for finding in findings)
-    words = [[_words(plan, effect, together, generator) for effect in plan.planted] for plan in plans]
-    wide = len(MULTIPLES) - 1
-    support, contradiction = {}, {}
-    for at, multiple in enumerate(MULTIPLES):
+    together = sum(one.question.is_decidable for one in findings)
+    words = [
+        [_words(plan, effect, together, generator) for effect in plan.planted] for plan in plans.values()
+    ]
+    # What is exact has its word, and what has no interval keeps a claim from being supported.
+    fixed = [one.word for one in findings if id(one) not in plans]
+    support, contradiction = dict[str, float](), dict[str, float]()
+    for at, place in enumerate(PLACES):
         holds = [
-            np.all([own[at if weakest is own else wide] == "supported" for own in words], axis=0)
+            np.all([own[at if weakest is own else -1] == "supported" for own in words], axis=0)
             for weakest in words
         ]
-        support[multiple] = float(max(each.mean() for each in holds))
-        contradiction[multiple] = float(np.any([own[at] == "contradicted" for own in words], axis=0).mean())
+        can = all(word == "supported" for word in fixed)
+        support[place] = float(max(each.mean() for each in holds)) if can else 0.0
+        contradiction[place] = float(np.any([own[at] == "contradicted" for own in words], axis=0).mean())
     return Rates(support, contradiction)
 
 
@@ -97,16 +120,11 @@ def _plan_of(catalogue: Catalogue, finding: Finding) -> _Plan | None:
 
 
 def planted_in(within: tuple[float, float], ratio: bool) -> tuple[float, ...]:
-    """The true effects of the multiples, on the estimate's scale.
-
-    `more`: the multiples of the smallest effect, or steps up to it and beyond. `equal`: multiples of the
-    margin, so that the claim holds below one and not above; at twice the margin it is false.
-    """
+    """The true effects of the places, on the estimate's scale."""
     floor, ceiling = within
     if math.isinf(ceiling):
         step = abs(floor) or (STEP_OF_RATIO if ratio else 1.0)
         return tuple(floor + (multiple - 1.0) * step for multiple in MULTIPLES)
-    # In the order of `more`: from what contradicts to what supports.
     return (2.0 * ceiling, 1.5 * ceiling, ceiling, 0.0)
 
 

@@ -18,7 +18,7 @@ def table_of(standings: Sequence[Standing]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "claim": one.needs.name, "verdict": one.word, "seeds": one.seeds,
+                "claim": one.needs.name, "verdict": one.word, "scope": one.scope, "seeds": one.seeds,
                 "confidence": one.confidence, "why": one.why, "chance_at_next_look": one.chance,
                 "core_seconds_to_next_look": sum_of(one.next_jobs),
                 "core_seconds_at_most": sum_of(one.all_jobs),
@@ -57,7 +57,8 @@ def page_of(standings: Sequence[Standing], design: Design, heading: str) -> str:
 
 def _line(one: Standing) -> str:
     confidence = f"{100 * one.confidence:.3f} %" if one.seeds else ""
-    return f"| {one.needs.name} | {one.word} | {one.seeds or ''} | {confidence} | {one.why} |"
+    word = f"{one.word} {one.scope}".rstrip()
+    return f"| {one.needs.name} | {word} | {one.seeds or ''} | {confidence} | {one.why} |"
 
 
 def plan_of(standings: Sequence[Standing], heading: str) -> Table:

@@ -34,7 +34,8 @@ class Standing:
     """A claim as it stands: its word, why, the seeds behind it, and what is to be run for more.
 
     `next_jobs` are those until its next look, `all_jobs` until its last; both empty for one that has stopped.
-    `chance` is that of its being decided at its next look. `confidence` is that of its last interval.
+    `chance` is that of its being decided at its next look. `confidence` is that of its last interval. `scope`
+    is the part of its tasks that the word rests on.
     """
 
     needs: Needs
@@ -45,6 +46,7 @@ class Standing:
     next_jobs: tuple[Job, ...] = ()
     all_jobs: tuple[Job, ...] = ()
     chance: float = 0.0
+    scope: str = ""
 
     @property
     def is_open(self) -> bool:
@@ -124,11 +126,11 @@ class Campaign:
         look, confidence, word = int(decided.look), float(decided.confidence), str(decided.words)
         looks = self.design.looks
         if word != OPEN:
-            why = self.answer(own.name, look, confidence).why
-            return Standing(own, word, why, looks[look], confidence)
+            answer = self.answer(own.name, look, confidence)
+            return Standing(own, word, answer.why, looks[look], confidence, scope=answer.scope)
         if reached == len(looks):
             answer = self.answer(own.name, look, confidence)
-            return Standing(own, FUTILE, bound_of(answer), looks[-1], confidence)
+            return Standing(own, FUTILE, bound_of(answer), looks[-1], confidence, scope=answer.scope)
         coming = at_looks[reached]
         chance = PRIOR
         if reached:
@@ -148,7 +150,8 @@ class Campaign:
             return Standing(own, UNDECIDED, "counts or turns", 0, math.nan, tuple(left), tuple(left), 1.0)
         cells = cells_of(self.jobs[own.name][0])
         answer = examine(self.suite.catalogue, own.claim, cells, self.tier)
-        return Standing(own, answer.word, answer.why or "counts or turns: no seeds are spent")
+        why = answer.why or "counts or turns: no seeds are spent"
+        return Standing(own, answer.word, why, scope=answer.scope)
 
 
 def waiting(jobs: list[Job], states: dict[Job, str]) -> list[Job]:

@@ -17,6 +17,7 @@ from bench.errors import UserError, exit_with_message
 from bench.files import write_atomically
 from bench.work.claims import load_claims
 from bench.work.jobs import RESULTS
+from bench.work.plan import shown_jobs
 from bench.work.suite import Suite
 
 
@@ -31,12 +32,24 @@ def read_cells(tier: str) -> pd.DataFrame:
     return pd.read_csv(path, low_memory=False)
 
 
+def of_budgets(suite: Suite, tier: str, cells: pd.DataFrame) -> pd.DataFrame:
+    """The numbers of the seeds that the tier's budgets give.
+
+    What `bench settle` added is left out: how many seeds those are was chosen by what they showed, and an
+    interval for a fixed number of seeds does not hold for them.
+    """
+    jobs = shown_jobs(suite, tier, suite.catalogue.artifacts)
+    known = {(job.cell.task, job.cell.method, job.cell.slug, job.seed) for job in jobs}
+    names = zip(cells["task"], cells["method"], cells["settings"], cells["seed"], strict=True)
+    return cells[[name in known for name in names]]
+
+
 @exit_with_message
 def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None:
     """Write claims.csv and claims.md of the tier."""
     suite = Suite.from_environment()
     suite.catalogue.tier(tier)
-    claims, cells = load_claims(suite), read_cells(tier)
+    claims, cells = load_claims(suite), of_budgets(suite, tier, read_cells(tier))
     table, units = tables_of(suite, claims, cells, tier)
     folder = RESULTS / tier
     heading = f"{tier} tier" + suite.source.said.replace(" from", ", from", 1) + suite.catalogue.reading_said

@@ -16,6 +16,7 @@ from bench.analysis.claims_table import tables_of
 from bench.analysis.completeness import finished_jobs
 from bench.analysis.regression_page import what_agrees
 from bench.commands.cells import gather
+from bench.commands.claims import of_budgets
 from bench.commands.regress import regress
 from bench.errors import UserError, exit_with_message
 from bench.files import ROOT, write_atomically
@@ -66,7 +67,7 @@ def line_of(suite: Suite, tier: str, by: str) -> dict[str, str]:
             'line shall carry: --by "A. Name"'
         )
     records = finished_records(suite, tier)
-    answers, _ = tables_of(suite, load_claims(suite), gather(suite, tier), tier)
+    answers, _ = tables_of(suite, load_claims(suite), of_budgets(suite, tier, gather(suite, tier)), tier)
     verdicts = answers.drop_duplicates("claim")["claim_verdict"].value_counts()
     compared, _ = regress(suite, tier, every_cell=True)
     found = len(compared.findings)

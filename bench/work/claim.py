@@ -115,7 +115,7 @@ class Comparison(Strict):
 
     @model_validator(mode="after")
     def _holds_together(self) -> Comparison:
-        for side in self.sides():
+        for side in [*self.sides(), *(side for side, _ in self.gate_sides())]:
             if side.tasks and len(side.tasks) != len(self.tasks):
                 raise ValueError(
                     f"a side's own tasks stand for the comparison's one by one: {len(side.tasks)} for "
@@ -123,6 +123,12 @@ class Comparison(Strict):
                 )
         if self.each and self.over == "tasks":
             raise ValueError("a verdict for each task cannot be made over tasks: leave `each` or `over` out")
+        if self.gates and self.along:
+            raise ValueError("growth has no gates: leave `gates` or `along` out")
+        if isinstance(self.second, float) and any("second" in gate.of for gate in self.gates):
+            raise ValueError(
+                "a gate of `second` needs a method there, and it is a number: leave it out of `of`"
+            )
         return self
 
     def sides(self) -> list[Side]:
@@ -185,6 +191,10 @@ class Claim(Strict):
 
     @model_validator(mode="after")
     def _conditions_are_of_a_choice(self) -> Claim:
+        names = [(one.label, one.condition) for one in self.comparisons]
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"two comparisons are labelled {twice[0]!r}: give each a label of its own")
         conditions = {comparison.condition for comparison in self.comparisons}
         if (conditions != {""}) != bool(self.turns_on) or (self.turns_on and "" in conditions):
             raise ValueError(

@@ -5,14 +5,14 @@ import pytest
 import yaml
 from suites import CATALOGUE, SUITE, suite_with
 
-from bench.analysis.claims import compare
+from bench.analysis.claim_questions import questions_of
 from bench.analysis.readings import job_rows, read_entry
 from bench.analysis.reported import COLUMNS, load_reported
 from bench.analysis.tables import long_table
 from bench.analysis.verdicts import verdict_of
 from bench.errors import SpecError
 from bench.work.cells import make_cell
-from bench.work.claims import Comparison
+from bench.work.claim import Comparison
 from bench.work.jobs import make_job
 from bench.work.plan import all_jobs, jobs_of
 from bench.work.renderings import Rendering
@@ -139,8 +139,8 @@ def test_a_claim_is_tested_at_the_checkpoints_of_its_sides(suite, recorded):
         "label": "best over last", "tasks": [TASK], "metric": "normalised_score", "first": best,
         "second": {"method": "dema"}, "expect": "more", "smallest": 0.0,
     })  # fmt: skip
-    found = compare(suite.catalogue, comparison, cells, "quick")
-    assert found.effect == pytest.approx(SHOWN["best"] - SHOWN["last"])
+    (found,) = questions_of(suite.catalogue, comparison, cells, {})
+    assert found.mean == pytest.approx(SHOWN["best"] - SHOWN["last"])
 
 
 def test_a_tier_that_sets_it_is_refused():

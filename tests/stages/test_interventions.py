@@ -315,6 +315,6 @@ def test_a_swap_whose_donor_the_tier_does_not_train_is_not_run():
     shown = entries(SUITE, "dema_fig05", "lone")
     hopper = [entry for entry in shown if (entry.cell.task, entry.cell.method) == ("hopper-medium", "dema")]
     reasons = {entry.cell.slug: entry.missing for entry in hopper}
-    assert reasons["intervention=swap"] == "its donor walker2d-medium: quick tier"
+    assert reasons["intervention=swap"] == "its donor walker2d-medium: needs the quick tier"
     assert reasons["intervention=zero"] == reasons["default"] == ""
     assert {job.cell.task for job in all_jobs(SUITE, "lone", ("dema_fig05",))} == {"hopper-medium"}

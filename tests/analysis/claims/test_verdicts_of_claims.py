@@ -1,6 +1,7 @@
 """The word of a claim follows from its comparisons, and cannot be one that its sentence does not bear out."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from suites import SUITE
 
@@ -34,6 +35,18 @@ def test_one_unsolved_length_is_no_maze_solved_at_every_length():
     assert {finding.question.tasks[0] for finding in fallen} == {length(20000)}
 
 
+def test_a_length_that_failed_is_no_length_solved():
+    claim = CLAIMS["dmh_tmaze_solved"]
+    solved = [frame for steps in (10, 30, 3000) for frame in tmaze(steps, SOLVED)]
+    assert answered(claim, *solved).text == "supported at 10, 30 and 3,000 steps", "and not from 10 to 3,000"
+    failed = [frame.assign(status="failed: out of memory", value=np.nan) for frame in tmaze(300, SOLVED)]
+    answer = answered(claim, *solved, *failed)
+    assert answer.word == "inconclusive"
+    assert {f.why for f in answer.findings if f.word == "not-run"} == {
+        "tmaze-passive-300: failed: out of memory"
+    }
+
+
 def grid(task, method, shares, gain=0.5, slug="default"):
     return [
         rows(task, method, shares, "optimum_share", slug),
@@ -59,6 +72,55 @@ def test_worlds_of_different_scale_have_a_verdict_each():
         if finding.question.groups and finding.comparison.matched == "updates"
     }
     assert words == dict(zip(ROOMS, ("contradicted", "supported", "supported"), strict=True))
+
+
+def test_a_slower_method_that_reached_nothing_in_equal_time_leaves_a_hole():
+    """DM-H is better everywhere, and a hundred times slower in two of three rooms."""
+    level = 0.4 + np.array([-0.01, 0.0, 0.01, 0.0, 0.0])
+    frames = []
+    for task, slower in zip(ROOMS, (1.0, 100.0, 100.0), strict=True):
+        for method, slug, shares, seconds in (
+            ("dmh", SIMPLE, level + 0.3, slower),
+            *((rival, "default", level, 1.0) for rival in ("ad-transformer", "ad-mamba", "dpt", "amago")),
+        ):
+            frames += [
+                *grid(task, method, shares, slug=slug),
+                rows(task, method, [0.1] * 5, "training_loss", slug, seconds=seconds),
+            ]
+    answer = answered(CLAIMS["dmh_best_in_grid_worlds"], *frames)
+    assert answer.word == "inconclusive"
+    holes = {f.why for f in answer.findings if "in time" in f.why or "training time" in f.why}
+    assert holes == {f"{task}: no checkpoint within the other's training time" for task in ROOMS[1:]}
+
+
+def test_a_claim_stands_only_on_tasks_that_all_its_comparisons_have():
+    claim = CLAIMS["dmh_best_on_d4rl"]
+    frames = [rows_with_effect(one, 10.0, spread=0.5) for one in claim.comparisons]
+    assert answered(claim, *frames).text == "supported"
+    few = claim.comparisons[2].tasks[:3]
+    td3 = pd.concat(frames)
+    td3 = td3[(td3["method"] != "td3") | td3["task"].isin(few)]
+    answer = answered(claim, td3)
+    assert answer.word == "inconclusive"
+    assert next(f.why for f in answer.findings if f.word == "not-run").endswith(
+        "not run, though others were there"
+    )
+
+
+def test_a_method_that_learnt_nothing_is_not_robust_to_delayed_reward():
+    claim = CLAIMS["dema_delayed_reward"]
+    scores = {"dema": (2.0, 2.0), "dt": (40.0, 30.0), "cql": (40.0, 10.0)}
+    frames = [
+        rows(task, method, value + np.array([-0.1, 0.0, 0.1]))
+        for method, (dense, delayed) in scores.items()
+        for tasks, value in ((claim.comparisons[0].first.against.tasks, dense),
+                             (claim.comparisons[0].tasks, delayed))
+        for task in tasks
+    ]  # fmt: skip
+    answer = answered(claim, *frames)
+    assert answer.word == "inconclusive"
+    assert [f.word for f in answer.findings] == ["inconclusive", "supported"], "DT and CQL did learn"
+    assert "DeMa learnt something" in answer.findings[0].why
 
 
 def test_models_that_learnt_nothing_contradict_no_claim():
@@ -105,7 +167,7 @@ def test_a_mean_hides_no_task_on_which_the_sign_is_another():
 def test_a_claim_that_turns_on_one_choice_says_so():
     frames = [frame for task in ("darkroom", "large-darkroom") for frame in cheaper(task, (0.22, 1.23))]
     answer = answered(CLAIMS["dmh_cheaper_training"], *frames)
-    assert answer.word == "depends on trained_blocks"
+    assert answer.word == "depends on how many blocks of a context an update trains"
     assert answer.why == (
         "contradicted with every block in the loss; supported with an eighth of the blocks in the loss"
     )
