@@ -29,7 +29,7 @@ def named_modules() -> dict[str, str]:
 
 def listing() -> str:
     """What `bench --help` prints."""
-    lines = ["usage: bench NAME ...; `bench NAME --help` tells what a name takes"]
+    lines = ["usage: python -m bench NAME ...; `python -m bench NAME --help` tells what a name takes"]
     for room in ROOMS:
         lines += ["", f"{room}:"]
         for module, sentence in named_modules().items():
@@ -50,8 +50,9 @@ def main() -> None:
         raise unknown("command", name, modules, "bench")
     import typer
 
-    sys.argv = [f"bench {name}", *sys.argv[2:]]
-    typer.run(importlib.import_module(f"bench.{modules[name]}").main)
+    app = typer.Typer(add_completion=False)
+    app.command()(importlib.import_module(f"bench.{modules[name]}").main)
+    app(sys.argv[2:], prog_name=f"python -m bench {name}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import yaml
+from suites import table_of
 
 from bench.analysis.report.pages import Report
 from bench.analysis.reported import COLUMNS
@@ -25,17 +26,7 @@ def suite_of(folder: Path, cells: list[dict], **more) -> Suite:
     paper.mkdir(parents=True)
     (copy / "claims").mkdir()
     (paper / "paper.yaml").write_text(PAPER)
-    artifact = {
-        "title": "A table",
-        "printed": "Table 1",
-        "section": "none: our own",
-        "layout": {"kind": "table", "rows": ["method"], "columns": ["metric"]},
-        "seeds": 3,
-        "cells": cells,
-        "open_choices": [],
-        **more,
-    }
-    (paper / "table01.yaml").write_text(yaml.safe_dump(artifact))
+    (paper / "table01.yaml").write_text(yaml.safe_dump(table_of(cells, **more)))
     return Suite.open(copy)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,30 +16,40 @@ from bench.catalogue.catalogue import Catalogue, paper_name
 from bench.work.busy import BUSY
 from bench.work.claim import Claim, Gate
 
-INTRODUCTION = f"""\
-A claim is `supported` if the 95 % interval of each of its comparisons lies beyond the smallest effect that
-counts. It is `contradicted` if the interval of one of them lies on the wrong side, an interval that holds
-for all of the claim's comparisons together. Otherwise it is `inconclusive`, and `not-run` if no comparison
-has a number. A claim with two forms of a choice that give opposite words `depends on` that choice.
+# Characters in a line of the page.
+WIDTH = 108
 
-Scores are compared seed by seed, and all seeds of a cell share one dataset, one split of tasks and one set
-of histories: an interval speaks of new seeds, and not of new data. Where a sentence speaks of tasks in
-general, its units are tasks. Sizes are exact. Times are ratios of two methods that were timed in turns in
-one process, by processor time, and their interval is that of the turns. If the machine was busy (wall time
-over processor time above {BUSY:g}) they decide nothing. An interval needs {FEWEST_UNITS} units.
 
-A verdict speaks of the part of the tasks, the data (`stand-in`: not the paper's) and the budget (`reduced`)
-that stand beside it. `claims_units.csv` has the value of every unit, from which each interval follows: the
-mean of the effects (of their logarithms for ratios), its standard error and Student's t
-(docs/statistics.md).
-"""
+def introduction(catalogue: Catalogue) -> list[str]:
+    """How a verdict is reached, in paragraphs; words between backticks are code."""
+    memory = max(metric.tolerance for metric in catalogue.metrics.values())
+    return [
+        "A claim is `supported` if the 95 % interval of each of its comparisons lies beyond the smallest "
+        "effect that counts. It is `contradicted` if the interval of one of them lies on the wrong side, an "
+        "interval that holds for all of the claim's comparisons together. A claim with two forms of a choice "
+        "that give opposite words `depends on` that choice. Otherwise it is `inconclusive`, and `not-run` if "
+        "no comparison has a number.",
+        "Scores are compared seed by seed, and all seeds of a cell share one dataset, one split of tasks and "
+        "one set of histories: an interval speaks of new seeds, and not of new data. Where a sentence speaks "
+        "of tasks in general, its units are tasks. An interval needs "
+        f"{FEWEST_UNITS} units. Sizes are exact, and memory is trusted within a factor of {memory:g}. Times "
+        "are ratios of two methods that were timed in turns in one process, by processor time, and their "
+        "interval is that of the turns. If the machine was busy (wall time over processor time above "
+        f"{BUSY:g}) they decide nothing.",
+        "A verdict speaks of the part of the tasks, the data (`stand-in`: not the paper's) and the budget "
+        "(`reduced`) that stand beside it. `claims_units.csv` has the value of every unit. Each interval "
+        "follows from them: the mean of the effects (of their logarithms for ratios), its standard error and "
+        "Student's t (docs/statistics.md).",
+    ]
 
 
 def page_of(catalogue: Catalogue, claims: Mapping[str, Claim], table: pd.DataFrame, heading: str) -> str:
     """The page: counts, one line a claim, each claim with its comparisons, and what no claim can test."""
     verdicts = table.drop_duplicates("claim").set_index("claim")["claim_verdict"]
     counts = ", ".join(f"{count} {word}" for word, count in verdicts.value_counts().items())
-    lines = [f"# Claims of the papers, {heading}\n", f"{counts}.\n", INTRODUCTION]
+    lines = [f"# Claims of the papers, {heading}\n", f"{counts}.\n"]
+    for paragraph in introduction(catalogue):
+        lines += [*textwrap.wrap(paragraph, WIDTH), ""]
     for name, paper in catalogue.papers.items():
         own = {key: claim for key, claim in claims.items() if paper_name(key) == name}
         if own:

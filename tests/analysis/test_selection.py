@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 import yaml
-from suites import CATALOGUE, SUITE, suite_with
+from suites import CATALOGUE, SUITE, suite_with, table_of
 
 from bench.analysis.claim_questions import questions_of
 from bench.analysis.readings import job_rows, read_entry
@@ -19,20 +19,15 @@ from bench.work.renderings import Rendering
 from bench.work.suite import Suite
 
 TASK = "hopper-medium"
-ARTIFACT = {
-    "title": "At which checkpoint",
-    "printed": "Table 1",
-    "section": "none: our own",
-    "layout": {"kind": "table", "rows": ["selection"], "columns": ["metric"]},
-    "seeds": 3,
-    "cells": [
+ARTIFACT = table_of(
+    [
         {"tasks": [TASK], "methods": ["dema"], "metrics": ["normalised_score", "parameters"],
          "settings": {"reading": ["text", "text+checkpoint"]}},
         {"tasks": [TASK], "methods": ["dema"], "metrics": ["normalised_score"],
          "settings": {"selection": "mean-of-last-3"}},
     ],
-    "open_choices": [],
-}  # fmt: skip
+    rows="selection",
+)  # fmt: skip
 # The scores of each seed at the checkpoints 10 to 40: the best one is not the last.
 SCORES = {0: [10.0, 50.0, 30.0, 10.0], 1: [20.0, 30.0, 70.0, 40.0]}
 SHOWN = {"last": 25.0, "best": 60.0, "mean-of-last-3": (30.0 + 140 / 3) / 2}

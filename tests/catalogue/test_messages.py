@@ -1,7 +1,7 @@
 """A mistake in a file under workflow/ gives one paragraph that names the file, the key and the remedy."""
 
 import pytest
-from suites import CATALOGUE, SUITE
+from suites import CATALOGUE, SUITE, change
 
 from bench.catalogue.load import load_catalogue
 from bench.errors import SpecError
@@ -15,12 +15,6 @@ from bench.work.suite import Suite
 def workflow(copied_workflow):
     """A copy of workflow/ that is read in its place."""
     return copied_workflow
-
-
-def change(path, old, new):
-    text = path.read_text()
-    assert old in text, f"{path} holds no {old!r}: the test is out of date"
-    path.write_text(text.replace(old, new, 1))
 
 
 def message(workflow):

@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from suites import CATALOGUE
+from suites import CATALOGUE, change
 
 from bench.catalogue.artifacts import CellBlock
 from bench.catalogue.load import load_catalogue
@@ -12,12 +12,6 @@ from bench.catalogue.values import defaults
 from bench.errors import SpecError
 from bench.work.claims import Claim, load_claims
 from bench.work.suite import Suite
-
-
-def change(path, old, new):
-    text = path.read_text()
-    assert old in text, f"{path} holds no {old!r}: the test is out of date"
-    path.write_text(text.replace(old, new, 1))
 
 
 def refused(workflow, *parts):

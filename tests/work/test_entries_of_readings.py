@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 import yaml
 from reading_cases import TASK, choices, lab, suite_with_readings
-from suites import CATALOGUE
+from suites import CATALOGUE, table_of
 
 from bench.analysis.labels import axis_value, method_label
 from bench.analysis.reported import COLUMNS
@@ -21,16 +21,11 @@ from bench.work.plan import all_jobs
 from bench.work.renderings import Rendering
 from bench.work.suite import Suite
 
-ARTIFACT = {
-    "title": "Which reading",
-    "printed": "Table 1",
-    "section": "none: our own",
-    "layout": {"kind": "table", "rows": ["reading"], "columns": ["metric"]},
-    "seeds": 1,
-    "cells": [{"tasks": [TASK], "methods": ["dt"], "metrics": ["parameters", "return"],
-               "settings": {"reading": ["text", "code", "text+noise"]}}],
-    "open_choices": [],
-}  # fmt: skip
+ARTIFACT = table_of(
+    [{"tasks": [TASK], "methods": ["dt"], "metrics": ["parameters", "return"],
+      "settings": {"reading": ["text", "code", "text+noise"]}}],
+    rows="reading", seeds=1,
+)  # fmt: skip
 TIER = """
 budgets:
   - {label: any reading, tasks: [hopper-medium], methods: [dt], settings: {reading: any, dropout: any},

@@ -22,9 +22,6 @@ from bench.work.cells import selection_of
 from bench.work.entries import Entry
 from bench.work.renderings import Rendering
 
-# Rows of a table that are made of others.
-OVER_TASKS = ("average", "interquartile-mean")
-
 
 @dataclass(frozen=True)
 class Number:

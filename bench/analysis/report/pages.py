@@ -16,8 +16,8 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from bench.analysis.agreement import RESULT, SETTING, agreement, in_words
+from bench.analysis.claims_page import introduction
 from bench.analysis.claims_table import read_table
-from bench.analysis.intervals import FEWEST_UNITS
 from bench.analysis.rendering import command_of
 from bench.analysis.report import overview
 from bench.analysis.report.charts import Chart, Interval, interval_chart
@@ -30,7 +30,6 @@ from bench.catalogue.artifacts import Artifact
 from bench.catalogue.catalogue import Catalogue, paper_name
 from bench.catalogue.paper import OpenChoice
 from bench.errors import UserError
-from bench.work.busy import BUSY
 from bench.work.claims import load_claims
 from bench.work.jobs import RESULTS
 from bench.work.plan import all_jobs
@@ -197,7 +196,7 @@ class Report:
                 "sources": overview.data_sources(self.jobs, self.records),
             }
         if name == "claims":
-            return {"interval_of": interval_of, "busy": f"{BUSY:g}", "fewest_units": FEWEST_UNITS}
+            return {"interval_of": interval_of, "introduction": introduction(self.suite.catalogue)}
         return {}
 
     def _runs(self, artifacts: list[ArtifactShown]) -> list[RunShown]:
