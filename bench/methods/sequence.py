@@ -54,6 +54,10 @@ class SequenceLearner(Learner):
         predicted, actions = self.model(**batch)[mask], batch["actions"][mask]
         return prediction_loss(predicted, actions, self.options["discrete_actions"])
 
+    def tokens(self, batch: Batch) -> int:
+        """Its real steps."""
+        return int(batch["mask"].sum())
+
     @property
     def memory_is_the_window(self) -> bool:
         """Whether reading each token of an episode once predicts what reading the window again does.

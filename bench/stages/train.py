@@ -14,9 +14,9 @@ import time
 import numpy as np
 import torch
 
-from bench.catalogue.option_types import Options
 from bench.datasets.integrity import verified
 from bench.methods.base import Learner
+from bench.methods.optimisation import in_tokens, learning_rate_factor, make_optimiser
 from bench.seeds import stream, stream_seed
 from bench.stages.checkpoints import checkpoint_path, checkpoint_steps, initial_learner
 from bench.stages.runner import DivergedError, require_ok, stage_command
@@ -26,17 +26,6 @@ from bench.work.jobs import Job
 from bench.work.record import Facts, Rows
 
 LOSS_POINTS = 50
-
-
-def learning_rate_factor(step: int, options: Options) -> float:
-    """Share of the peak learning rate at an update: linear warm-up, then constant or cosine to zero."""
-    warmup = options["warmup_updates"]
-    if step < warmup:
-        return (step + 1) / warmup
-    if options["decay"] == "constant":
-        return 1.0
-    progress = (step - warmup) / max(options["updates"] - warmup, 1)
-    return 0.5 * (1.0 + math.cos(math.pi * progress))
 
 
 class Run:
@@ -52,16 +41,9 @@ class Run:
         self.dropout = ("dropout", job.cell.key, job.seed)
         torch.manual_seed(stream_seed(*self.dropout))
         self.generator = stream("batch", job.cell.key, job.seed)
-        self.optimiser = torch.optim.AdamW(
-            self.learner.model.parameters(),
-            lr=self.options["learning_rate"],
-            weight_decay=self.options["weight_decay"],
-            eps=self.options["adam_epsilon"],
-        )
-        self.scheduler = torch.optim.lr_scheduler.LambdaLR(
-            self.optimiser, lambda step: learning_rate_factor(step, self.options)
-        )
-        self.step = 0
+        self.optimiser = make_optimiser(self.learner.model, self.options)
+        self.in_tokens = in_tokens(self.options)
+        self.step = self.tokens = 0
         self._seed_device()
         self.losses: list[float] = []
         # Processor seconds of the updates so far, and at each checkpoint: for comparisons at equal time.
@@ -72,13 +54,18 @@ class Run:
         """One gradient update; raises DivergedError where the loss is not finite."""
         begun = time.process_time()
         self.learner.begin_update(self.step, self.generator)
-        loss = self.learner.loss(self.learner.on_device(self.learner.draw(self.generator)))
+        batch = self.learner.draw(self.generator)
+        if self.in_tokens:
+            self.tokens += self.learner.tokens(batch)
+        rate = self.options["learning_rate"] * learning_rate_factor(self.step, self.tokens, self.options)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        loss = self.learner.loss(self.learner.on_device(batch))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         for parameters in self.learner.clipped():
             torch.nn.utils.clip_grad_norm_(parameters, self.options["gradient_clip"])
         self.optimiser.step()
-        self.scheduler.step()
         self.step += 1
         value = float(loss.detach())
         self.spent += time.process_time() - begun
@@ -96,7 +83,7 @@ class Run:
             "fingerprint": self.identity, "step": self.step, "losses": self.losses,
             "spent": self.spent, "spent_at": self.spent_at,
             "model": self.learner.model.state_dict(), "learner": self.learner.state(),
-            "optimiser": self.optimiser.state_dict(), "scheduler": self.scheduler.state_dict(),
+            "optimiser": self.optimiser.state_dict(), "tokens": self.tokens,
             "torch": torch.get_rng_state(), "numpy": self.generator.bit_generator.state,
             "devices": self.devices,
         }, temporary)  # fmt: skip
@@ -119,12 +106,11 @@ class Run:
             if saved["fingerprint"] != self.identity:
                 path.unlink()
             elif self.step == 0:
-                self.step, self.losses = saved["step"], saved["losses"]
+                self.step, self.tokens, self.losses = saved["step"], saved["tokens"], saved["losses"]
                 self.spent, self.spent_at = saved["spent"], saved["spent_at"]
                 self.learner.model.load_state_dict(saved["model"])
                 self.learner.restore(saved["learner"])
                 self.optimiser.load_state_dict(saved["optimiser"])
-                self.scheduler.load_state_dict(saved["scheduler"])
                 torch.set_rng_state(saved["torch"])
                 self.generator.bit_generator.state = saved["numpy"]
                 self.devices = list(dict.fromkeys([*saved["devices"], *self.devices]))

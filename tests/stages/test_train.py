@@ -14,7 +14,7 @@ from bench.stages.checkpoints import checkpoint_steps
 from bench.stages.dataset import dataset
 from bench.stages.evaluate import evaluate
 from bench.stages.runner import run
-from bench.stages.train import Run, learning_rate_factor, train
+from bench.stages.train import Run, train
 from bench.work.cells import make_cell
 from bench.work.jobs import Job, dataset_job
 
@@ -293,13 +293,3 @@ def test_the_sidecar_says_what_was_run(place):
 )
 def test_checkpoints_are_evenly_spaced_and_the_last_is_the_end(updates, checkpoints, steps):
     assert checkpoint_steps({"updates": updates, "checkpoints": checkpoints}) == steps
-
-
-def test_the_learning_rate_rises_and_then_stays_or_falls_to_zero():
-    options = {"warmup_updates": 4, "updates": 12, "decay": "constant"}
-    assert [learning_rate_factor(step, options) for step in range(6)] == [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
-    cosine = options | {"decay": "cosine"}
-    assert learning_rate_factor(4, cosine) == 1.0
-    assert learning_rate_factor(8, cosine) == pytest.approx(0.5)
-    assert learning_rate_factor(12, cosine) == pytest.approx(0.0)
-    assert learning_rate_factor(0, options | {"warmup_updates": 0}) == 1.0
