@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.claim_scope import numbers_said
-from bench.analysis.claim_values import Pairs, Rows, Unit, pairs_on, side_values, why_absent
+from bench.analysis.claim_values import Numbers, Pairs, Rows, Unit, pairs_on, side_values, why_absent
 from bench.analysis.intervals import FEWEST_UNITS, Estimate, Floats, exact, moments, over_groups, over_units
 from bench.analysis.statistics import summarise
 from bench.catalogue.catalogue import Catalogue
@@ -137,11 +137,9 @@ class Question:
         return over_groups(means, variances, [len(group.units) for group in self.groups])
 
 
-def questions_of(
-    catalogue: Catalogue, comparison: Comparison, cells: pd.DataFrame, more: Mapping[str, Value]
-) -> list[Question]:
-    """What a comparison asks of `cells`; at least one question, which has no groups if nothing was run."""
-    found = [_on_task(catalogue, comparison, number, cells, more) for number in range(len(comparison.tasks))]
+def questions_of(numbers: Numbers, comparison: Comparison, more: Mapping[str, Value]) -> list[Question]:
+    """What a comparison asks; at least one question, which has no groups if nothing was run."""
+    found = [_on_task(numbers, comparison, number, more) for number in range(len(comparison.tasks))]
     if comparison.each:
         return [one for one in found if one.groups or one.left_out or one.absent] or found[:1]
     absent = [one for one in found if one.absent]
@@ -175,14 +173,8 @@ def _without_few(question: Question) -> Question:
     return replace(question, groups=(), left_out={**question.left_out, **left_out}, busy=math.nan)
 
 
-def _on_task(
-    catalogue: Catalogue,
-    comparison: Comparison,
-    number: int,
-    cells: pd.DataFrame,
-    more: Mapping[str, Value],
-) -> Question:
-    rows, task = Rows(catalogue, cells), comparison.tasks[number]
+def _on_task(numbers: Numbers, comparison: Comparison, number: int, more: Mapping[str, Value]) -> Question:
+    catalogue, rows, task = numbers.catalogue, Rows(numbers), comparison.tasks[number]
     metric = catalogue.metrics[comparison.metric]
     pairs: dict[int, Pairs] = {}
     for value, step in enumerate(comparison.steps()):

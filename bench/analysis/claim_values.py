@@ -25,26 +25,42 @@ from bench.work.record import Status
 Unit = tuple[str, int]
 
 
-@dataclass
-class Rows:
-    """The tidy numbers of a tier (columns as in cells.csv), and which of them were read."""
+class Numbers:
+    """The tidy numbers of a tier (columns as in cells.csv), found by their cell."""
 
-    catalogue: Catalogue
-    cells: pd.DataFrame
-    read: list[pd.DataFrame] = field(default_factory=list)
+    def __init__(self, catalogue: Catalogue, cells: pd.DataFrame) -> None:
+        self.catalogue, self.cells = catalogue, cells
+        # Comparing whole columns for each of a thousand reads would take longer than all else.
+        self._places = cells.groupby(["task", "method", "settings"], sort=False).indices if len(cells) else {}
+        self._found: dict[tuple[Cell, str], pd.DataFrame] = {}
+
+    def whose(self, cell: Cell) -> pd.DataFrame:
+        """All rows of a cell."""
+        return self.cells.iloc[self._places.get((cell.task, cell.method, cell.slug), [])]
 
     def of(self, cell: Cell, metric: str) -> pd.DataFrame:
-        """The rows of a metric of a cell."""
-        record = recorded_cell(self.catalogue, self.catalogue.metrics[metric].stage, cell)
-        rows = self.cells[self.whose(record) & (self.cells["metric"] == metric)]
-        return rows.dropna(subset="value")
+        """The rows of a metric of a cell that have a value."""
+        if (cell, metric) not in self._found:
+            rows = self.whose(recorded_cell(self.catalogue, self.catalogue.metrics[metric].stage, cell))
+            self._found[cell, metric] = rows[(rows["metric"] == metric) & rows["value"].notna()]
+        return self._found[cell, metric]
 
-    def whose(self, cell: Cell) -> pd.Series:
-        """Which rows are a cell's."""
-        known = self.cells
-        return (
-            (known["task"] == cell.task) & (known["method"] == cell.method) & (known["settings"] == cell.slug)
-        )
+
+@dataclass
+class Rows:
+    """The numbers of a tier as one question reads them, and which of them it read."""
+
+    numbers: Numbers
+    read: list[pd.DataFrame] = field(default_factory=list)
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """What the numbers are of."""
+        return self.numbers.catalogue
+
+    def of(self, cell: Cell, metric: str) -> pd.DataFrame:
+        """The rows of a metric of a cell that have a value."""
+        return self.numbers.of(cell, metric)
 
 
 @dataclass(frozen=True)
@@ -83,11 +99,11 @@ def why_absent(rows: Rows, comparison: Comparison, number: int, more: Mapping[st
         cell: side.metric or comparison.metric
         for side in sides
         if isinstance(side, Side)
-        for cell in [side.cells(rows.catalogue, comparison.tasks, more)[number]]
+        for cell in [side.cell(rows.catalogue, comparison.tasks, number, more)]
     }
     for cell, metric in metrics.items():
         record = recorded_cell(rows.catalogue, rows.catalogue.metrics[metric].stage, cell)
-        for text in rows.cells.loc[rows.whose(record), "status"].unique():
+        for text in rows.numbers.whose(record)["status"].unique():
             status = Status.parse(text)
             if not (status.is_ok or status.kind == "not-run" or status.is_unavailable):
                 return str(status)
@@ -100,7 +116,7 @@ def side_values(
     rows: Rows, side: Side, metric: str, tasks: tuple[str, ...], number: int, more: Mapping[str, Value]
 ) -> dict[Unit, float]:
     """A side's value of a metric for each unit on one task, as it stands."""
-    return _read(rows, side.cells(rows.catalogue, tasks, more)[number], metric, None)
+    return _read(rows, side.cell(rows.catalogue, tasks, number, more), metric, None)
 
 
 def _values(
@@ -111,7 +127,7 @@ def _values(
     more: Mapping[str, Value],
     until: Mapping[Unit, float] | None,
 ) -> dict[Unit, float]:
-    cell = side.cells(rows.catalogue, comparison.tasks, more)[number]
+    cell = side.cell(rows.catalogue, comparison.tasks, number, more)
     values = {
         unit: side.times * value
         for unit, value in _read(rows, cell, side.metric or comparison.metric, until).items()
@@ -157,7 +173,7 @@ def _equal_time(
     if comparison.matched == "updates" or not isinstance(comparison.second, Side):
         return None
     sides = (comparison.first, comparison.second)
-    cells = [side.cells(rows.catalogue, comparison.tasks, more)[number] for side in sides]
+    cells = [side.cell(rows.catalogue, comparison.tasks, number, more) for side in sides]
     spent = [{seed: each * last for seed, (each, last) in _pace(rows, cell).items()} for cell in cells]
     return {("seed", seed): min(one[seed] for one in spent) for seed in spent[0].keys() & spent[1].keys()}
 

@@ -18,7 +18,7 @@ import pandas as pd
 
 from bench.analysis.claim_questions import Question, questions_of
 from bench.analysis.claim_scope import tasks_said
-from bench.analysis.claim_values import Rows
+from bench.analysis.claim_values import Numbers
 from bench.analysis.intervals import Estimate, Floats
 from bench.catalogue.catalogue import Catalogue
 from bench.catalogue.strict import Value
@@ -86,17 +86,18 @@ def examine(
 
     `confidence` is that of the interval that supports.
     """
+    numbers = Numbers(catalogue, cells)
     asked = [
         question
         for comparison in claim.comparisons
-        for question in questions_of(catalogue, comparison, cells, more or {})
+        for question in questions_of(numbers, comparison, more or {})
     ]
     findings: list[Finding] = []
     by_condition: dict[str, list[Finding]] = {}
     for condition in dict.fromkeys(question.comparison.condition for question in asked):
         own = _with_holes([one for one in asked if one.comparison.condition == condition])
         together = sum(question.is_decidable for question in own)
-        found = [_find(catalogue, question, together, cells, tier, confidence) for question in own]
+        found = [_find(numbers, question, together, tier, confidence) for question in own]
         by_condition[condition] = found
         findings += found
     word, why, condition = _over_conditions(claim, by_condition)
@@ -141,18 +142,12 @@ def claim_word(findings: list[Finding]) -> tuple[Word, str]:
     return "supported", ""
 
 
-def _find(
-    catalogue: Catalogue,
-    question: Question,
-    together: int,
-    cells: pd.DataFrame,
-    tier: str,
-    confidence: float,
-) -> Finding:
+def _find(numbers: Numbers, question: Question, together: int, tier: str, confidence: float) -> Finding:
+    catalogue = numbers.catalogue
     if question.left_out and not question.groups:
         return Finding(question, "inconclusive", question.why_left_out)
     if not question.groups:
-        why = question.why_absent or why_not(catalogue, question.comparison, cells, tier)
+        why = question.why_absent or why_not(numbers, question.comparison, tier)
         return Finding(question, "not-run", why)
     estimate = question.estimate(catalogue)
     ratio = is_ratio(catalogue, question.comparison) and question.comparison.along is None
@@ -200,16 +195,17 @@ def words_of(
     return np.select([inside, outside], ["supported", "contradicted"], "inconclusive")
 
 
-def why_not(catalogue: Catalogue, comparison: Comparison, cells: pd.DataFrame, tier: str) -> str:
+def why_not(numbers: Numbers, comparison: Comparison, tier: str) -> str:
     """What keeps this tier from a comparison's number, of its first cell that has a reason."""
+    catalogue = numbers.catalogue
     for side in comparison.sides():
         stage = catalogue.metrics[side.metric or comparison.metric].stage
         for cell in side.cells(catalogue, comparison.tasks, comparison.steps()[0]):
             missing = why_missing(catalogue, tier, cell, stage)
             if missing:
                 return missing
-            own = Rows(catalogue, cells).whose(recorded_cell(catalogue, stage, cell))
-            status = cells.loc[own & (cells["status"] != "ok"), "status"]
+            status = numbers.whose(recorded_cell(catalogue, stage, cell))["status"]
+            status = status[status != "ok"]
             if len(status):
                 said = Status.parse(status.iloc[0])
                 return said.why if said.kind == "not-run" else str(said)

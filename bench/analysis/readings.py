@@ -98,13 +98,14 @@ def selected(rows: pd.DataFrame, selection: Selection, least: bool = False) -> p
     if selection == "mean-of-last-3":
         latest = sorted(rows["step"].unique())[-3:]
         return rows[rows["step"].isin(latest)].groupby(["seed", "index"], as_index=False)[["value"]].mean()
-    chosen = []
-    for _, one in rows.groupby("seed"):
-        by_step = one.groupby("step")["value"].mean()
-        best = by_step.idxmin if least else by_step.idxmax
-        step = by_step.index.max() if selection == "last" else best()
-        chosen.append(one[one["step"] == step])
-    return pd.concat(chosen, ignore_index=True)[["seed", "index", "value"]]
+    means = rows.groupby(["seed", "step"])["value"].mean()
+    if selection == "last":
+        chosen = dict(means.index.tolist())
+    else:
+        by_seed = means.groupby(level="seed")
+        chosen = dict((by_seed.idxmin() if least else by_seed.idxmax()).tolist())
+    at = rows[rows["step"].to_numpy() == rows["seed"].map(chosen).to_numpy()]
+    return at.sort_values("seed", kind="stable", ignore_index=True)[["seed", "index", "value"]]
 
 
 def read_at(entry: Entry, rows: pd.DataFrame, selection: Selection) -> pd.DataFrame:

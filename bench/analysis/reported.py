@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pandera.errors
 import pandera.pandas as pa
@@ -113,8 +114,10 @@ def _rows_of(
     reported: pd.DataFrame, artifact: str, task: str, method: str, settings: str, metric: str, label: str
 ) -> pd.DataFrame:
     wanted = {"artifact": artifact, "task": task, "method": method, "settings": settings, "metric": metric}
-    fits = (reported[list(wanted)] == list(wanted.values())).all(axis=1)
-    return reported[fits & reported["label"].isin(["", label])]
+    # Column by column: comparing a frame with a row takes fifty times as long.
+    fits = [reported[name].to_numpy() == value for name, value in wanted.items()]
+    fits.append(reported["label"].isin(["", label]).to_numpy())
+    return reported.iloc[np.flatnonzero(np.logical_and.reduce(fits))]
 
 
 def printed_of(row: pd.Series) -> Printed:

@@ -45,12 +45,16 @@ class Side(Strict):
         self, catalogue: Catalogue, tasks: tuple[Name, ...], more: Settings = NO_SETTINGS
     ) -> list[Cell]:
         """Its cell on each task of the comparison; of `more` settings it takes those that it has."""
-        found = []
-        for task in self.tasks or tasks:
-            options = catalogue.options(task, self.method)
-            own = {key: value for key, value in more.items() if key in options or key == READING}
-            found.append(make_cell(catalogue, task, self.method, own | self.settings))
-        return found
+        return [self.cell(catalogue, tasks, number, more) for number in range(len(self.tasks or tasks))]
+
+    def cell(
+        self, catalogue: Catalogue, tasks: tuple[Name, ...], number: int, more: Settings = NO_SETTINGS
+    ) -> Cell:
+        """Its cell on the task of this number."""
+        task = (self.tasks or tasks)[number]
+        options = catalogue.options(task, self.method)
+        own = {key: value for key, value in more.items() if key in options or key == READING}
+        return make_cell(catalogue, task, self.method, own | self.settings)
 
     def parts(self) -> Iterator[Side]:
         """Itself and what it stands against."""

@@ -6,6 +6,7 @@ import yaml
 from suites import CATALOGUE, SUITE, suite_with, table_of
 
 from bench.analysis.claim_questions import questions_of
+from bench.analysis.claim_values import Numbers
 from bench.analysis.readings import job_rows, read_entry
 from bench.analysis.reported import COLUMNS, load_reported
 from bench.analysis.tables import long_table
@@ -134,7 +135,7 @@ def test_a_claim_is_tested_at_the_checkpoints_of_its_sides(suite, recorded):
         "label": "best over last", "tasks": [TASK], "metric": "normalised_score", "first": best,
         "second": {"method": "dema"}, "expect": "more", "smallest": 0.0,
     })  # fmt: skip
-    (found,) = questions_of(suite.catalogue, comparison, cells, {})
+    (found,) = questions_of(Numbers(suite.catalogue, cells), comparison, {})
     assert found.mean == pytest.approx(SHOWN["best"] - SHOWN["last"])
 
 

@@ -92,6 +92,7 @@ class Records:
     tier: str
     _records: dict[Job, Record] = field(default_factory=dict)
     _rows: dict[Job, pd.DataFrame] = field(default_factory=dict)
+    _by_metric: dict[Job, dict[str, pd.DataFrame]] = field(default_factory=dict)
 
     def record(self, job: Job) -> Record:
         """The sidecar of a job."""
@@ -145,10 +146,16 @@ class Records:
 
     def _numbers(self, jobs: Sequence[Job], metric: str) -> pd.DataFrame:
         """The finite numbers of a metric in the jobs' records."""
-        frames = [
-            rows[(rows["metric"] == metric) & np.isfinite(rows["value"])] for rows in map(self.rows, jobs)
-        ]
+        frames = [self._finite(job)[metric] for job in jobs if metric in self._finite(job)]
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+    def _finite(self, job: Job) -> dict[str, pd.DataFrame]:
+        """The finite numbers of a job, by metric."""
+        if job not in self._by_metric:
+            rows = self.rows(job)
+            finite = rows[np.isfinite(rows["value"])]
+            self._by_metric[job] = {str(metric): own for metric, own in finite.groupby("metric", sort=False)}
+        return self._by_metric[job]
 
     def _curve(self, jobs: Sequence[Job], metric: str) -> Chart | None:
         rows = self._numbers(jobs, metric)
