@@ -16,9 +16,12 @@ Tricks, in the order in which they matter here:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.catalogue.option_types import Options
 from bench.datasets.arrays import Actions
@@ -35,6 +38,10 @@ from bench.methods.in_context import (
 )
 from bench.methods.spaces import space_of
 from bench.nn.backbone import Backbone
+from bench.nn.kept_program import KeptProgram
+
+if TYPE_CHECKING:
+    from bench.nn.compiled import Compiled
 
 
 class ADModel(PositionedModel):
@@ -58,6 +65,7 @@ class ADModel(PositionedModel):
         self.backbone = backbone
         self.head = space.head(width)
         self.normaliser = normaliser_of(space, options)
+        self.kept = KeptProgram()
 
     def tokens(self, states: Tensor, actions: Tensor, rewards: Tensor) -> Tensor:
         """Tokens of packed steps, (B, N * tokens a step, D), positions not yet added.
@@ -69,6 +77,19 @@ class ADModel(PositionedModel):
             return state + self.embed.before(actions, rewards)
         action = self.embed.action(self.embed.space.encode_actions(actions))
         return torch.stack([state, action, self.embed.reward(rewards)], dim=2).flatten(1, 2)
+
+    def lay_out(self, parameters: Sequence[Tensor]) -> Compiled | None:
+        """The program of a decision that knows of the step before it."""
+        from bench.nn.reading_program import reading_program
+
+        embed, features = self.embed, self.embed.space.state_features
+        maps = {
+            "action": (embed.space.action_dim + 1, embed.action_embedding),
+            "reward": (1, nn.Sequential(*embed.reward_embedding)),
+            "state": (features, embed.state_embedding),
+        }
+        kinds = [["state", "action", "reward"]] if self.merged else [["action"], ["reward"], ["state"]]
+        return reading_program(maps, kinds, self.position, self.backbone, self.head, parameters)
 
     def forward(self, states: Tensor, actions: Tensor, rewards: Tensor, valid: Tensor) -> Tensor:
         """Logits, or actions, of every real step from what came before it: (real steps, A)."""
@@ -157,10 +178,15 @@ class ADPolicy:
         none = none + embed.reward(torch.zeros(1, device=self.device))
         return torch.where(first.unsqueeze(-1), embed.state(packed.states) + none.unsqueeze(0), tokens)
 
-    def _feed(self, token: Tensor) -> Tensor:
-        placed = self.model.placed(token, self.place.clamp(max=self.model.max_tokens - 1))
-        hidden, self.states = self.model.backbone.step(placed, self.states)
-        self.place = self.place + 1
+    def _feed(self, tokens: list[Tensor]) -> Tensor:
+        """The backbone's output (count, D) at the last of the next tokens, each (count, D)."""
+        last = self.model.max_tokens - 1
+        placed = [
+            self.model.placed(token, (self.place + number).clamp(max=last))
+            for number, token in enumerate(tokens)
+        ]
+        hidden, self.states = self.model.backbone.read(torch.stack(placed, dim=1), self.states)
+        self.place = self.place + len(tokens)
         return hidden
 
     def act(self, seen: Observation) -> Actions:
@@ -171,20 +197,31 @@ class ADPolicy:
 
     def predict(self, states: Tensor) -> Tensor:
         """Logits, or actions, (count, A), in states (count, S) as the model reads them."""
-        embed = self.model.embed
-        token = embed.state(states)
-        if self.model.merged:
-            space, count = embed.space, self.trial.count
-            if self.last is None:
-                code = space.no_action(count, device=self.device)
-                rewards = torch.zeros(count, device=self.device)
-            else:
-                code, rewards = space.encode_actions(self.last[0]), self.last[1]
-            token = token + embed.action(code) + embed.reward(rewards)
-        elif self.last is not None:
-            self._feed(embed.action(embed.space.encode_actions(self.last[0])))
-            self._feed(embed.reward(self.last[1]))
-        predicted: Tensor = self.model.head(self._feed(token))
+        embed, space, count = self.model.embed, self.model.embed.space, self.trial.count
+        if self.last is not None:
+            code, rewards = space.encode_actions(self.last[0]), self.last[1]
+        elif self.model.merged:
+            code = space.no_action(count, device=self.device)
+            rewards = torch.zeros(count, device=self.device)
+        else:
+            predicted: Tensor = self.model.head(self._feed([embed.state(states)]))
+            return predicted
+        program = self.model.kept.to_read(code, self.states, self.model, self.model.lay_out)
+        if program is not None:
+            return self._read_at_once(program, space.encode_states(states), code, rewards)
+        made = [embed.action(code), embed.reward(rewards), embed.state(states)]
+        fed: Tensor = self._feed([sum(made[:2], made[2])] if self.model.merged else made)
+        return self.model.head(fed)
+
+    def _read_at_once(self, program: Compiled, state: Tensor, code: Tensor, rewards: Tensor) -> Tensor:
+        """`predict` from the codes of a state and of the step before it, by one compiled call."""
+        tokens, first = self.model.per_step, int(self.place)
+        scaled = rewards / self.model.embed.reward_embedding.scale
+        shown: list[Any] = [code.numpy(), scaled.numpy(), state.numpy()]
+        if self.model.position is not None:
+            shown += [min(first + number, self.model.max_tokens - 1) for number in range(tokens)]
+        predicted, self.states = program.read(self.states, tokens, *shown)
+        self.place = self.place + tokens
         return predicted
 
     def observe(self, rewards: Floats) -> None:

@@ -48,6 +48,10 @@ class StepEmbeddings(nn.Module):
         self.places = places if positioned else None
         self.last = options["max_timestep"] - 1
 
+    def maps(self) -> dict[str, nn.Module]:
+        """What embeds each kind."""
+        return {RETURN: self.embed_return, STATE: self.embed_state, ACTION: self.embed_action}
+
     def forward(
         self, returns: Tensor, states: Tensor, actions: Tensor, timesteps: Tensor
     ) -> dict[str, Tensor]:
@@ -55,11 +59,8 @@ class StepEmbeddings(nn.Module):
 
         The embedding of the timesteps (...) is added to all three, or the place of each to it.
         """
-        embedded = {
-            RETURN: self.embed_return(returns),
-            STATE: self.embed_state(states),
-            ACTION: self.embed_action(actions),
-        }
+        values = {RETURN: returns, STATE: states, ACTION: actions}
+        embedded = {kind: part(values[kind]) for kind, part in self.maps().items()}
         if self.places is not None:
             added = self.places(timesteps)
             return {kind: token + added[kind] for kind, token in embedded.items()}

@@ -7,7 +7,7 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from bench.nn.state import Memory
+from bench.nn.state import Memory, States
 
 
 class LSTMState(NamedTuple):
@@ -68,13 +68,19 @@ class LSTMBackbone(nn.Module):
         """Advance by one token x (batch, width); returns y (batch, width) and the new memory."""
         (state,) = cast("tuple[LSTMState]", memory.layers)
         y, (hidden, cell) = self.lstm(x.unsqueeze(1), tuple(state))
-        return y.squeeze(1), Memory((LSTMState(hidden, cell),))
+        return y.squeeze(1), States((LSTMState(hidden, cell),))
+
+    def read(self, tokens: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+        """Advance by tokens (batch, count, width); returns y (batch, width) at the last, and the memory."""
+        for x in tokens.unbind(1):
+            y, memory = self.step(x, memory)
+        return y, memory
 
     def allocate_state(self, batch: int, length: int) -> Memory:
         """Return the memory before any token; it has one size whatever the `length`."""
         weight = next(self.lstm.parameters())
         shape = (self.layers, batch, self.width)
-        return Memory((LSTMState(weight.new_zeros(shape), weight.new_zeros(shape)),))
+        return States((LSTMState(weight.new_zeros(shape), weight.new_zeros(shape)),))
 
 
 def _take(x: Tensor, places: Tensor) -> Tensor:

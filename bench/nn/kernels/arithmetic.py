@@ -102,6 +102,19 @@ def dot(typing_context: TypingContext, x: Type, y: Type, z: Type) -> Intrinsic:
 
 
 @intrinsic
+def sum_of_four(typing_context: TypingContext, x: Type) -> Intrinsic:
+    """The sum of a quad's four vectors, in order."""
+
+    def generate(context: Target, builder: Builder, sig: Signature, args: Values) -> Value:
+        first, *others = split(builder, quad, args[0])
+        for other in others:
+            first = builder.fadd(first, other)
+        return first
+
+    return vector(quad), generate
+
+
+@intrinsic
 def zero_quad(typing_context: TypingContext) -> Intrinsic:
     """A quad of zeros."""
     return quad(), lambda context, builder, sig, args: join(builder, [constant(0.0)] * UNROLL)
