@@ -13,10 +13,10 @@ import yaml
 from bench.catalogue.catalogue import Catalogue
 from bench.files import ROOT
 from bench.work.jobs import RESULTS
-from bench.work.record import Record
+from bench.work.record import Key, Record
 from bench.work.renderings import Rendering
 from bench.work.reporting import report_files
-from bench.work.stored import Key, stored_texts
+from bench.work.stored import stored_texts
 from bench.work.suite import Suite
 
 if TYPE_CHECKING:

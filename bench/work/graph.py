@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from bench.catalogue.stages import STAGES
-from bench.errors import SpecError
+from bench.errors import SpecError, UserError
 from bench.work.cells import parse_slug
 from bench.work.claims import load_claims
 from bench.work.fingerprint import fingerprint, fingerprint_parts
@@ -104,12 +104,16 @@ class Graph:
         return self.job(stage, names).command
 
     def waits(self, job: Job) -> bool:
-        """Whether a job has to run: out of date, missing, or not ok while `retry` is asked for."""
+        """Whether a job has to run: out of date, damaged or missing.
+
+        While `retry` is asked for, also where it is not ok, or its data or checkpoints are damaged.
+        """
         if self.stored:
             return False
-        if job.state not in ("current", "stored"):
+        state = job.state
+        if state not in ("current", "stored"):
             return True
-        return self.retry and not job.result.status.is_ok
+        return self.retry and (not job.result.status.is_ok or (state == "current" and bool(job.trouble)))
 
     def is_made(self, job: Job) -> bool:
         """Whether a job runs as soon as something here needs its files.
@@ -186,6 +190,19 @@ class Graph:
     def expected_seconds(self, rule: str, names: Names) -> float:
         """What a job of a rule is expected to take: its process's start, and a stage's estimate."""
         return START_SECONDS + (self.job(rule, names).core_seconds if rule in STAGES else 0.0)
+
+    def check_done(self, jobs: Iterable[Job], files: Iterable[Path]) -> None:
+        """Check, after a run, that what it was asked for is there and current.
+
+        Raises UserError at the first file that is missing, or job that is damaged, missing or out of date.
+        """
+        again = f"Run the same command again; `snakemake all --config tier={self.tier}` makes what is missing"
+        for path in files:
+            if not path.exists():
+                raise UserError(f"{path}: missing, although Snakemake ended well. {again}")
+        for job in jobs:
+            if job.state not in ("current", "stored"):
+                raise UserError(f"{job.record}: {job.state}, although Snakemake ended well. {again}")
 
     @cached_property
     def gathered(self) -> str:

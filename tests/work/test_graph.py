@@ -1,15 +1,16 @@
 """What a run has to make, and what Snakemake is told of it; none of this needs Snakemake."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from records import write_record
 from suites import SUITE
 
 from bench.errors import SpecError
 from bench.work.graph import Graph, asked_to_retry
+from bench.work.integrity import sealed
 from bench.work.renderings import Rendering
 from bench.work.suite import Suite
 
@@ -27,12 +28,12 @@ def write(job, **fields):
     """A result of a job: a table and a sidecar, of its own fingerprint unless another is given."""
     job.folder.mkdir(parents=True, exist_ok=True)
     job.table.write_text("")
-    job.record.write_text(json.dumps({"status": "ok", "fingerprint": job.fingerprint} | fields))
+    write_record(job, **fields)
 
 
 def write_sidecar(shown):
     shown.outputs[-1].parent.mkdir(parents=True)
-    shown.outputs[-1].write_text(json.dumps({"fingerprint": shown.fingerprint}))
+    shown.outputs[-1].write_text(sealed({"fingerprint": shown.fingerprint}))
 
 
 def test_what_is_missing_has_to_run_and_needs_no_marker(graph):
