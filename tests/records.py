@@ -27,3 +27,10 @@ def retell(path):
     files = json.loads(path.read_text())["files"]
     table = path.with_suffix(".csv")
     reseal(path, files=files | {table.name: describe(table).model_dump(exclude_unset=True)})
+
+
+def write_sidecar(shown):
+    """The sidecar of a table or figure, whose files lie beside it."""
+    *files, path = shown.outputs
+    written = {one.name: describe(one).model_dump(exclude_unset=True) for one in files}
+    path.write_text(sealed({"fingerprint": shown.fingerprint, "files": written}))

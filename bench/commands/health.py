@@ -14,7 +14,8 @@ import typer
 from bench.errors import UserError, exit_with_message
 from bench.files import write_atomically
 from bench.work.busy import BUSY, MARK, wall_over_processor
-from bench.work.jobs import RESULTS, Job
+from bench.work.gathered import files_of, seal
+from bench.work.jobs import Job
 from bench.work.plan import all_jobs
 from bench.work.suite import Suite
 
@@ -39,7 +40,9 @@ def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None
         )
     counts = Counter[str](status.kind for _, status in ended)
     lines = [f"{name} {n}" for name, n in sorted(counts.items())] + busy_probes(suite, tier)
-    write_atomically(RESULTS / tier / "health.txt", "".join(f"{line}\n" for line in lines))
+    files = files_of(tier, "health.txt")
+    write_atomically(files[0], "".join(f"{line}\n" for line in lines))
+    seal(files)
 
 
 def check_whole(suite: Suite, tier: str) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from bench.errors import SpecError, UserError
 from bench.work.cells import parse_slug
 from bench.work.claims import load_claims
 from bench.work.fingerprint import fingerprint, fingerprint_parts
+from bench.work.gathered import files_of, trouble_of
 from bench.work.jobs import RESULTS, Job, make_job
 from bench.work.plan import all_jobs, must_jobs
 from bench.work.progress import START_SECONDS
@@ -149,9 +150,14 @@ class Graph:
     def markers_of(self, file: str) -> list[Path]:
         """The marker of what is said of all jobs, such as `cells.csv`, if it stands and one has to run.
 
-        Without it the file stands for good once a record behind it is gone.
+        Without it the file stands for good once a record behind it is gone. So it does where it is damaged.
         """
-        return _marker(self._any_waits, RESULTS / self.tier / file, self.tier, file)
+        files = files_of(self.tier, file)
+        return _marker(self._any_waits or bool(trouble_of(files)), files[0], self.tier, file)
+
+    def markers_of_pages(self, files: Sequence[Path]) -> list[Path]:
+        """The marker of files that one command writes from other files, if one of them is damaged."""
+        return _marker(bool(trouble_of(files)), files[0], self.tier, files[0].name)
 
     @cached_property
     def _any_waits(self) -> bool:

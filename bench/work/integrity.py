@@ -126,17 +126,19 @@ def read_digests(path: Path) -> Files:
 
     Raises FileNotFoundError, and ValueError for what is no such file.
     """
-    found = {}
+    found: Files = {}
     for number, line in enumerate(path.read_bytes().decode().splitlines(), start=1):
         digest, mark, name = line.partition("  ")
         if not mark or len(digest) != 64 or not name:
             raise ValueError(f"line {number} is no digest and name")
+        if name in found:
+            raise ValueError(f"line {number} names {name} again")
         found[name] = Written(sha256=digest)
     return found
 
 
 def digests_trouble(path: Path, wanted: Iterable[Path]) -> str:
-    """What is wrong with a file of digests, or with one of the `wanted` files that it has to list."""
+    """What is wrong with a file of digests, or with one of the `wanted` files, which it has to list."""
     try:
         files = read_digests(path)
     except FileNotFoundError:

@@ -8,14 +8,15 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from records import reseal, write_record
+from records import reseal, write_record, write_sidecar
 from rocrate.rocrate import ROCrate
 from suites import CATALOGUE, SUITE
 
 import bench.commands.cells
-from bench.analysis.crate import results_of, workflow_files
+from bench.analysis.crate import results_of, sealed_of, workflow_files
 from bench.commands.crate import main
 from bench.files import ROOT
+from bench.work.gathered import seal
 from bench.work.plan import all_jobs
 from bench.work.renderings import Rendering
 
@@ -46,8 +47,10 @@ def run(tmp_path, monkeypatch):
         path.write_text(f"{path}\n")
     for name in CATALOGUE.artifacts:
         rendering = Rendering(SUITE, "quick", name)
-        rendering.outputs[-1].write_text(json.dumps({"fingerprint": rendering.fingerprint}))
+        write_sidecar(rendering)
     bench.commands.cells.main("quick")
+    for files in sealed_of(SUITE, "quick"):
+        seal(files)
     return jobs
 
 
@@ -203,13 +206,15 @@ def test_a_page_that_is_missing_is_named(run, capsys):
 
 
 def test_a_table_or_figure_of_other_code_is_named(run, capsys):
-    Path("figures/quick/dmh_fig02.json").write_text('{"fingerprint": "another"}')
-    refused(capsys, "figures/quick/dmh_fig02.json: key fingerprint: dmh_fig02 is out of date")
+    reseal(Path("figures/quick/dmh_fig02.json"), fingerprint="another")
+    refused(capsys, "figures/quick/dmh_fig02.json: dmh_fig02 is stale")
 
 
 def test_numbers_gathered_from_other_records_are_refused(run, capsys):
     path = Path("results/quick/cells.csv")
     path.write_text(path.read_text().replace(run[-1].fingerprint, "another"))
+    refused(capsys, "results/quick/cells.csv: damaged or edited")
+    seal([path])
     refused(capsys, "results/quick/cells.csv: column fingerprint: made from other records")
 
 

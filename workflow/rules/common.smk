@@ -10,6 +10,7 @@ from bench.catalogue.folders import VARIABLE as PAPERS
 from bench.catalogue.sources import VARIABLE
 from bench.catalogue.stages import STAGES
 from bench.errors import UserError
+from bench.work.gathered import AUDIT
 from bench.work.graph import Graph, asked_to_retry
 from bench.work.jobs import RESULTS
 from bench.work.progress import follow
