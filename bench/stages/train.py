@@ -10,20 +10,29 @@ from __future__ import annotations
 import importlib
 import math
 import time
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from bench.datasets.integrity import verified
+from bench.errors import DamagedError
 from bench.methods.base import Learner
 from bench.methods.optimisation import in_tokens, learning_rate_factor, make_optimiser
 from bench.seeds import stream, stream_seed
-from bench.stages.checkpoints import checkpoint_path, checkpoint_steps, initial_learner
+from bench.stages.checkpoints import (
+    checked_data,
+    checkpoint_path,
+    checkpoint_steps,
+    initial_learner,
+    read_checkpoint,
+)
 from bench.stages.runner import DivergedError, require_ok, stage_command
 from bench.stages.runtime import described, device_name, one_thread, training_device
 from bench.work.availability import collector_module
 from bench.work.jobs import Job
 from bench.work.record import Facts, Rows
+from bench.work.state_files import tensors_beside, write_state
 
 LOSS_POINTS = 50
 
@@ -32,8 +41,7 @@ class Run:
     """A training run: everything that moves, and how it is saved and taken up again."""
 
     def __init__(self, job: Job) -> None:
-        self.options, self.folder = job.options, job.folder
-        self.identity = job.fingerprint
+        self.job, self.options = job, job.options
         self.learner: Learner = initial_learner(job)
         self.device = training_device()
         self.devices = [device_name(self.device)]
@@ -75,19 +83,15 @@ class Run:
 
     def save(self) -> None:
         """Write a checkpoint beside its place and move it in."""
-        path = checkpoint_path(self.folder, self.step)
         self.spent_at[self.step] = round(self.spent, 3)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".building")
-        torch.save({
-            "fingerprint": self.identity, "step": self.step, "losses": self.losses,
+        write_state(checkpoint_path(self.job.folder, self.step), {
+            "fingerprint": self.job.fingerprint, "step": self.step, "losses": self.losses,
             "spent": self.spent, "spent_at": self.spent_at,
             "model": self.learner.model.state_dict(), "learner": self.learner.state(),
             "optimiser": self.optimiser.state_dict(), "tokens": self.tokens,
             "torch": torch.get_rng_state(), "numpy": self.generator.bit_generator.state,
             "devices": self.devices,
-        }, temporary)  # fmt: skip
-        temporary.replace(path)
+        })  # fmt: skip
         self._seed_device()
 
     def _seed_device(self) -> None:
@@ -100,31 +104,48 @@ class Run:
                 torch.cuda.manual_seed(stream_seed(*self.dropout, self.step))
 
     def resume(self) -> None:
-        """Go on from the newest checkpoint of this fingerprint; those of another one are removed."""
-        for path in sorted((self.folder / "checkpoints").glob("step-*.pt"), reverse=True):
-            saved = torch.load(path, map_location="cpu", weights_only=False)
-            if saved["fingerprint"] != self.identity:
+        """Go on from the newest checkpoint before which none is missing, damaged or of another training.
+
+        Everything behind it is removed, and made again.
+        """
+        kept: set[Path] = set()
+        saved: dict[str, Any] = {}
+        for step in checkpoint_steps(self.options):
+            path = checkpoint_path(self.job.folder, step)
+            if not path.exists():
+                break
+            try:
+                saved = read_checkpoint(self.job, step)
+            except DamagedError as error:
+                print(f"{error}; it is made again")
+                break
+            kept |= {path, tensors_beside(path)}
+        for path in (self.job.folder / "checkpoints").glob("*"):
+            if path not in kept:
                 path.unlink()
-            elif self.step == 0:
-                self.step, self.tokens, self.losses = saved["step"], saved["tokens"], saved["losses"]
-                self.spent, self.spent_at = saved["spent"], saved["spent_at"]
-                self.learner.model.load_state_dict(saved["model"])
-                self.learner.restore(saved["learner"])
-                self.optimiser.load_state_dict(saved["optimiser"])
-                torch.set_rng_state(saved["torch"])
-                self.generator.bit_generator.state = saved["numpy"]
-                self.devices = list(dict.fromkeys([*saved["devices"], *self.devices]))
-                self._seed_device()
-                print(f"resumed after {self.step} updates")
+        if saved:
+            self._take_up(saved)
+            print(f"resumed after {self.step} updates")
+
+    def _take_up(self, saved: dict[str, Any]) -> None:
+        self.step, self.tokens, self.losses = saved["step"], saved["tokens"], saved["losses"]
+        self.spent, self.spent_at = saved["spent"], saved["spent_at"]
+        self.learner.model.load_state_dict(saved["model"])
+        self.learner.restore(saved["learner"])
+        self.optimiser.load_state_dict(saved["optimiser"])
+        torch.set_rng_state(saved["torch"])
+        self.generator.bit_generator.state = saved["numpy"]
+        self.devices = list(dict.fromkeys([*saved["devices"], *self.devices]))
+        self._seed_device()
 
 
 def train(job: Job) -> tuple[Rows, Facts]:
     """Train to the end; returns the loss curve and facts about the model."""
     one_thread()
     source = job.upstream[0]
-    require_ok("its dataset", source.recorded())
+    require_ok("its dataset", source)
     collector = importlib.import_module(collector_module(job.suite.catalogue, job.cell.task))
-    dataset = collector.load(verified(source.record))
+    dataset = collector.load(checked_data(source))
     run = Run(job)
     run.learner.prepare(dataset)
     run.resume()

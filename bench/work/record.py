@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+from bench.work.integrity import Files, unsealed
 
 Kind = Literal["ok", "diverged", "unavailable", "skipped", "oom", "failed", "not-run"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -26,6 +27,8 @@ class Row(NamedTuple):
 
 COLUMNS = Row._fields
 Rows = list[tuple[str, int, float, float]]
+# What names a job in the store of its tier: stage, task, method, settings and seed.
+Key = tuple[str, str, str, str, int]
 # What a stage says of its work beside numbers: name -> what JSON can hold.
 Facts = dict[str, Any]
 
@@ -91,6 +94,8 @@ class Record(BaseModel):
     data_source: str = ""
     fingerprint: str = ""
     command: str = ""
+    # What was left with it: name in its folder -> the file as it was written.
+    files: Files = Field(default={})
     facts: Facts = Field(default={})
     gpu: str = ""
     seconds: float = 0.0
@@ -106,6 +111,11 @@ class Record(BaseModel):
     platform: str = ""
     parts: dict[str, Any] = Field(default={})
     restamped: dict[str, Any] = Field(default={})
+
+    @property
+    def key(self) -> Key:
+        """What names its job in the store of its tier."""
+        return (self.stage, self.task, self.method, self.settings, self.seed)
 
     @property
     def is_made(self) -> bool:
@@ -132,14 +142,20 @@ class Record(BaseModel):
 
 
 NOT_MADE = Record(status=Status("not-run", "no record yet"))
-DAMAGED = Record(status=Status("failed", "its record is damaged; delete it and run again"))
+# `snakemake all` makes both again, with `retry=true` or without: neither has a fingerprint.
+DAMAGED = Record(status=Status("failed", "its record is damaged; snakemake makes it again"))
+MISPLACED = Record(status=Status("failed", "its record is that of another job; snakemake makes it again"))
 
 
-def read_record(path: Path) -> Record:
-    """A sidecar; one that is absent or damaged says so by its status."""
+def read_record(path: Path, key: Key) -> Record:
+    """The sidecar of the job that `key` names.
+
+    One that is absent, damaged in a single byte, or another job's says so by its status.
+    """
     try:
-        return Record.model_validate(json.loads(path.read_text()))
+        record = Record.model_validate(unsealed(path))
     except FileNotFoundError:
         return NOT_MADE
-    except (json.JSONDecodeError, ValidationError):
+    except ValueError:
         return DAMAGED
+    return record if record.key == key else MISPLACED

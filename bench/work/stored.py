@@ -1,8 +1,9 @@
 """The committed store: what finished runs left, one folder a tier in `results/stored`.
 
 `cells.csv` holds every number, `records.jsonl` the sidecar of every job (one a line), `closures.json` the
-modules and packages that many of these share, and `arrays/` what is too large for a table. Nothing here is
-written by a run; `bench.commands.store` promotes one.
+modules and packages that many of these share, and `arrays/` what is too large for a table. `SHA256SUMS` has
+the digest of each file, which is checked before one is read. Nothing here is written by a run;
+`bench.commands.store` promotes one.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ from pydantic import ValidationError
 from bench.catalogue.stages import STAGES
 from bench.errors import UserError, unknown
 from bench.files import ROOT, shown
-from bench.work.record import COLUMNS, Record, Status
+from bench.work.integrity import digests_trouble, files_below, write_digests
+from bench.work.record import COLUMNS, Key, Record, Status
 
 STORED = ROOT / "results" / "stored"
 # Set by Snakemake's config key `source`: with `stored`, all numbers are read from the store and none is made.
 VARIABLE = "BENCH_SOURCE"
-Key = tuple[str, str, str, str, int]
+# The file of digests of a tier's store.
+DIGESTS = "SHA256SUMS"
 # Parts of a fingerprint that many jobs have in common.
 SHARED_PARTS = ("digest", "code", "packages", "python")
 # Unknown where it is empty, and for all of a store that was written before it was recorded.
@@ -65,6 +68,10 @@ class Filed(Protocol):
         """Where that lies, relative to the folder of its tier."""
 
     @property
+    def remedy(self) -> str:
+        """How it is made again where one of its files is damaged."""
+
+    @property
     def fingerprint(self) -> str:
         """Hash of everything its number depends on."""
 
@@ -82,18 +89,32 @@ class Store:
         self.folder = folder
         self._records: dict[str, dict[Key, Record]] = {}
         self._cells: dict[str, dict[str, pd.DataFrame]] = {}
+        self._checked: set[Path] = set()
 
     def files(self, tier: str) -> list[Path]:
-        """The files of a tier's store; UserError where there is none."""
+        """The files of a tier's store, each as it was promoted.
+
+        Raises UserError where there is no store, or where one of them is missing or damaged.
+        """
         files = [self.folder / tier / name for name in ("cells.csv", "records.jsonl", "closures.json")]
-        for path in files:
-            if not path.exists():
-                raise UserError(
-                    f"{shown(path)}: missing, so there is no store of the {tier} tier. Finish a run with "
-                    f"`snakemake all --config tier={tier}`, then promote it: snakemake store --config "
-                    f"tier={tier}"
-                )
+        if not self._holds(tier):
+            raise UserError(
+                f"{shown(files[0])}: missing, so there is no store of the {tier} tier. Finish a run with "
+                f"`snakemake all --config tier={tier}`, then promote it: snakemake store --config tier={tier}"
+            )
+        self._check(tier, files)
         return files
+
+    def _holds(self, tier: str) -> bool:
+        return (self.folder / tier).is_dir()
+
+    def _check(self, tier: str, files: list[Path]) -> None:
+        """Raise UserError, naming the first of these files that is not as it was promoted; each once."""
+        folder = self.folder / tier
+        trouble = digests_trouble(folder / DIGESTS, [file for file in files if file not in self._checked])
+        if trouble:
+            raise UserError(f"{trouble}. {restoring(folder)}")
+        self._checked |= {*files}
 
     def digest(self, tier: str) -> str:
         """Hash of what the store of a tier holds."""
@@ -127,7 +148,13 @@ class Store:
         return rows[list(COLUMNS)].dropna(subset="value").reset_index(drop=True)
 
     def arrays(self, job: Filed) -> Path:
-        """The file of what is too large for a job's table."""
+        """The file of what is too large for a job's table; UserError where it is missing or damaged."""
+        path = self.place_of_arrays(job)
+        self._check(job.tier, [path])
+        return path
+
+    def place_of_arrays(self, job: Filed) -> Path:
+        """Where that file lies, or would."""
         return self.folder / job.tier / "arrays" / job.arrays_name
 
     def records(self, tier: str) -> dict[Key, Record]:
@@ -140,11 +167,12 @@ class Store:
         return self._records[tier]
 
     def _read_records(self, tier: str) -> dict[Key, Record]:
-        if not (self.folder / tier / "records.jsonl").exists():
+        if not self._holds(tier):
             return {}
-        _, records, closures = self.files(tier)
+        records, closures = (self.folder / tier / name for name in ("records.jsonl", "closures.json"))
+        self._check(tier, [records, closures])
         found: dict[Key, Record] = {}
-        remedy = f"Restore the files: git checkout -- {shown(records)} {shown(closures)}"
+        remedy = restoring(self.folder / tier)
         try:
             shared = _read_closures(json.loads(closures.read_text()))
         except (json.JSONDecodeError, KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
@@ -173,13 +201,13 @@ class Store:
         Raises UserError, naming the file, where it is no table or lacks a column.
         """
         if tier not in self._cells:
-            self._cells[tier] = self._read_cells(self.folder / tier / "cells.csv")
+            self._cells[tier] = self._read_cells(tier) if self._holds(tier) else {}
         return self._cells[tier]
 
-    def _read_cells(self, path: Path) -> dict[str, pd.DataFrame]:
-        if not path.exists():
-            return {}
-        remedy = f"Restore the file: git checkout -- {shown(path)}"
+    def _read_cells(self, tier: str) -> dict[str, pd.DataFrame]:
+        path = self.folder / tier / "cells.csv"
+        self._check(tier, [path])
+        remedy = restoring(path.parent)
         try:
             cells = pd.read_csv(path, float_precision="round_trip", low_memory=False, keep_default_na=False,
                                 na_values={"value": [""], LOAD: [""]})  # fmt: skip
@@ -190,6 +218,17 @@ class Store:
         if lacking:
             raise UserError(f"{shown(path)}: column {min(lacking)} is missing. {remedy}")
         return {str(name): rows for name, rows in cells.groupby("fingerprint", sort=False)}
+
+
+def restoring(folder: Path) -> str:
+    """How the files of a tier's store are had again as they were."""
+    return f"Restore the files: git checkout -- {shown(folder)}"
+
+
+def seal_store(folder: Path) -> None:
+    """Write the digests of every file of a tier's store, once all of them are written."""
+    files = files_below(folder)
+    write_digests(folder / DIGESTS, [file for file in files if file.name != DIGESTS])
 
 
 def _read_closures(text: dict[str, Any]) -> dict[str, dict[str, Any]]:

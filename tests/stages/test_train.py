@@ -10,13 +10,14 @@ from suites import suite_with
 
 from bench.errors import UserError
 from bench.methods.ad import ADLearner
-from bench.stages.checkpoints import checkpoint_steps
+from bench.stages.checkpoints import checkpoint_path, checkpoint_steps
 from bench.stages.dataset import dataset
 from bench.stages.evaluate import evaluate
 from bench.stages.runner import run
 from bench.stages.train import Run, train
 from bench.work.cells import make_cell
 from bench.work.jobs import Job, dataset_job
+from bench.work.state_files import read_state, write_state
 
 TINY_TIER = """
 title: Every stage for real on almost nothing
@@ -60,6 +61,7 @@ budgets:
     core_seconds: {train: 1, evaluate: 1}
 """
 SUITE = suite_with(tiny=TINY_TIER)
+CHECKPOINT = ["step-0000003.json", "step-0000003.safetensors"]
 METHODS = [
     ("darkroom", "ad-mamba"),
     ("darkroom", "ad-transformer"),
@@ -115,9 +117,9 @@ def finish(task, method, seed=0):
         run(job, work)
         assert str(job.recorded().status) == "ok", str(job.recorded().status)
         tables.append(job.table.read_bytes())
-    saved = sorted((job.folder / "checkpoints").glob("*.pt"))
+    saved = sorted((job.folder / "checkpoints").glob("*.json"))
     assert len(saved) == 2
-    return tables, [torch.load(path, weights_only=False)["model"] for path in saved]
+    return tables, [read_state(path)["model"] for path in saved]
 
 
 def assert_same_weights(first, second):
@@ -158,7 +160,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(place, monkeypatch, c
             run(job_of("train", task, method), train)
     job = job_of("train", task, method)
     assert job.state == "missing", "a killed run leaves no record"
-    assert [path.name for path in (job.folder / "checkpoints").iterdir()] == ["step-0000003.pt"]
+    assert sorted(path.name for path in (job.folder / "checkpoints").iterdir()) == CHECKPOINT
     capsys.readouterr()
     resumed_tables, resumed_weights = finish(task, method)
     assert "resumed after 3 updates" in capsys.readouterr().out
@@ -170,8 +172,8 @@ def test_checkpoints_of_other_code_are_not_gone_on_from(place, capsys):
     place("whole")
     tables, _ = finish("darkroom", "ad-mamba")
     job = job_of("train")
-    for path in (job.folder / "checkpoints").glob("*.pt"):
-        torch.save(torch.load(path, weights_only=False) | {"fingerprint": "of other code"}, path)
+    for path in (job.folder / "checkpoints").glob("*.json"):
+        write_state(path, read_state(path) | {"fingerprint": "of other code"})
     capsys.readouterr()
     again, _ = finish("darkroom", "ad-mamba")
     assert "resumed" not in capsys.readouterr().out
@@ -194,9 +196,9 @@ def test_a_run_may_go_on_on_another_device(place, monkeypatch):
     place("moved")
     whole, _ = finish("darkroom", "ad-transformer")
     job = job_of("train", method="ad-transformer")
-    first, last = sorted((job.folder / "checkpoints").glob("*.pt"))
+    first, last = sorted((job.folder / "checkpoints").glob("*.json"))
     last.unlink()
-    torch.save(torch.load(first, weights_only=False) | {"devices": ["a GPU"]}, first)
+    write_state(first, read_state(first) | {"devices": ["a GPU"]})
     again, _ = finish("darkroom", "ad-transformer")
     assert again == whole
     assert job.recorded().device == "a GPU and cpu"
@@ -216,8 +218,7 @@ def test_dropout_on_a_gpu_is_seeded_by_the_checkpoint(place, monkeypatch):
     assert len(seeds) == 1
     going_on = Run(job_of("train", method="ad-transformer"))
     going_on.device = torch.device("cuda")
-    for path in (going_on.folder / "checkpoints").glob("step-0000006.pt"):
-        path.unlink()
+    checkpoint_path(going_on.job.folder, 6).unlink()
     going_on.resume()
     assert seeds == [seeds[0]] * 2
 
