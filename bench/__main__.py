@@ -1,7 +1,7 @@
 """The one command of the suite: `bench NAME ...`, or `python -m bench NAME ...`.
 
-A name is a module of `bench.stages` or `bench.commands` that has a `main`. `bench --help` lists the names
-without importing any of them.
+A name is a module of `bench.stages` or `bench.commands` that has a `main`. `python -m bench --help` lists
+the names without importing any of them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def named_modules() -> dict[str, str]:
 
 
 def listing() -> str:
-    """What `bench --help` prints."""
+    """What `python -m bench --help` prints."""
     lines = ["usage: python -m bench NAME ...; `python -m bench NAME --help` tells what a name takes"]
     for room in ROOMS:
         lines += ["", f"{room}:"]

@@ -140,7 +140,7 @@ def test_the_page_says_what_the_table_holds_of_the_faults_that_there_are():
     assert PAGE.read_text() == page_of(FAULTS, read_table())
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_a_fault_is_tried_once_and_changes_the_word_of_a_claim(tmp_path):
     unchanged = Copy(tmp_path / "unchanged")
     unchanged.fill()
