@@ -165,8 +165,9 @@ def score_said(score: str) -> str:
             "Mutation score: none. At the budgets with which faults are planted it has no word that a fault "
             "could change."
         )
+    changed, tried = score.split(" of ")
     return (
-        f"Mutation score: {score}. So many of the faults planted in the code of its numbers change its word "
+        f"Mutation score: {changed} of the {tried} faults planted in the code of its numbers change its word "
         "(docs/mutations.md)."
     )
 

@@ -113,7 +113,7 @@ def test_a_claims_page_and_table_have_its_mutation_score_or_why_there_is_none(mo
         lambda trials: {"dema_macs": "2 of 20", "dema_q_dema_size": UNDECIDED},
     )
     said = {
-        "dema_macs": "Mutation score: 2 of 20.",
+        "dema_macs": "Mutation score: 2 of the 20 faults",
         "dema_q_dema_size": "Mutation score: none. At the budgets",
         "dema_parameters_in_atari": "Mutation score: none. No fault",
     }
