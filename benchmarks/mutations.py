@@ -19,32 +19,27 @@ from dataclasses import asdict, fields
 
 import pandas as pd
 
+from bench.analysis.mutation_scores import read_trials
 from bench.errors import exit_with_message
 from bench.files import ROOT, write_atomically
+from bench.work.claims import MUTATIONS
 from bench.work.suite import Suite
 from benchmarks.faults import Faults, read_faults
 from benchmarks.faulty_copies import Copy
 from benchmarks.mutation_trials import Trial, try_fault, without_fault
 from benchmarks.mutations_page import page_of
 
-RESULT = ROOT / "results" / "benchmarks" / "mutations.csv"
 PAGE = ROOT / "docs" / "mutations.md"
 # What was made without a fault stays there from run to run.
 WORK = ROOT / "results" / "mutations"
 MOST_SECONDS = 150.0
-EFFECTS = ("effect_before", "effect_after")
 
 
-def read_table() -> pd.DataFrame:
-    """The trials as they stand in results/benchmarks/mutations.csv."""
-    return pd.read_csv(RESULT, keep_default_na=False, na_values={name: [""] for name in EFFECTS})
-
-
-def read_trials(faults: Faults) -> dict[tuple[str, str], Trial]:
+def earlier_trials(faults: Faults) -> dict[tuple[str, str], Trial]:
     """The trials of earlier runs by fault and claim, of faults that there still are."""
-    if not RESULT.exists():
+    if not MUTATIONS.exists():
         return {}
-    table = read_table()
+    table = read_trials()
     trials = [Trial(**{str(name): value for name, value in row.items()}) for row in table.to_dict("records")]
     claims = {fault.name: faults.claims_of(fault) for fault in faults.faults}
     return {(one.fault, one.claim): one for one in trials if one.claim in claims.get(one.fault, ())}
@@ -55,8 +50,8 @@ def write(faults: Faults, trials: Mapping[tuple[str, str], Trial]) -> None:
     order = [fault.name for fault in faults.faults]
     ordered = sorted(trials.values(), key=lambda trial: order.index(trial.fault))
     table = pd.DataFrame([asdict(one) for one in ordered], columns=[field.name for field in fields(Trial)])
-    write_atomically(RESULT, table.to_csv(index=False, lineterminator="\n", float_format="%.6g"))
-    write_atomically(PAGE, page_of(faults, read_table()))
+    write_atomically(MUTATIONS, table.to_csv(index=False, lineterminator="\n", float_format="%.6g"))
+    write_atomically(PAGE, page_of(faults, read_trials()))
 
 
 @exit_with_message
@@ -79,7 +74,7 @@ def main() -> None:
     suite = Suite.open(unchanged.root / "workflow")
     asked = dict.fromkeys(given.claims or [name for fault in chosen for name in faults.claims_of(fault)])
     befores = without_fault(suite, unchanged, asked)
-    trials = read_trials(faults)
+    trials = earlier_trials(faults)
     for fault in chosen:
         wanted = {name: befores[name] for name in faults.claims_of(fault) if name in befores}
         for trial in try_fault(suite, fault, wanted, unchanged, given.most_seconds, trials):

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.analysis.mutation_scores import scores
 from benchmarks.faults import Faults
 
 HEAD = """# Mutation scores of claims
@@ -46,23 +47,6 @@ def _done(faults: Faults, table: pd.DataFrame) -> str:
     ran = len(set(table["fault"])) if not table.empty else 0
     asked = {claim for fault in faults.faults for claim in faults.claims_of(fault)}
     return f"{ran} of {len(faults.faults)} faults have been planted so far, for {len(asked)} claims.\n"
-
-
-def scores(table: pd.DataFrame) -> pd.DataFrame:
-    """One row a claim: its word without a fault, how many faults were tried and how many changed it."""
-    rows = []
-    for claim, own in table.groupby("claim", sort=True):
-        outcomes = own["outcome"].value_counts()
-        tried, changed = int(outcomes.get("tried", 0)), int((own["changed"] == "yes").sum())
-        undecided = "undecided" in outcomes
-        rows.append({
-            "claim": claim,
-            "word": f"undecided ({own['before'].iloc[-1]})" if undecided else own["before"].iloc[-1],
-            "tried": tried, "changed": changed, "score": f"{changed / tried:.0%}" if tried else "-",
-            "crashed": int(outcomes.get("crashed", 0)), "untouched": int(outcomes.get("untouched", 0)),
-            "left out": int(outcomes.get("left out", 0) + outcomes.get("busy", 0)),
-        })  # fmt: skip
-    return pd.DataFrame(rows)
 
 
 def _claims(table: pd.DataFrame) -> list[str]:

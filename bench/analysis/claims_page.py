@@ -11,6 +11,7 @@ import pandas as pd
 
 from bench.analysis.error_rates import PLACES
 from bench.analysis.intervals import FEWEST_UNITS
+from bench.analysis.mutation_scores import UNDECIDED
 from bench.analysis.tables import OLDER
 from bench.catalogue.catalogue import Catalogue, paper_name
 from bench.work.busy import BUSY
@@ -109,7 +110,7 @@ def decided_by(catalogue: Catalogue, claim: Claim, rows: pd.DataFrame) -> list[s
     said += [f"Turns on: {claim.turns_on}."] if claim.turns_on else []
     said += [f"Tuning: {claim.tuning}"] if claim.tuning else []
     said += [specifications_said(rows)] if rows["specifications"].iloc[0] else []
-    said += [rates_said(rows.iloc[0])]
+    said += [rates_said(rows.iloc[0]), score_said(rows["mutation_score"].iloc[0])]
     said += [f"Decided in this way since {one.date} (`{one.digest}`): {one.why}" for one in claim.registered]
     changed = dict.fromkeys(name for text in rows["changed"] for name in text.split("; ") if name)
     said += [f"{OLDER} Numbers stored before these changed: {', '.join(changed)}."] if changed else []
@@ -152,6 +153,22 @@ def rates_said(first: pd.Series) -> str:
         f"contradiction {100 * first['false_contradiction']:.1f} %. With a true effect far from what counts, "
         f"halfway to it, on its edge and well within it: supported in {support} %, contradicted in "
         f"{contradiction} %."
+    )
+
+
+def score_said(score: str) -> str:
+    """The mutation score of a claim, or why it has none, in a line."""
+    if not score:
+        return "Mutation score: none. No fault has been planted for it."
+    if score == UNDECIDED:
+        return (
+            "Mutation score: none. At the budgets with which faults are planted it has no word that a fault "
+            "could change."
+        )
+    changed, tried = score.split(" of ")
+    return (
+        f"Mutation score: {changed} of the {tried} faults planted in the code of its numbers change its word "
+        "(docs/mutations.md)."
     )
 
 

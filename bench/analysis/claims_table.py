@@ -11,6 +11,7 @@ import pandas as pd
 
 from bench.analysis.claims import Answer, Finding, examine
 from bench.analysis.error_rates import PLACES, Rates, rates_of
+from bench.analysis.mutation_scores import read_trials, scores_said
 from bench.analysis.readings import changed_since
 from bench.catalogue.catalogue import Catalogue
 from bench.work.cells import Cell
@@ -51,7 +52,7 @@ def tables_of(
     suite: Suite, claims: Mapping[str, Claim], cells: pd.DataFrame, tier: str
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """One row a finding, with its claim's verdict and error rates repeated; and one row a unit."""
-    catalogue, older = suite.catalogue, older_cells(suite, tier)
+    catalogue, older, heard = suite.catalogue, older_cells(suite, tier), scores_said(read_trials())
     findings, units = list[dict[str, Any]](), list[dict[str, Any]]()
     for name, claim in claims.items():
         answer = examine(catalogue, claim, cells, tier)
@@ -61,6 +62,7 @@ def tables_of(
             "claim_scope": answer.scope,
             "claim_why": answer.why,
             "specifications": specifications_of(catalogue, claim, cells, tier),
+            "mutation_score": heard.get(name, ""),
             **_rates(rates_of(catalogue, name, answer.findings)),
         }
         for finding in answer.findings:

@@ -11,10 +11,13 @@ from bench.catalogue.once import once
 from bench.catalogue.reading import read_model
 from bench.catalogue.strict import OptionName, Value
 from bench.errors import SpecError
+from bench.files import ROOT
 from bench.work.cells import Cell, cells_of
 from bench.work.claim import Claim, Comparison, Side
 from bench.work.suite import Suite
 
+# The trials of planted faults, whose scores stand beside the claims; `benchmarks.mutations` writes them.
+MUTATIONS = ROOT / "results" / "benchmarks" / "mutations.csv"
 # The unit of what one process timed in turns; other times are of one cell alone.
 TURNS = "ratio"
 

@@ -5,6 +5,7 @@ Snakemake asks these things while it builds its graph; nothing here needs Snakem
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +18,7 @@ from typing import Any
 from bench.catalogue.stages import STAGES
 from bench.errors import SpecError, UserError
 from bench.work.cells import parse_slug
-from bench.work.claims import load_claims
+from bench.work.claims import MUTATIONS, load_claims
 from bench.work.fingerprint import fingerprint, fingerprint_parts
 from bench.work.gathered import files_of, trouble_of
 from bench.work.jobs import RESULTS, Job, make_job
@@ -220,7 +221,11 @@ class Graph:
     def _said(self) -> dict[str, Any]:
         catalogue = self.suite.catalogue
         claims = repr(load_claims(self.suite))
-        return {"claims": claims, "papers": repr(catalogue.papers), "reading": catalogue.reading.text}
+        faults = hashlib.sha256(MUTATIONS.read_bytes()).hexdigest() if MUTATIONS.exists() else ""
+        return {
+            "claims": claims, "papers": repr(catalogue.papers), "reading": catalogue.reading.text,
+            "mutations": faults,
+        }  # fmt: skip
 
     @cached_property
     def claims(self) -> str:

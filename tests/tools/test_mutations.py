@@ -7,6 +7,7 @@ import pytest
 from suites import CATALOGUE, SUITE
 
 from bench.analysis.claims import examine
+from bench.analysis.mutation_scores import UNDECIDED, read_trials, scores, scores_said
 from bench.errors import SpecError
 from bench.files import ROOT
 from bench.work.claims import load_claims
@@ -22,8 +23,8 @@ from benchmarks.mutation_trials import (
     try_fault,
     without_fault,
 )
-from benchmarks.mutations import PAGE, read_table, read_trials
-from benchmarks.mutations_page import page_of, scores
+from benchmarks.mutations import PAGE, earlier_trials
+from benchmarks.mutations_page import page_of
 
 FAULTS = read_faults()
 CLAIM = "dema_parameters_in_mujoco"
@@ -130,14 +131,19 @@ def test_a_score_counts_what_ran_and_nothing_that_crashed():
         1,
     ]
     assert found.loc["two", ["word", "tried", "score"]].tolist() == ["undecided (inconclusive)", 0, "-"]
+    assert scores_said(table) == {"one": "1 of 3", "two": UNDECIDED}
     page = page_of(Faults(claims={"dt": ("one",)}, faults=(fault(says="It counts wrongly."),)), table)
     assert "| one | supported | 3 | 1 | 33% | 1 | 1 | 0 |" in page
     assert "It counts wrongly." in page
 
 
 def test_the_page_says_what_the_table_holds_of_the_faults_that_there_are():
-    assert len(read_trials(FAULTS)) == len(read_table())
-    assert PAGE.read_text() == page_of(FAULTS, read_table())
+    assert len(earlier_trials(FAULTS)) == len(read_trials())
+    assert PAGE.read_text() == page_of(FAULTS, read_trials())
+
+
+def test_without_a_table_of_trials_no_claim_has_a_score(tmp_path):
+    assert scores_said(read_trials(tmp_path / "mutations.csv")) == {}
 
 
 @pytest.mark.campaign

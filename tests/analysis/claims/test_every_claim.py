@@ -9,6 +9,7 @@ from bench.analysis.claims import WORDS, limits
 from bench.analysis.claims_page import page_of
 from bench.analysis.claims_table import tables_of
 from bench.analysis.error_rates import planted_in, rates_of
+from bench.analysis.mutation_scores import UNDECIDED
 from bench.analysis.report.overview import claims_shown
 from bench.work.claims import is_ratio, load_claims
 from bench.work.stored import STORED
@@ -104,6 +105,25 @@ def test_every_claim_has_a_verdict_on_the_store_and_its_units_redo_it():
         assert claim.title in page
         assert claim.says.strip() in page
         assert claim.reason.strip() in page
+
+
+def test_a_claims_page_and_table_have_its_mutation_score_or_why_there_is_none(monkeypatch):
+    monkeypatch.setattr(
+        "bench.analysis.claims_table.scores_said",
+        lambda trials: {"dema_macs": "2 of 20", "dema_q_dema_size": UNDECIDED},
+    )
+    said = {
+        "dema_macs": "Mutation score: 2 of the 20 faults",
+        "dema_q_dema_size": "Mutation score: none. At the budgets",
+        "dema_parameters_in_atari": "Mutation score: none. No fault",
+    }
+    for name, line in said.items():
+        own = {name: CLAIMS[name]}
+        cells = rows("breakout", "dema", [100.0], "parameters_as_published")
+        table, _ = tables_of(SUITE, own, cells, "quick")
+        assert line in page_of(CATALOGUE, own, table, "quick tier")
+        (shown,) = claims_shown(CATALOGUE, own, table)
+        assert any(one.startswith(line) for one in shown.decided_by)
 
 
 def test_every_claim_says_why_its_smallest_effect_counts():
