@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from bench.errors import exit_with_message, unknown
+from bench.stages.devices import hide_from
 
 ROOMS = ("stages", "commands")
 
@@ -50,6 +51,7 @@ def main() -> None:
         raise unknown("command", name, modules, "bench")
     import typer
 
+    hide_from(name)
     app = typer.Typer(add_completion=False)
     app.command()(importlib.import_module(f"bench.{modules[name]}").main)
     app(sys.argv[2:], prog_name=f"python -m bench {name}")

@@ -36,6 +36,7 @@ from bench.methods.in_context import (
     random_past,
     read_past,
 )
+from bench.methods.places import places_of, taken
 from bench.methods.spaces import space_of
 from bench.nn.backbone import Backbone
 from bench.nn.kept_program import KeptProgram
@@ -91,17 +92,18 @@ class ADModel(PositionedModel):
         kinds = [["state", "action", "reward"]] if self.merged else [["action"], ["reward"], ["state"]]
         return reading_program(maps, kinds, self.position, self.backbone, self.head, parameters)
 
-    def forward(self, states: Tensor, actions: Tensor, rewards: Tensor, valid: Tensor) -> Tensor:
-        """Logits, or actions, of every real step from what came before it: (real steps, A)."""
+    def forward(self, states: Tensor, actions: Tensor, rewards: Tensor, real: Tensor) -> Tensor:
+        """Logits, or actions, of the steps at the places `real` (n,) from what came before them: (n, A)."""
         tokens = self.tokens(states, actions, rewards)
         hidden = self.backbone(self.placed_from_first(tokens))
-        predicted: Tensor = self.head(hidden[:, :: self.per_step][valid])
+        predicted: Tensor = self.head(taken(hidden[:, :: self.per_step], real))
         return predicted
 
 
 def packed_batch(episodes: Episodes, generator: np.random.Generator) -> Batch:
-    """The packed steps of contexts."""
-    return pack(episodes)._asdict()
+    """The packed steps of contexts, and the places `real` (n,) of those that are no padding."""
+    steps = pack(episodes)._asdict()
+    return steps | {"real": places_of(steps.pop("valid").numpy())}
 
 
 class ADLearner(Learner):
@@ -119,7 +121,7 @@ class ADLearner(Learner):
 
     def loss(self, batch: Batch) -> Tensor:
         """Distance to the learner's actions, over all real steps."""
-        return self.model.embed.space.loss(self.model(**batch), batch["actions"][batch["valid"]])
+        return self.model.embed.space.loss(self.model(**batch), taken(batch["actions"], batch["real"]))
 
     def policy(self, trial: Trial) -> ADPolicy:
         """The trained model as a policy."""
@@ -150,19 +152,20 @@ class ADPolicy:
         """Begin an episode: the context of the earlier ones is read at once."""
         context = read_past(past, self.model.options, self.model.normaliser)
         if context.lengths.shape[1]:
-            self.read(pack(context, right=True).to(self.device))
+            packed = pack(context, right=True)
+            self.read(packed.to(self.device), bool(packed.valid.all()))
         else:
             self.states = self.model.backbone.allocate_state(self.trial.count, self.model.max_tokens)
             self.place = torch.zeros(self.trial.count, dtype=torch.long, device=self.device)
             self.last = None
 
-    def read(self, packed: Packed) -> None:
-        """Take in steps that lie behind: (count, N, ...), padded on the left."""
+    def read(self, packed: Packed, is_whole: bool) -> None:
+        """Take in steps that lie behind: (count, N, ...), padded on the left unless they are whole."""
         model = self.model
         tokens = model.tokens(packed.states, packed.actions, packed.rewards)
         mask = packed.valid.repeat_interleave(model.per_step, dim=1)
         places = (mask.cumsum(dim=1) - 1).clamp(min=0)
-        whole = None if bool(mask.all()) else mask
+        whole = None if is_whole else mask
         # A row's first real token has nothing before it, which padding on its left would otherwise be.
         if whole is not None and model.merged:
             tokens = self._without_before(tokens, packed)
@@ -241,12 +244,13 @@ class _Online:
         packed = pack(random_past(model.options, count * horizon, generator)).to(device)
         self.steps = Packed(*(values[:, : fill + 1] for values in packed))
         self.past = Packed(*(values[:, :fill] for values in packed))
+        self.real = torch.arange(fill + 1, device=device)
         self.tokens = fill * model.per_step
 
     def begin(self) -> None:
         """Read the context."""
         if self.past.valid.shape[1]:
-            self.policy.read(self.past)
+            self.policy.read(self.past, is_whole=True)
             # A decision inside an episode takes in the action and the reward before it.
             self.policy.last = self.past.actions[:, -1], self.past.rewards[:, -1]
         else:
@@ -262,5 +266,6 @@ class _Online:
 
     def read_again(self) -> Tensor:
         """A decision by a pass over the whole context."""
-        predicted: Tensor = self.model(*self.steps)
+        states, actions, rewards, _ = self.steps
+        predicted: Tensor = self.model(states, actions, rewards, self.real)
         return predicted[-1]

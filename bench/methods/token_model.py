@@ -63,11 +63,11 @@ class TokenModel(ReturnConditionedModel):
 
     def forward(
         self, returns: Tensor, states: Tensor, actions: Tensor, previous_actions: Tensor, timesteps: Tensor,
-        mask: Tensor,
+        mask: Tensor, real: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
         """Predicted actions (B, K, A)."""
         tokens = self.step_tokens(returns, states, actions, previous_actions, timesteps)
-        hidden = self.backbone(tokens, self.token_mask(mask))
+        hidden = self.backbone(tokens, self.token_mask(mask, real))
         return self.head(hidden[:, self.layout.read_at :: self.layout.per_step])
 
     def step_tokens(
@@ -150,12 +150,17 @@ class TokenModel(ReturnConditionedModel):
         """The memory of `count` episodes before the first of at most `steps` steps."""
         return self.backbone.allocate_state(count, self.layout.per_step * steps)
 
-    def token_mask(self, mask: Tensor) -> Tensor | None:
-        """Which tokens (B, tokens) are real, by the steps (B, K) that are; None if all are read alike."""
+    def token_mask(self, mask: Tensor, real: Tensor | None) -> Tensor | None:
+        """Which tokens (B, tokens) are real, by the steps (B, K) that are; None if all are read alike.
+
+        How many `real` places there are is known without a look at what a GPU holds.
+        """
         if self.attends_to_padding:
             return None
         # Windows from the beginning are mostly whole episodes without padding. Without a mask, attention
         # needs no matrix of (3 K)^2 entries, which at thousands of steps is most of its memory.
-        if self.from_beginning and bool(mask.all()):
-            return None
+        if self.from_beginning:
+            whole = bool(mask.all()) if real is None else len(real) == mask.numel()
+            if whole:
+                return None
         return mask.repeat_interleave(self.layout.per_step, dim=1)

@@ -50,11 +50,11 @@ class LSTMBackbone(nn.Module):
 
         mask (batch, length), bool: True for tokens that are not padding. Padding is on the left only and
         contributes nothing to any other token; the output there means nothing. Raises ValueError for padding
-        elsewhere.
+        elsewhere on a CPU; a GPU would have to be waited for.
         """
         if mask is None:
             return self.lstm(x)[0]
-        if (mask[:, 1:] < mask[:, :-1]).any():
+        if mask.device.type == "cpu" and (mask[:, 1:] < mask[:, :-1]).any():
             raise ValueError("mask: expected padding on the left alone, but a token is followed by padding")
         # An LSTM reads forward: with the padding moved behind the tokens it cannot change them.
         length = x.shape[1]

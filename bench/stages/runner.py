@@ -23,6 +23,7 @@ from bench.catalogue.sources import VARIABLE
 from bench.errors import SpecError, UnavailableError, UserError, exit_with_message
 from bench.files import write_atomically
 from bench.stages.devices import hold_device
+from bench.stages.gpu_use import gpu_use
 from bench.work.availability import why_not_built
 from bench.work.cells import parse_slug
 from bench.work.integrity import described, files_below, sealed
@@ -105,6 +106,7 @@ def run(job: Job, work: Work) -> None:
         files=described(job.folder, _left(job, status)),
         facts=facts,
         gpu=gpu,
+        **gpu_use(),
         seconds=round(time.perf_counter() - clock, 3),
         cpu_seconds=round(time.process_time() - cpu, 3),
         # What the process had used before the work began: Python's start and its imports.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,16 @@ from bench.work.state_files import tensors_beside, write_state
 LOSS_POINTS = 50
 
 
+def clock_of(device: torch.device) -> Callable[[], float]:
+    """What an update is timed by: the processor's seconds; on a GPU, whose loss is waited for, the wall's."""
+    return time.process_time if device.type == "cpu" else time.perf_counter
+
+
+def clocks(devices: list[str]) -> str:
+    """What a record calls the clocks of a training on the devices named; seconds of two do not compare."""
+    return " and ".join(dict.fromkeys("processor" if name == "cpu" else "wall" for name in devices))
+
+
 class Run:
     """A training run: everything that moves, and how it is saved and taken up again."""
 
@@ -54,13 +65,14 @@ class Run:
         self.step = self.tokens = 0
         self._seed_device()
         self.losses: list[float] = []
-        # Processor seconds of the updates so far, and at each checkpoint: for comparisons at equal time.
+        # Seconds of the updates so far, and at each checkpoint, by `clock_of` the device.
         self.spent = 0.0
         self.spent_at: dict[int, float] = {}
 
     def update(self) -> None:
         """One gradient update; raises DivergedError where the loss is not finite."""
-        begun = time.process_time()
+        now = clock_of(self.device)
+        begun = now()
         self.learner.begin_update(self.step, self.generator)
         batch = self.learner.draw(self.generator)
         if self.in_tokens:
@@ -76,7 +88,7 @@ class Run:
         self.optimiser.step()
         self.step += 1
         value = float(loss.detach())
-        self.spent += time.process_time() - begun
+        self.spent += now() - begun
         if not math.isfinite(value):
             raise DivergedError(f"loss is {value} after {self.step} updates")
         self.losses.append(value)
@@ -162,7 +174,8 @@ def train(job: Job) -> tuple[Rows, Facts]:
         for start in range(0, len(run.losses) - every + 1, every)
     ]
     parameters = sum(p.numel() for p in run.learner.model.parameters() if p.requires_grad)
-    facts = {"updates": run.step, "trainable_parameters": parameters, "training_seconds": run.spent_at}
+    facts: Facts = {"updates": run.step, "trainable_parameters": parameters}
+    facts |= {"training_seconds": run.spent_at, "training_clock": clocks(run.devices)}
     return curve, facts | described(run.device) | {"device": " and ".join(run.devices)}
 
 

@@ -98,6 +98,9 @@ class Record(BaseModel):
     files: Files = Field(default={})
     facts: Facts = Field(default={})
     gpu: str = ""
+    # Where it used a GPU: the peak of that one's memory (`peak_memory_mib` is the host's), and what computed.
+    gpu_memory_mib: float | None = None
+    gpu_versions: dict[str, str] = Field(default={})
     seconds: float = 0.0
     # None in what was never made.
     cpu_seconds: float | None = None

@@ -57,7 +57,9 @@ def test_of_other_work_the_whole_counts():
     assert wall_over_processor(made({}, seconds=3.0, cpu_seconds=2.0)) == 1.5
 
 
-@pytest.mark.parametrize("record", [made({}, cpu_seconds=None), made({}, cpu_seconds=0.0), made({}, gpu="H")])
+@pytest.mark.parametrize("record", [
+    made({}, cpu_seconds=None), made({}, cpu_seconds=0.0), made({}, gpu="H"), made({"device": "H"}),
+])  # fmt: skip
 def test_what_no_processor_was_timed_for_is_unknown(record):
     assert wall_over_processor(record) is None
     assert not was_busy(record)

@@ -1,8 +1,10 @@
 """The same cell gives the same bytes, run twice or taken up after a kill; what goes wrong is a status."""
 
+import importlib
 import json
 import shutil
 from contextlib import nullcontext
+from itertools import count
 
 import pytest
 import torch
@@ -10,11 +12,12 @@ from suites import suite_with
 
 from bench.errors import UserError
 from bench.methods.ad import ADLearner
-from bench.stages.checkpoints import checkpoint_path, checkpoint_steps
+from bench.stages.checkpoints import checked_data, checkpoint_path, checkpoint_steps
 from bench.stages.dataset import dataset
 from bench.stages.evaluate import evaluate
 from bench.stages.runner import run
 from bench.stages.train import Run, train
+from bench.work.availability import collector_module
 from bench.work.cells import make_cell
 from bench.work.jobs import Job, dataset_job
 from bench.work.state_files import read_state, write_state
@@ -202,6 +205,26 @@ def test_a_run_may_go_on_on_another_device(place, monkeypatch):
     again, _ = finish("darkroom", "ad-transformer")
     assert again == whole
     assert job.recorded().device == "a GPU and cpu"
+    assert job.recorded().facts["training_clock"] == "wall and processor", "seconds that are no one's"
+
+
+def test_updates_are_timed_by_the_processor_and_on_a_gpu_by_the_wall(place, monkeypatch):
+    """While a GPU works, the processor's time is that of Python and of waiting in a loop."""
+    place("timed")
+    finish("darkroom", "ad-transformer")
+    assert job_of("train", method="ad-transformer").recorded().facts["training_clock"] == "processor"
+    ticks = {"processor": count(0, 1.0), "wall": count(0, 10.0)}
+    monkeypatch.setattr("bench.stages.train.time.process_time", lambda: next(ticks["processor"]))
+    monkeypatch.setattr("bench.stages.train.time.perf_counter", lambda: next(ticks["wall"]))
+    collector = importlib.import_module(collector_module(SUITE.catalogue, "darkroom"))
+    spent = {}
+    for device in ("cpu", "cuda"):
+        run = Run(job_of("train", method="ad-transformer"))
+        run.learner.prepare(collector.load(checked_data(run.job.upstream[0])))
+        run.device = torch.device(device)
+        run.update()
+        spent[device] = run.spent
+    assert spent == {"cpu": 1.0, "cuda": 10.0}
 
 
 def test_dropout_on_a_gpu_is_seeded_by_the_checkpoint(place, monkeypatch):

@@ -35,6 +35,9 @@ SIDECAR = {
     "seconds": "wall time [s]",
     "cpu_seconds": "processor time [s]",
     "peak_memory_mib": "peak memory [MiB]",
+    "gpu_memory_mib": "peak memory of the GPU [MiB]",
+    "gpu_versions": "on the GPU",
+    "training_clock": "updates timed by",
 }
 
 
@@ -174,6 +177,8 @@ class Records:
                 **record.facts,
                 **record.as_dict(),
                 "versions": listed(record.versions),
+                "gpu_versions": listed(record.gpu_versions),
+                "gpu_memory_mib": record.gpu_memory_mib or "",
                 "started": record.started.replace("T", " ").replace("+00:00", " UTC"),
             }
             for record in map(self.record, run.chain)
