@@ -1,5 +1,5 @@
-"""JAX's selective scans, jitted, as contestants: `lax.scan` with its steps recomputed in the backward or kept,
-and `lax.associative_scan`.
+"""JAX's selective scans, jitted, as contestants: `lax.scan`, its steps recomputed in the backward or kept, and
+`lax.associative_scan`.
 
 The state is held as (batch, states, channels), which XLA vectorises best on a CPU. One thread, as all others.
 """
@@ -10,18 +10,19 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from torch import Tensor
-
-# Read when JAX starts: its pools of threads are as large as the processors it may use.
-os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false"
-
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
+from torch import Tensor
+
+from benchmarks.contestants import JAX_NAMES
+from benchmarks.passes import output_weights
+
+# Read when JAX computes for the first time.
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false"
 
 Arrays = tuple[Array, ...]
 JaxScan = Callable[..., Array]
-PRECISION = "highest"
 
 
 def _prepared(u: Array, delta: Array, A: Array, B: Array, C: Array, delta_bias: Array) -> Arrays:
@@ -67,11 +68,9 @@ def associative(
     return _finished((h * C[:, :, :, None]).sum(2), u, D, z)
 
 
-JAX_SCANS: dict[str, JaxScan] = {
-    "jax scan, recomputed": step_by_step(True),
-    "jax scan, kept": step_by_step(False),
-    "jax associative scan": associative,
-}
+JAX_SCANS: dict[str, JaxScan] = dict(
+    zip(JAX_NAMES, (step_by_step(True), step_by_step(False), associative), strict=True)
+)
 
 
 def arrays(tensors: list[Tensor]) -> list[Array]:
@@ -85,9 +84,9 @@ def forward(scan: JaxScan, inputs: list[Tensor]) -> Callable[[], Any]:
     return lambda: jax.block_until_ready(compiled(*given))
 
 
-def forward_backward(scan: JaxScan, inputs: list[Tensor], weights: Tensor) -> Callable[[], Any]:
-    """One forward and backward pass, with the gradients of everything for `weights` of the outputs."""
-    given, (weighted,) = arrays(inputs), arrays([weights])
+def forward_backward(scan: JaxScan, inputs: list[Tensor]) -> Callable[[], Any]:
+    """One forward and backward pass: y, and the gradients of everything for `output_weights`."""
+    given, (weighted,) = arrays(inputs), arrays([output_weights(inputs)])
 
     def both(weighted: Array, *given: Array) -> Any:
         y, pull = jax.vjp(scan, *given)

@@ -85,9 +85,7 @@ def exp2(typing_context: TypingContext, x: Type) -> Intrinsic:
     def generate(context: Target, builder: Builder, sig: Signature, args: Values) -> Value:
         # A quad keeps the processor busy with four of them; a vector alone has to be waited for.
         evaluate = polynomial if sig.return_type == quad else short_polynomial
-        operation = partial(
-            _exp2_avx512 if has_feature(context, "avx512dq") else _exp2, evaluate=evaluate
-        )
+        operation = partial(_exp2_avx512 if has_feature(context, "avx512dq") else _exp2, evaluate=evaluate)
         return elementwise(operation)(context, builder, sig, args)
 
     kind = wider(x)

@@ -48,7 +48,7 @@ def _rough_inverse(typing_context: TypingContext, e: Type) -> Intrinsic:
 
 @njit(forceinline=True)
 def inverse_of_one_plus(e):
-    """1 / (1 + e) for e in [0, 1], by two of Newton's steps: a division takes as long as thirty operations."""
+    """1 / (1 + e) for e in [0, 1], by two of Newton's steps: a division takes as long as many operations."""
     one, minus = broadcast(ONE), broadcast(MINUS_ONE) - e
     y = _rough_inverse(e)
     y = fma(y, fma(minus, y, one), y)

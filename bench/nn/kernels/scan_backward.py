@@ -13,7 +13,16 @@ from numba import float32, njit, types
 from bench.nn.kernels.arithmetic import dot, exp2, fma, zero_quad
 from bench.nn.kernels.denormals import flush_denormals, restore_denormals
 from bench.nn.kernels.functions import ZERO, add_line, add_lines, silu_and_slope, softplus_and_slope
-from bench.nn.kernels.memory import broadcast, columns, load, load_first, load_quad, store, store_first, store_totals
+from bench.nn.kernels.memory import (
+    broadcast,
+    columns,
+    load,
+    load_first,
+    load_quad,
+    store,
+    store_first,
+    store_totals,
+)
 from bench.nn.kernels.scan_forward import (
     CHUNK,
     GATE_SLOPE,
