@@ -1,4 +1,4 @@
-"""JAX's selective scans, jitted, as contestants: `lax.scan`, its steps recomputed in the backward or kept, and
+"""JAX's selective scans, jitted: `lax.scan`, its steps recomputed in the backward or kept, and
 `lax.associative_scan`.
 
 The state is held as (batch, states, channels), which XLA vectorises best on a CPU. One thread, as all others.
