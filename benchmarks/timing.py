@@ -88,6 +88,20 @@ def write(name: str, measurements: Iterable[Measurement], more: Mapping[str, str
     return path
 
 
+def read(path: Path) -> tuple[list[Measurement], tuple[str, str]]:
+    """Return what `write` wrote, and the processor and the torch of its first row."""
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    measurements = [
+        Measurement(
+            *(row[name] for name in ("benchmark", "implementation", "case")),
+            *(float(row["best"]), float(row["median"]), int(row["repeats"]), row["unit"]),
+        )
+        for row in rows
+    ]
+    return measurements, (rows[0]["processor"], rows[0]["torch"])
+
+
 def best(measurements: Iterable[Measurement], implementation: str, case: str) -> float:
     """Return the best time of one implementation in one case."""
     return next(m.best for m in measurements if (m.implementation, m.case) == (implementation, case))

@@ -134,6 +134,15 @@ def polynomial(builder: Builder, coefficients: Sequence[float], x: Value) -> Val
     return result
 
 
+def short_polynomial(builder: Builder, coefficients: Sequence[float], x: Value) -> Value:
+    """Emit Horner's scheme in x^2 with linear coefficients: one operation more, in half the time from x."""
+    pairs = [coefficients[i : i + 2] for i in range(0, len(coefficients), 2)]
+    square, (last, *others) = builder.fmul(x, x), [polynomial(builder, pair, x) for pair in reversed(pairs)]
+    for other in others:
+        last = multiply_add(builder, last, square, other)
+    return last
+
+
 def clamp(builder: Builder, x: Value, predicate: str, bound: float) -> Value:
     """Emit max(bound, x) for ">" and min(bound, x) for "<", keeping a NaN in x."""
     # Compared from the bound's side this is one instruction on x86.
