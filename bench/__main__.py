@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from bench.errors import exit_with_message, unknown
+from bench.work import numerics
 
 ROOMS = ("stages", "commands")
 
@@ -45,6 +46,7 @@ def main() -> None:
     if name in ("--help", "-h"):
         print(listing())
         return
+    numerics.enter()
     modules = {module.split(".")[1]: module for module in named_modules()}
     if name not in modules:
         raise unknown("command", name, modules, "bench")
