@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bench.errors import exit_with_message, unknown
 from bench.stages.devices import hide_from
+from bench.work import numerics
 
 ROOMS = ("stages", "commands")
 
@@ -46,6 +47,7 @@ def main() -> None:
     if name in ("--help", "-h"):
         print(listing())
         return
+    numerics.enter()
     modules = {module.split(".")[1]: module for module in named_modules()}
     if name not in modules:
         raise unknown("command", name, modules, "bench")

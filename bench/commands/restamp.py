@@ -22,7 +22,7 @@ from bench.files import write_atomically
 from bench.work.jobs import Job
 from bench.work.plan import all_jobs
 from bench.work.provenance import git_commit, provenance
-from bench.work.record import COLUMNS, Facts, Record, read_record
+from bench.work.record import COLUMNS, OK, Facts, Record, read_record
 from bench.work.rerun import Checkout, code_at_hand, code_of
 from bench.work.stored import seal_store, stored_texts
 from bench.work.suite import Suite
@@ -83,8 +83,8 @@ def check(job: Job, now: Checkout, then: Checkout) -> str:
     """Make a job again and compare it; what it was compared with. UserError if a number or array differs."""
     ours = now.make(job)
     assert job.stored is not None
-    here = provenance()
-    stored = job.stored.platform == here["platform"] and job.stored.versions == here["versions"]
+    here = Record(status=OK, **provenance())
+    stored = job.stored.arithmetic == here.arithmetic and job.stored.versions == here.versions
     theirs = None if stored else then.make(job)
     if not job.row.in_cells:
         # Its files: the record has their checksums, and the store keeps no numbers of it.

@@ -24,6 +24,7 @@ from bench.errors import SpecError, UnavailableError, UserError, exit_with_messa
 from bench.files import write_atomically
 from bench.stages.devices import hold_device
 from bench.stages.gpu_use import gpu_use
+from bench.work import numerics
 from bench.work.availability import why_not_built
 from bench.work.cells import parse_slug
 from bench.work.integrity import described, files_below, sealed
@@ -74,6 +75,7 @@ def run(job: Job, work: Work) -> None:
 
     Raises UserError, before anything is written, for what the user has to mend.
     """
+    numerics.require()
     _check_data(job)
     # Evaluation and probes stay on the CPU. Waiting for a GPU is no part of what the work takes.
     gpu = hold_device() if job.row.gpu else ""

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from bench.work.integrity import Files, unsealed
+from bench.work.numerics import NATIVE
 
 Kind = Literal["ok", "diverged", "unavailable", "skipped", "oom", "failed", "not-run"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -112,6 +113,9 @@ class Record(BaseModel):
     versions: dict[str, str] = Field(default={})
     python: str = ""
     platform: str = ""
+    # The numeric profile; what was made before there were any was made natively.
+    numerics: str = NATIVE
+    libc: str = ""
     parts: dict[str, Any] = Field(default={})
     restamped: dict[str, Any] = Field(default={})
 
@@ -124,6 +128,14 @@ class Record(BaseModel):
     def is_made(self) -> bool:
         """Whether there is such a record at all, and it can be read."""
         return bool(self.fingerprint)
+
+    @property
+    def arithmetic(self) -> str:
+        """What decides a number's last bit, beside device and packages.
+
+        The platform; under a profile that is the same on every processor, the profile and the C library.
+        """
+        return self.platform if self.numerics == NATIVE else f"{self.numerics} numerics, {self.libc}"
 
     @property
     def device(self) -> str:

@@ -13,6 +13,7 @@ from bench.errors import UserError
 from bench.work.gathered import AUDIT
 from bench.work.graph import Graph, asked_to_retry
 from bench.work.jobs import RESULTS
+from bench.work.numerics import VARIABLE as NUMERICS, chosen
 from bench.work.progress import follow
 from bench.work.renderings import Rendering, outputs
 from bench.work.reporting import report_files, report_inputs
@@ -28,6 +29,8 @@ if "source" in config:
     os.environ[SOURCE] = str(config["source"] or "")
 if "reading" in config:
     os.environ[READING] = str(config["reading"] or "")
+if "numerics" in config:
+    os.environ[NUMERICS] = str(config["numerics"] or "")
 # `python` is the one that Snakemake runs on, or that of conda's environment.
 commands = [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
 os.environ.update(PATH=os.pathsep.join(commands))
@@ -51,6 +54,7 @@ def refusing(function):
 
 # A job of a cluster is a Snakemake as well, and does what it was sent for.
 RETRY = refusing(asked_to_retry)(config) and workflow.exec_mode == ExecMode.DEFAULT
+refusing(chosen)()
 SUITE = refusing(Suite.from_environment)()
 CATALOGUE = SUITE.catalogue
 GRAPH = Graph(SUITE, TIER, RETRY)

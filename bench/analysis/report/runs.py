@@ -26,6 +26,7 @@ SIDECAR = {
     "fingerprint": "fingerprint",
     "git_commit": "commit",
     "platform": "platform",
+    "numerics": "numerics",
     "device": "device",
     "scan_backend": "scan backend",
     "python": "Python",
