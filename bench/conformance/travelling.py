@@ -106,21 +106,22 @@ def updates(learner: Learner) -> Callable[[], None]:
     """What makes the learner's next update, as training makes it, by batches drawn from its data."""
     options, generator = learner.options, stream("batch", SEED)
     optimiser = make_optimiser(learner.model, options)
-    counts, done = in_tokens(options), [0, 0]
+    counts, done, tokens = in_tokens(options), 0, 0
     torch.manual_seed(stream_seed("dropout", SEED))
 
     def update() -> None:
-        learner.begin_update(done[0], generator)
+        nonlocal done, tokens
+        learner.begin_update(done, generator)
         batch = learner.draw(generator)
-        done[1] += learner.tokens(batch) if counts else 0
+        tokens += learner.tokens(batch) if counts else 0
         for group in optimiser.param_groups:
-            group["lr"] = options["learning_rate"] * learning_rate_factor(*done, options)
+            group["lr"] = options["learning_rate"] * learning_rate_factor(done, tokens, options)
         optimiser.zero_grad(set_to_none=True)
         learner.loss(batch).backward()
         for parameters in learner.clipped():
             torch.nn.utils.clip_grad_norm_(parameters, options["gradient_clip"])
         optimiser.step()
-        done[0] += 1
+        done += 1
 
     return update
 

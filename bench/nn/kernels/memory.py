@@ -26,6 +26,7 @@ from bench.nn.kernels.vector import (
     INT32,
     INTEGERS,
     LANES,
+    QUARTER,
     UNROLL,
     call,
     constant,
@@ -154,7 +155,7 @@ def store_first(
     def generate(context: Target, builder: Builder, sig: Signature, args: Values) -> Value:
         pointer = builder.bitcast(_address(context, builder, sig.args, args), FLOATS.as_pointer())
         # A masked store takes AMD's processors before Zen 4 some twenty cycles, and is seldom needed.
-        with builder.if_else(builder.icmp_signed("==", args[3], ir.Constant(args[3].type, LANES))) as arms:
+        with builder.if_else(builder.icmp_signed("==", args[3], ir.Constant(ir.IntType(64), LANES))) as arms:
             with arms[0]:
                 builder.store(args[2], pointer).align = ALIGNMENT
             with arms[1]:
@@ -171,7 +172,7 @@ def store_totals(typing_context: TypingContext, array: Type, index: Type, value:
 
     def generate(context: Target, builder: Builder, sig: Signature, args: Values) -> Value:
         sums = totals(builder, split(builder, quad, args[2]))
-        address = builder.bitcast(_address(context, builder, sig.args, args), sums.type.as_pointer())
+        address = builder.bitcast(_address(context, builder, sig.args, args), QUARTER.as_pointer())
         builder.store(sums, address).align = ALIGNMENT
         return context.get_dummy_value()
 

@@ -24,6 +24,8 @@ LANES = 16
 UNROLL = 4
 INT32 = ir.IntType(32)
 FLOATS = ir.VectorType(ir.FloatType(), LANES)
+# One float for each vector of a quad.
+QUARTER = ir.VectorType(ir.FloatType(), 4)
 INTEGERS = ir.VectorType(INT32, LANES)
 
 Generator = Callable[[Any, Any, Any, Any], Any]
