@@ -63,12 +63,12 @@ def test_cold_processes_share_one_kernel_and_edits_are_never_stale(source, tmp_p
 
     helper = source / "bench" / "nn" / "kernels" / "functions.py"
     times = helper.stat()
-    helper.write_text(
-        helper.read_text().replace("return one / (one + exp2", "return one / (one + one + exp2")
-    )
+    code = helper.read_text()
+    sigmoid = "return where_negative(x, e, broadcast(ONE)) * inverse_of_one_plus(e)"
+    assert code.count(sigmoid) == 1
+    helper.write_text(code.replace(sigmoid, "return where_negative(x, e, broadcast(ONE))"))
     os.utime(helper, ns=(times.st_atime_ns, times.st_mtime_ns))
-    value, compiled, _ = outcome(start(source, cache))
-    assert (round(value, 4), compiled) == (0.3333, 1)
+    assert outcome(start(source, cache))[:2] == (1.0, 1)
 
 
 def test_a_torn_file_is_compiled_again(source, tmp_path):
