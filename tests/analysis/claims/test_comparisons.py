@@ -126,6 +126,25 @@ def test_after_equal_training_time_the_slower_one_is_read_at_an_earlier_checkpoi
     )
 
 
+def test_seconds_of_training_on_two_devices_do_not_compare_and_those_of_one_gpu_are_the_walls():
+    def frames(dt, dema):
+        return [
+            rows(TASKS[0], "dt", [1.0, 2.0, 3.0]),
+            rows(TASKS[0], "dt", [0.5] * 3, "training_loss", seconds=50.0, device=dt),
+            rows(TASKS[0], "dema", [3.0, 4.0, 5.0], step=5),
+            rows(TASKS[0], "dema", [90.0, 91.0, 92.0], step=10),
+            rows(TASKS[0], "dema", [0.5] * 3, "training_loss", seconds=100.0, device=dema,
+                 wall_over_processor=2.0),
+        ]  # fmt: skip
+
+    timed = comparison(tasks=TASKS[:1], matched="training-time")
+    mixed = found(timed, *frames("cpu", "some GPU"))
+    assert mixed.word == "not-run"
+    assert "trained on cpu and some GPU, whose seconds do not compare" in mixed.why
+    assert found(timed, *frames("some GPU", "some GPU")).effect == pytest.approx(2.0)
+    assert found(timed, *frames("cpu", "cpu")).effect == pytest.approx(89.0)
+
+
 def test_counts_are_exact_and_memory_is_trusted_within_its_tolerance():
     asked = {"first": DT, "second": DEMA, "tasks": TASKS[:1]}
     counts = [rows(TASKS[0], m, [v], "parameters") for m, v in (("dt", 400.0), ("dema", 100.0))]
