@@ -26,7 +26,7 @@ def make_optimiser(model: nn.Module, options: Options) -> torch.optim.AdamW:
     decay, keep = list[nn.Parameter](), list[nn.Parameter]()
     for name, parameter in model.named_parameters():
         (decay if options["decayed"] == "all" or _decays(model, name, options) else keep).append(parameter)
-    return torch.optim.AdamW(
+    optimiser = torch.optim.AdamW(
         [
             {"params": parameters, "weight_decay": weight_decay}
             for parameters, weight_decay in ((decay, options["weight_decay"]), (keep, 0.0))
@@ -38,6 +38,15 @@ def make_optimiser(model: nn.Module, options: Options) -> torch.optim.AdamW:
         # One call for all parameters, on a CPU as on a GPU.
         fused=True,
     )
+    optimiser.register_step_post_hook(_note_change)
+    return optimiser
+
+
+def _note_change(optimiser: torch.optim.Optimizer, *_: object) -> None:
+    """Count a step as a change in place, which the fused one does not: kept programs go by that count."""
+    for group in optimiser.param_groups:
+        for parameter in group["params"]:
+            torch.autograd.graph.increment_version(parameter)
 
 
 def _decays(model: nn.Module, name: str, options: Options) -> bool:
@@ -49,7 +58,8 @@ def _decays(model: nn.Module, name: str, options: Options) -> bool:
         return True
     owner = model.get_submodule(".".join(path))
     is_table = isinstance(owner, nn.Embedding)
-    return last == "weight" and not is_table and owner.get_parameter(last).dim() > 1
+    # An LSTM's are `weight_ih_l0` and the like.
+    return last.startswith("weight") and not is_table and owner.get_parameter(last).dim() > 1
 
 
 def learning_rate_factor(step: int, tokens: int, options: Options) -> float:
@@ -73,7 +83,7 @@ def learning_rate_factor(step: int, tokens: int, options: Options) -> float:
 
 
 def in_tokens(options: Options) -> bool:
-    """Whether the schedule counts tokens; SpecError for a cosine in tokens that ends before it begins."""
+    """Whether the schedule counts tokens; SpecError if only half of it does, or it ends before it begins."""
     warmup, end = options["warmup_tokens"], options["decay_tokens"]
     if not warmup and not end:
         return False
@@ -81,5 +91,16 @@ def in_tokens(options: Options) -> bool:
         raise SpecError(
             f"option decay_tokens: a cosine in tokens has to end after its warm-up, and {end} is not above "
             f"warmup_tokens = {warmup}. Give both, or neither."
+        )
+    if not warmup and options["warmup_updates"]:
+        raise SpecError(
+            f"option warmup_tokens: with decay_tokens = {end} the schedule counts tokens, and "
+            f"warmup_updates = {options['warmup_updates']} would count for nothing. Give the warm-up in "
+            "tokens, or set warmup_updates to 0."
+        )
+    if end and options["decay"] == "constant":
+        raise SpecError(
+            f"option decay_tokens: with decay = constant nothing decays, and {end} would count for nothing. "
+            "Set decay to cosine, or decay_tokens to 0."
         )
     return True

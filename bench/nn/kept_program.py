@@ -34,7 +34,9 @@ def written_path() -> Iterator[None]:
 class KeptProgram:
     """The program of a model, laid out when it is first needed and whenever a parameter has changed in place.
 
-    `Tensor.data` changes without notice: what is written there counts from the next program on.
+    Changes are found by the count that each tensor keeps. `Tensor.data` and a fused optimiser change it
+    without counting. What is written through the first holds from the next program on; for the second
+    `make_optimiser` counts.
     """
 
     def __init__(self) -> None:
@@ -53,12 +55,25 @@ class KeptProgram:
         held = self._held
         if held is not None and not isinstance(memory, States) and held.current():
             return held
-        if choose_backend("auto", x.device, x.dtype) != "numba" or _holds_padding(memory):
+        if not _by_numba(x) or _holds_padding(memory):
             return None
         parameters = list(model.parameters())
         if held is None or not held.fits(parameters):
             self._held = held = lay_out(parameters)
         return held
+
+
+def _by_numba(x: Tensor) -> bool:
+    """Whether what is computed from x is numba's to compute.
+
+    Another backend may be asked for, even one that cannot be used here: a model with a scan says so itself.
+    """
+    if x.device.type != "cpu":
+        return False
+    try:
+        return choose_backend("auto", x.device, x.dtype) == "numba"
+    except RuntimeError:
+        return False
 
 
 def _holds_padding(memory: Memory) -> bool:

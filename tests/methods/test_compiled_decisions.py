@@ -6,6 +6,7 @@ import torch
 from method_cases import begun, observation, tiny_learner, trial
 
 from bench.methods.in_context import random_past
+from bench.methods.optimisation import make_optimiser
 from bench.nn.kept_program import written_path
 from bench.nn.state import States
 
@@ -84,6 +85,35 @@ def test_agents_in_rooms_predict_alike(monkeypatch, method, changes):
     with written_path():
         expected = room_logits(learner, monkeypatch, module)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_an_agent_that_learns_between_decisions_decides_by_what_it_has_learnt():
+    learner = tiny_learner("hopper-medium", "dema", SMALL, mode="recurrent")
+    optimiser = make_optimiser(learner.model, learner.options | {"learning_rate": 0.1})
+    states = np.ones((1, learner.options["observation_dim"]), np.float32)
+
+    @torch.no_grad()
+    def decided():
+        learner.model.eval()
+        return begun(learner.policy(trial(1)), states).act(observation(states))
+
+    first = decided()
+    learner.model.train()
+    sum(parameter.square().sum() for parameter in learner.model.parameters()).backward()
+    optimiser.step()
+    with written_path():
+        expected = decided()
+    np.testing.assert_allclose(decided(), expected, rtol=1e-4, atol=1e-4)
+    assert not np.allclose(first, expected)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("backend", ["triton", "mamba_ssm", "torch"])
+def test_attention_decides_whatever_backend_the_scan_is_asked_of(monkeypatch, backend):
+    monkeypatch.setenv("BENCH_SCAN_BACKEND", backend)
+    learner = tiny_learner("hopper-medium", "dt", SMALL)
+    states = np.zeros((1, learner.options["observation_dim"]), np.float32)
+    assert np.isfinite(begun(learner.policy(trial(1)), states).act(observation(states))).all()
 
 
 @torch.no_grad()

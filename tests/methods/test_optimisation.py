@@ -56,6 +56,25 @@ def test_a_cosine_in_tokens_that_ends_before_it_begins_is_refused():
         in_tokens(BY_TOKENS | {"decay_tokens": 0})
 
 
+@pytest.mark.parametrize(
+    ("half", "said"),
+    [
+        (
+            {"warmup_tokens": 0},
+            "warmup_tokens: with decay_tokens = 300 .* warmup_updates = 4 would count for",
+        ),
+        (
+            {"decay": "constant"},
+            "decay_tokens: with decay = constant nothing decays, and 300 would count for",
+        ),
+    ],
+)
+def test_what_would_count_for_nothing_is_refused(half, said):
+    with pytest.raises(SpecError, match=said):
+        in_tokens(BY_TOKENS | half)
+    assert in_tokens(BY_TOKENS | {"warmup_tokens": 0, "warmup_updates": 0})
+
+
 @pytest.fixture(scope="module")
 def dema():
     """DeMa on frames."""
@@ -94,6 +113,12 @@ def test_dema_leaves_out_what_its_code_calls_embeddings(dema):
     assert left == {"embed.embed_return.0.weight", "entry.project.weight"}
 
 
+def test_an_lstms_matrices_are_weights_and_its_biases_are_none():
+    found = {name for name in decayed(made("lstm", "tmaze-passive-10"), decayed="weights") if "lstm" in name}
+    assert found
+    assert all("weight_" in name for name in found)
+
+
 def test_places_in_a_window_never_decay_by_weights():
     dt = made("dt", "breakout")
     assert not {name for name in decayed(dt, decayed="weights") if "places" in name}
@@ -110,6 +135,15 @@ def test_one_update_is_that_of_adamw_with_these_betas(dema):
     # The first step of Adam moves by the rate against the gradient's sign; decay is by the rate too.
     torch.testing.assert_close(model.weight.detach(), weight * (1 - 0.1 * 0.5) - 0.1)
     torch.testing.assert_close(model.bias.detach(), bias - 0.1)
+
+
+def test_a_step_counts_as_a_change_in_place(dema):
+    model = nn.Linear(3, 2)
+    optimiser = make_optimiser(model, dema.options | {"learning_rate": 0.1})
+    model(torch.ones(1, 3)).sum().backward()
+    before = model.weight._version
+    optimiser.step()
+    assert model.weight._version > before
 
 
 def test_a_method_without_windows_has_no_tokens_to_count():

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from bench.datasets.policies import SHIPPED, load_snapshots, shipped_policies
 from bench.errors import SpecError
-from tools.behaviour.command import app
+from tools.behaviour.command import app, snapshots_in
 from tools.behaviour.ppo import PPOSettings, generalised_advantages, train
 from tools.behaviour.rollout import Rollout, RunningMoments
 
@@ -79,6 +79,11 @@ def test_shipping_a_replay_ladder_again_gives_the_same_content(tmp_path: Path) -
     assert made["ladder"] == shipped["ladder"]
     assert made["snapshots"] == shipped["snapshots"]
     assert made["command"] == "python -m tools.behaviour ship walker2d --replay=medium-replay --from=zoo"
+
+
+def test_a_ladder_is_of_one_run() -> None:
+    with pytest.raises(SpecError, match="holds the untrained snapshots of 2 runs of hopper"):
+        snapshots_in(SHIPPED, "hopper")
 
 
 def test_a_larger_tail_is_in_the_command(tmp_path: Path) -> None:

@@ -120,6 +120,12 @@ def snapshots_in(source: Path, robot: str) -> list[BehaviourPolicy]:
     }
     if not found:
         raise SpecError(f"{source} holds no snapshot of {robot}: train a run with `{TRAIN} {robot}`.")
+    untrained = [policy for policy in found.values() if policy.record["environment_steps"] == 0]
+    if len(untrained) > 1:
+        raise SpecError(
+            f"{source} holds the untrained snapshots of {len(untrained)} runs of {robot}, and a ladder "
+            "begins with one: name by --from a folder without the other runs."
+        )
     return sorted(found.values(), key=lambda policy: policy.record["environment_steps"])
 
 
