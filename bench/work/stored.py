@@ -27,6 +27,9 @@ STORED = ROOT / "results" / "stored"
 VARIABLE = "BENCH_SOURCE"
 # The file of digests of a tier's store.
 DIGESTS = "SHA256SUMS"
+TABLES = ("cells.csv", "records.jsonl", "closures.json")
+# The seeds beyond those of a budget that its records have; a store may be without.
+SEEDS = "settle.json"
 # Parts of a fingerprint that many jobs have in common.
 SHARED_PARTS = ("digest", "code", "packages", "python")
 # Unknown where it is empty, and for all of a store that was written before it was recorded.
@@ -96,7 +99,7 @@ class Store:
 
         Raises UserError where there is no store, or where one of them is missing or damaged.
         """
-        files = [self.folder / tier / name for name in ("cells.csv", "records.jsonl", "closures.json")]
+        files = [self.folder / tier / name for name in TABLES]
         if not self._holds(tier):
             raise UserError(
                 f"{shown(files[0])}: missing, so there is no store of the {tier} tier. Finish a run with "
@@ -113,7 +116,7 @@ class Store:
         folder = self.folder / tier
         trouble = digests_trouble(folder / DIGESTS, [file for file in files if file not in self._checked])
         if trouble:
-            raise UserError(f"{trouble}. {restoring(folder)}")
+            raise UserError(f"{trouble}. {restoring_all(folder)}")
         self._checked |= {*files}
 
     def digest(self, tier: str) -> str:
@@ -225,10 +228,21 @@ def restoring(folder: Path) -> str:
     return f"Restore the files: git checkout -- {shown(folder)}"
 
 
+def restoring_all(folder: Path) -> str:
+    """The same, and what to do with what an interrupted promotion has left, of which git has nothing."""
+    if (folder / DIGESTS).exists():
+        return restoring(folder)
+    return (
+        f"{restoring(folder)}. Where git holds none of them, delete the folder and promote again: "
+        f"python -m bench store --tier {folder.name}"
+    )
+
+
 def seal_store(folder: Path) -> None:
-    """Write the digests of every file of a tier's store, once all of them are written."""
-    files = files_below(folder)
-    write_digests(folder / DIGESTS, [file for file in files if file.name != DIGESTS])
+    """Write the digests of a tier's store, once its files are written; what else lies there has none."""
+    files = [folder / name for name in (*TABLES, SEEDS)]
+    arrays = [file for file in files_below(folder / "arrays") if file.suffix == ".npz"]
+    write_digests(folder / DIGESTS, sorted([*filter(Path.is_file, files), *arrays]))
 
 
 def _read_closures(text: dict[str, Any]) -> dict[str, dict[str, Any]]:
