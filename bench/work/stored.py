@@ -119,6 +119,16 @@ class Store:
             raise UserError(f"{trouble}. {restoring_all(folder)}")
         self._checked |= {*files}
 
+    def seeds(self, tier: str) -> Path:
+        """The file of seeds beyond the budgets', which need not be there.
+
+        Raises UserError where it is damaged, or missing although the store lists it.
+        """
+        path, digests = self.folder / tier / SEEDS, self.folder / tier / DIGESTS
+        if path.exists() or (digests.is_file() and SEEDS.encode() in digests.read_bytes().split()):
+            self._check(tier, [path])
+        return path
+
     def digest(self, tier: str) -> str:
         """Hash of what the store of a tier holds."""
         digest = hashlib.sha256()
