@@ -34,11 +34,13 @@ SEEDS = "settle.json"
 SHARED_PARTS = ("digest", "code", "packages", "python")
 # Unknown where it is empty, and for all of a store that was written before it was recorded.
 LOAD = "wall_over_processor"
+# Of a training: the seconds of all its updates, over every process that had a part in it. Unknown likewise.
+TRAINED = "training_seconds"
 # The columns of `cells.csv`.
 CELL_COLUMNS = [
     "task", "method", "settings", "seed", "step", "metric", "index", "value", "unit", "protocol",
     "data_source", "budget", "status", "fingerprint", "seconds", "peak_memory_mib", "device", "scan_backend",
-    "platform", "git_commit", LOAD,
+    "platform", "git_commit", LOAD, TRAINED,
 ]  # fmt: skip
 NOT_STORED = Record(status=Status("not-run", "not in the committed results"))
 
@@ -223,10 +225,11 @@ class Store:
         remedy = restoring(path.parent)
         try:
             cells = pd.read_csv(path, float_precision="round_trip", low_memory=False, keep_default_na=False,
-                                na_values={"value": [""], LOAD: [""]})  # fmt: skip
+                                na_values={"value": [""], LOAD: [""], TRAINED: [""]})  # fmt: skip
         except ValueError as error:
             raise UserError(f"{shown(path)}: not a table ({error}). {remedy}") from None
-        cells = cells if LOAD in cells else cells.assign(**{LOAD: float("nan")})
+        later = {name: float("nan") for name in (LOAD, TRAINED) if name not in cells}
+        cells = cells.assign(**later)
         lacking = set(CELL_COLUMNS) - set(cells.columns)
         if lacking:
             raise UserError(f"{shown(path)}: column {min(lacking)} is missing. {remedy}")
