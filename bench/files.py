@@ -34,10 +34,18 @@ def flush(path: Path) -> None:
         os.close(descriptor)
 
 
+def _umask() -> int:
+    """The bits that a new file's mode lacks; they cannot be read without being set."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
 @contextmanager
 def placed(path: Path) -> Iterator[Path]:
     """A path beside `path` to write to; what was written is flushed and moved into place at the end.
 
+    Whoever the umask lets may read it, whatever mode it was written with.
     Nothing is moved, and nothing stays, where writing raises.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,6 +53,8 @@ def placed(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         yield temporary
+        # Some libraries write for the user alone, which would shut out whoever else reads the run.
+        temporary.chmod(0o666 & ~_umask())
         flush(temporary)
         temporary.replace(path)
     finally:

@@ -20,6 +20,7 @@ from bench.work.cells import Cell, recorded_cell, selection_of
 from bench.work.claim import Comparison, Side
 from bench.work.claims import is_ratio
 from bench.work.record import Status
+from bench.work.stored import TRAINED
 
 # How a record names the processor as the device.
 CPU = "cpu"
@@ -113,7 +114,7 @@ def why_absent(rows: Rows, comparison: Comparison, number: int, more: Mapping[st
     if comparison.matched == "updates" or not begun:
         return ""
     devices = _devices(rows, metrics)
-    if len(devices) > 1:
+    if not _comparable(devices):
         return f"trained on {' and '.join(sorted(devices))}, whose seconds do not compare"
     return "no checkpoint within the other's training time"
 
@@ -183,7 +184,7 @@ def _equal_time(
         return None
     sides = (comparison.first, comparison.second)
     cells = [side.cell(rows.catalogue, comparison.tasks, number, more) for side in sides]
-    if len(_devices(rows, cells)) > 1:
+    if not _comparable(_devices(rows, cells)):
         return {}
     spent = [{seed: each * last for seed, (each, last) in _pace(rows, cell).items()} for cell in cells]
     return {("seed", seed): min(one[seed] for one in spent) for seed in spent[0].keys() & spent[1].keys()}
@@ -198,15 +199,26 @@ def _devices(rows: Rows, cells: Iterable[Cell]) -> set[str]:
     return devices
 
 
+def _comparable(devices: set[str]) -> bool:
+    """Whether seconds on these compare: on one device, not changed on the way (`cpu and some GPU`)."""
+    return not any(" and " in device for device in devices) and len(devices) < 2
+
+
 def _pace(rows: Rows, cell: Cell) -> dict[int, tuple[float, int]]:
-    """Seed -> seconds of an update, and the number of updates."""
+    """Seed -> seconds of an update, and the number of updates.
+
+    Of all updates, whatever processes made them. Rows from before these were told have only the seconds of
+    the last process, by which a training that was taken up again looks faster than it was.
+    """
     losses = rows.of(cell, "training_loss")
     pace = {}
     for seed in losses["seed"].unique().tolist():
         own = losses[losses["seed"] == seed]
         by_processor = "wall_over_processor" in own and _devices(rows, [cell]) == {CPU}
         busy = float(own["wall_over_processor"].iloc[0]) if by_processor else math.nan
-        seconds = float(own["seconds"].iloc[0]) / (busy if busy > 0 else 1.0)
+        seconds = float(own[TRAINED].iloc[0]) if TRAINED in own else math.nan
+        if math.isnan(seconds):
+            seconds = float(own["seconds"].iloc[0]) / (busy if busy > 0 else 1.0)
         last = int(own["step"].max())
         if last > 0:
             pace[seed] = (seconds / last, last)

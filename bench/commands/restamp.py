@@ -21,10 +21,11 @@ from bench.errors import UserError, exit_with_message
 from bench.files import write_atomically
 from bench.work.jobs import Job
 from bench.work.plan import all_jobs
+from bench.work.promotion import renewed
 from bench.work.provenance import git_commit, provenance
 from bench.work.record import COLUMNS, OK, Facts, Record, read_record
 from bench.work.rerun import Checkout, code_at_hand, code_of
-from bench.work.stored import seal_store, stored_texts
+from bench.work.stored import stored_texts
 from bench.work.suite import Suite
 
 
@@ -178,7 +179,7 @@ def restamp(suite: Suite, tier: str, jobs: list[Job], note: dict[str, Any]) -> N
     path = suite.store.folder / tier / "cells.csv"
     cells = pd.read_csv(path, dtype=str, keep_default_na=False)
     cells["fingerprint"] = cells["fingerprint"].replace(renamed)
-    for name, text in stored_texts(records).items():
-        write_atomically(suite.store.folder / tier / name, text)
-    write_atomically(path, cells.to_csv(index=False, lineterminator="\n"))
-    seal_store(suite.store.folder / tier)
+    with renewed(path.parent) as new:
+        for name, text in stored_texts(records).items():
+            write_atomically(new / name, text)
+        write_atomically(new / path.name, cells.to_csv(index=False, lineterminator="\n"))

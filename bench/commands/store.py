@@ -22,8 +22,9 @@ from bench.files import placed, shown, write_atomically
 from bench.work.extra_seeds import NAME, seeds_for, seeds_text
 from bench.work.jobs import Job
 from bench.work.plan import all_jobs, shown_jobs
+from bench.work.promotion import renewed
 from bench.work.record import Key, Record
-from bench.work.stored import CELL_COLUMNS, restoring, seal_store, stored_texts
+from bench.work.stored import CELL_COLUMNS, restoring, stored_texts
 from bench.work.suite import Suite
 
 
@@ -95,16 +96,17 @@ def main(
     jobs = promotable(suite, tier, partial)
     records, cells = promoted(suite, tier, jobs)
     folder = suite.store.folder / tier
-    for job in jobs:
-        if job.arrays.name in records[job.key].files:
-            with placed(suite.store.place_of_arrays(job)) as temporary:
-                shutil.copyfile(suite.source.arrays(job), temporary)
-    for name, text in stored_texts(records).items():
-        write_atomically(folder / name, text)
-    write_atomically(folder / "cells.csv", cells.to_csv(index=False, lineterminator="\n"))
-    if asked := _asked(suite, tier, records):
-        write_atomically(folder / NAME, seeds_text(asked))
-    seal_store(folder)
+    asked = _asked(suite, tier, records)
+    with renewed(folder) as new:
+        for job in jobs:
+            if job.arrays.name in records[job.key].files:
+                with placed(new / "arrays" / job.arrays_name) as temporary:
+                    shutil.copyfile(suite.source.arrays(job), temporary)
+        for name, text in stored_texts(records).items():
+            write_atomically(new / name, text)
+        write_atomically(new / "cells.csv", cells.to_csv(index=False, lineterminator="\n"))
+        if asked:
+            write_atomically(new / NAME, seeds_text(asked))
     kept = len(records) - len(jobs)
     print(
         f"stored {len(cells)} rows of {len(records)} jobs in results/stored/{tier}"

@@ -102,6 +102,8 @@ def run(job: Job, work: Work) -> None:
         status = Status("oom") if _is_out_of_memory(error) else Status("failed", why)
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     write_atomically(job.table, table.to_csv(index=False, lineterminator="\n"))
+    # Hashing what was left, and asking the GPU's driver, are no part of the work.
+    seconds, cpu_seconds = time.perf_counter() - clock, time.process_time() - cpu
     record = Record(
         status=status,
         **_identity(job),
@@ -109,8 +111,8 @@ def run(job: Job, work: Work) -> None:
         facts=facts,
         gpu=gpu,
         **gpu_use(),
-        seconds=round(time.perf_counter() - clock, 3),
-        cpu_seconds=round(time.process_time() - cpu, 3),
+        seconds=round(seconds, 3),
+        cpu_seconds=round(cpu_seconds, 3),
         # What the process had used before the work began: Python's start and its imports.
         start_cpu_seconds=round(cpu, 3),
         peak_memory_mib=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),

@@ -27,15 +27,20 @@ STORED = ROOT / "results" / "stored"
 VARIABLE = "BENCH_SOURCE"
 # The file of digests of a tier's store.
 DIGESTS = "SHA256SUMS"
+TABLES = ("cells.csv", "records.jsonl", "closures.json")
+# The seeds beyond those of a budget that its records have; a store may be without.
+SEEDS = "settle.json"
 # Parts of a fingerprint that many jobs have in common.
 SHARED_PARTS = ("digest", "code", "packages", "python")
 # Unknown where it is empty, and for all of a store that was written before it was recorded.
 LOAD = "wall_over_processor"
+# Of a training: the seconds of all its updates, over every process that had a part in it. Unknown likewise.
+TRAINED = "training_seconds"
 # The columns of `cells.csv`.
 CELL_COLUMNS = [
     "task", "method", "settings", "seed", "step", "metric", "index", "value", "unit", "protocol",
     "data_source", "budget", "status", "fingerprint", "seconds", "peak_memory_mib", "device", "scan_backend",
-    "platform", "git_commit", LOAD,
+    "platform", "git_commit", LOAD, TRAINED,
 ]  # fmt: skip
 NOT_STORED = Record(status=Status("not-run", "not in the committed results"))
 
@@ -96,7 +101,7 @@ class Store:
 
         Raises UserError where there is no store, or where one of them is missing or damaged.
         """
-        files = [self.folder / tier / name for name in ("cells.csv", "records.jsonl", "closures.json")]
+        files = [self.folder / tier / name for name in TABLES]
         if not self._holds(tier):
             raise UserError(
                 f"{shown(files[0])}: missing, so there is no store of the {tier} tier. Finish a run with "
@@ -113,8 +118,18 @@ class Store:
         folder = self.folder / tier
         trouble = digests_trouble(folder / DIGESTS, [file for file in files if file not in self._checked])
         if trouble:
-            raise UserError(f"{trouble}. {restoring(folder)}")
+            raise UserError(f"{trouble}. {restoring_all(folder)}")
         self._checked |= {*files}
+
+    def seeds(self, tier: str) -> Path:
+        """The file of seeds beyond the budgets', which need not be there.
+
+        Raises UserError where it is damaged, or missing although the store lists it.
+        """
+        path, digests = self.folder / tier / SEEDS, self.folder / tier / DIGESTS
+        if path.exists() or (digests.is_file() and SEEDS.encode() in digests.read_bytes().split()):
+            self._check(tier, [path])
+        return path
 
     def digest(self, tier: str) -> str:
         """Hash of what the store of a tier holds."""
@@ -210,10 +225,11 @@ class Store:
         remedy = restoring(path.parent)
         try:
             cells = pd.read_csv(path, float_precision="round_trip", low_memory=False, keep_default_na=False,
-                                na_values={"value": [""], LOAD: [""]})  # fmt: skip
+                                na_values={"value": [""], LOAD: [""], TRAINED: [""]})  # fmt: skip
         except ValueError as error:
             raise UserError(f"{shown(path)}: not a table ({error}). {remedy}") from None
-        cells = cells if LOAD in cells else cells.assign(**{LOAD: float("nan")})
+        later = {name: float("nan") for name in (LOAD, TRAINED) if name not in cells}
+        cells = cells.assign(**later)
         lacking = set(CELL_COLUMNS) - set(cells.columns)
         if lacking:
             raise UserError(f"{shown(path)}: column {min(lacking)} is missing. {remedy}")
@@ -225,10 +241,21 @@ def restoring(folder: Path) -> str:
     return f"Restore the files: git checkout -- {shown(folder)}"
 
 
+def restoring_all(folder: Path) -> str:
+    """The same, and what to do with what an interrupted promotion has left, of which git has nothing."""
+    if (folder / DIGESTS).exists():
+        return restoring(folder)
+    return (
+        f"{restoring(folder)}. Where git holds none of them, delete the folder and promote again: "
+        f"python -m bench store --tier {folder.name}"
+    )
+
+
 def seal_store(folder: Path) -> None:
-    """Write the digests of every file of a tier's store, once all of them are written."""
-    files = files_below(folder)
-    write_digests(folder / DIGESTS, [file for file in files if file.name != DIGESTS])
+    """Write the digests of a tier's store, once its files are written; what else lies there has none."""
+    files = [folder / name for name in (*TABLES, SEEDS)]
+    arrays = [file for file in files_below(folder / "arrays") if file.suffix == ".npz"]
+    write_digests(folder / DIGESTS, sorted([*filter(Path.is_file, files), *arrays]))
 
 
 def _read_closures(text: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -21,7 +21,7 @@ from bench.work.jobs import Job
 from bench.work.plan import all_jobs
 from bench.work.record import COLUMNS, Record
 from bench.work.renderings import Rendering
-from bench.work.stored import CELL_COLUMNS, LOAD, STORED, Store, seal_store
+from bench.work.stored import CELL_COLUMNS, LOAD, STORED, TRAINED, Store, seal_store
 
 ROWS = [
     ("parameters", 0, 0.0, 10.0),
@@ -75,10 +75,10 @@ def test_a_store_from_before_it_was_recorded_reads_as_unknown(tmp_path):
     folder = tmp_path / "quick"
     folder.mkdir()
     text = pd.read_csv(STORED / "quick" / "cells.csv", dtype=str, keep_default_na=False, nrows=5)
-    text.drop(columns=LOAD, errors="ignore").to_csv(folder / "cells.csv", index=False)
+    text.drop(columns=[LOAD, TRAINED], errors="ignore").to_csv(folder / "cells.csv", index=False)
     seal_store(folder)
     (rows, *_) = Store(tmp_path).cells("quick").values()
-    assert rows[LOAD].isna().all()
+    assert rows[[LOAD, TRAINED]].isna().all().all()
 
 
 def test_health_names_the_probes_that_were_timed_on_a_busy_machine(probed):

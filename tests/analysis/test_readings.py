@@ -153,6 +153,15 @@ def test_every_row_says_what_it_is_of(write_record):
     assert bare["status"].tolist() == ["failed: ValueError: planted"]
 
 
+def test_rows_of_a_training_say_the_seconds_of_all_its_updates(write_record):
+    (job, *_) = jobs_of(CURVE, "quick")[0].upstream
+    assert job.stage == "train"
+    write_record(job, [("training_loss", 10, 0.0, 0.5)])
+    assert job_rows(job)["training_seconds"].isna().all(), "an older record does not say"
+    reseal(job.record, facts={"training_seconds": {"9": 4.5, "10": 5.25}})
+    assert job_rows(job)["training_seconds"].tolist() == [5.25]
+
+
 def test_a_row_rests_on_the_data_that_was_used_whatever_is_given_now(write_record):
     entry = next(e for e in Rendering(SUITE, "quick", "dema_table06").entries if not e.missing and e.metric)
     jobs = jobs_of(entry, "quick")

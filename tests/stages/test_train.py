@@ -3,6 +3,7 @@
 import importlib
 import json
 import shutil
+import time
 from contextlib import nullcontext
 from itertools import count
 
@@ -12,6 +13,7 @@ from suites import suite_with
 
 from bench.errors import UserError
 from bench.methods.ad import ADLearner
+from bench.stages import runner
 from bench.stages.checkpoints import checked_data, checkpoint_path, checkpoint_steps
 from bench.stages.dataset import dataset
 from bench.stages.evaluate import evaluate
@@ -288,6 +290,17 @@ def test_training_without_its_dataset_is_skipped(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run(job_of("train"), train)
     assert str(job_of("train").recorded().status) == "skipped: its dataset is not made"
+
+
+def test_the_seconds_of_a_record_are_those_of_its_work_and_not_of_what_is_asked_afterwards(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(runner, "gpu_use", lambda: time.sleep(1.5) or {})
+    run(job_of("train"), lambda _: ([("training_loss", 1, 0.0, 0.5)], {}))
+    record = job_of("train").recorded()
+    assert record.status.is_ok
+    assert record.seconds < 1.5
 
 
 def test_the_sidecar_says_what_was_run(place):

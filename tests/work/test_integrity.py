@@ -1,10 +1,12 @@
 """What no job leaves is checked as well: what is said of a run as a whole, tables and figures, the store."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+import torch
 from damage import WAYS
 from records import write_sidecar
 from suites import SUITE
@@ -17,6 +19,7 @@ from bench.work.integrity import sealed, unsealed
 from bench.work.jobs import RESULTS, Job
 from bench.work.plan import all_jobs
 from bench.work.renderings import Rendering
+from bench.work.state_files import write_state
 from bench.work.stored import DIGESTS, STORED, Store, seal_store
 
 every_way = pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
@@ -133,3 +136,15 @@ def test_a_file_whose_writing_fails_leaves_the_old_one_and_nothing_beside_it(tmp
         fail(temporary)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o027, 0o077])
+def test_both_files_of_a_state_can_be_read_by_whom_the_umask_lets(tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        write_state(tmp_path / "state.json", {"weights": torch.ones(2)})
+        modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+        assert os.umask(umask) == umask, "it stays what it was"
+    finally:
+        os.umask(before)
+    assert modes == dict.fromkeys(("state.json", "state.safetensors"), 0o666 & ~umask)
