@@ -49,7 +49,7 @@ def _told(torch: ModuleType) -> Facts:
 
 
 def driver() -> str:
-    """The version of the driver, as its own program tells; `absent` where it is not there or does not answer."""
+    """The version of the driver, as its own program tells; `absent` without it or its answer."""
     command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     try:
         said = subprocess.run(
