@@ -2,7 +2,7 @@
 
 Data, final weights and scores of five methods are compared by SHA-256 with those of the committed store,
 which should hold on every x86-64 machine with the same packages and C library. `regress` asks the same.
-Ends with 1 where one differs. `--write` notes them anew, after a change that is meant to change numbers.
+Ends with 3 where one differs. `--write` notes them anew, after a change that is meant to change numbers.
 """
 
 from __future__ import annotations
@@ -14,19 +14,27 @@ from typing import Annotated, Any
 
 import typer
 
+from bench.catalogue import choices, folders, sources
 from bench.errors import UserError, exit_with_message
 from bench.files import ROOT, shown, write_atomically
 from bench.work import numerics
 from bench.work.integrity import sealed, unsealed
 from bench.work.provenance import provenance
 from bench.work.stored import STORED
+from bench.work.stored import VARIABLE as SOURCE
 from bench.work.suite import Suite
 
 PLACE = STORED / "portable.json"
 NONE_STORED = f"portable numerics: not compared, as {shown(PLACE)} is not there"
 REMEDY = f"BENCH_NUMERICS={numerics.PORTABLE} python -m bench portable --write"
-# Exit status where a stage differs; 2 is a mistake that the user has to mend.
-DIFFERS = 1
+# Exit status where a stage differs: not 1, with which Python ends where it breaks.
+DIFFERS = 3
+# That of a UserError: what cannot be done here, or has to be mended.
+REFUSED = 2
+# What is repeated of a process that broke.
+LAST_LINES = 5
+# What a run was given, by environment variable; the digests are of what the suite has by itself.
+OF_A_RUN = (folders.VARIABLE, sources.VARIABLE, choices.VARIABLE, SOURCE)
 
 
 def made_by() -> dict[str, Any]:
@@ -71,27 +79,38 @@ def verdict(stored: dict[str, str], made: dict[str, str]) -> list[str]:
     ]
 
 
-def compared_apart() -> tuple[list[str], bool]:
-    """What this command says in a process of its own, and whether a stage differs.
+def environment_apart() -> dict[str, str]:
+    """The environment of a comparison: under the profile, and of what the suite runs by itself."""
+    # What this process was told of kernels and of its run holds for its own numbers.
+    left_out = {*numerics.PROFILES[numerics.PORTABLE], *OF_A_RUN}
+    kept = {name: value for name, value in os.environ.items() if name not in left_out}
+    return kept | {numerics.VARIABLE: numerics.PORTABLE, "PYTHONPATH": str(ROOT)}
 
-    Any process may ask, whatever its own profile. Raises UserError where the command cannot be run.
+
+def compared_apart() -> tuple[list[str], bool]:
+    """What this command says in a process of its own, and whether that is an alarm.
+
+    Any process may ask, whatever its own profile. A stage that differs is an alarm, and so is a process that
+    broke; one that refuses, as where the profile cannot be had, has compared nothing and is none.
     """
     if not PLACE.exists():
         return [NONE_STORED], False
-    # What this process was told of kernels holds for its own numbers.
-    profile = numerics.PROFILES[numerics.PORTABLE]
-    kept = {name: value for name, value in os.environ.items() if name not in profile}
     done = subprocess.run(
         [sys.executable, "-m", "bench", "portable"],
         cwd=ROOT,
-        env=kept | {numerics.VARIABLE: numerics.PORTABLE, "PYTHONPATH": str(ROOT)},
+        env=environment_apart(),
         text=True,
         capture_output=True,
         check=False,
     )
-    if done.returncode not in (0, DIFFERS) or not done.stdout:
-        raise UserError(f"`python -m bench portable` failed: {done.stderr.strip()[-500:]}")
-    return done.stdout.splitlines(), done.returncode == DIFFERS
+    if done.returncode in (0, DIFFERS):
+        return done.stdout.splitlines(), done.returncode == DIFFERS
+    last = done.stderr.strip().splitlines()[-LAST_LINES:]
+    if done.returncode == REFUSED:
+        return [f"portable numerics: not compared: {' '.join(last).removeprefix('error: ')}"], False
+    return [
+        f"portable numerics: the comparison broke, exit status {done.returncode}: {' | '.join(last)}"
+    ], True
 
 
 @exit_with_message

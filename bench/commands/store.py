@@ -19,6 +19,7 @@ from bench.catalogue.choices import ReadingName
 from bench.catalogue.folders import VARIABLE
 from bench.errors import UserError, exit_with_message
 from bench.files import placed, shown, write_atomically
+from bench.work import numerics
 from bench.work.extra_seeds import NAME, seeds_for, seeds_text
 from bench.work.jobs import Job
 from bench.work.plan import all_jobs, shown_jobs
@@ -92,6 +93,11 @@ def main(
         raise UserError(
             f"config key reading (environment variable {READING_VARIABLE}): the committed store holds what "
             "the suite runs by default, and of other readings what artifacts name. Leave it out."
+        )
+    if numerics.chosen() != numerics.NATIVE:
+        raise UserError(
+            f"config key numerics (environment variable {numerics.VARIABLE}): the committed store holds what "
+            f"the suite runs by default, and nothing under {numerics.chosen()} numerics. Leave it out."
         )
     jobs = promotable(suite, tier, partial)
     records, cells = promoted(suite, tier, jobs)

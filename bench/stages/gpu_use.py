@@ -8,19 +8,33 @@ from __future__ import annotations
 import importlib.metadata
 import subprocess
 import sys
+from types import ModuleType
 
 from bench.work.record import Facts
 
 MIB = 2**20
 # Packages whose kernels a GPU runs, beside torch's own.
 PACKAGES = ("triton", "mamba-ssm")
+# That program answers in well under a second, and not at all where the driver hangs.
+LONGEST_SECONDS = 10
 
 
 def gpu_use() -> Facts:
-    """Peak of a GPU's memory and what computes on it; nothing in a process that has used none."""
+    """Peak of a GPU's memory and what computes on it; nothing in a process that has used none.
+
+    Raises nothing: it is asked when the work is done, and the record of that is worth more. What could not
+    be found out is said in its place.
+    """
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_initialized():
         return {}
+    try:
+        return _told(torch)
+    except Exception as error:
+        return {"gpu_versions": {"unknown": f"{type(error).__name__}: {error}"}}
+
+
+def _told(torch: ModuleType) -> Facts:
     peaks = (torch.cuda.max_memory_allocated(number) for number in range(torch.cuda.device_count()))
     return {
         # Of tensors alone: what the process itself holds of the GPU is no part of the model.
@@ -35,11 +49,13 @@ def gpu_use() -> Facts:
 
 
 def driver() -> str:
-    """The version of the driver, as its own program tells; `absent` without that program."""
+    """The version of the driver, as its own program tells; `absent` without it or its answer."""
     command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     try:
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError):
+        said = subprocess.run(
+            command, capture_output=True, text=True, check=True, timeout=LONGEST_SECONDS
+        ).stdout
+    except (OSError, subprocess.CalledProcessError, subprocess.TimeoutExpired):
         return "absent"
     return said.split("\n")[0].strip()
 

@@ -2,7 +2,8 @@
 
 The parts: the digest of the code that the stage can run (`bench.work.digests`), the data files shipped beside
 that code that the options name, the resolved options, the seed, the fingerprints of what was made before, and
-the versions of the packages that the code names, and the numeric profile where it is not native. `code`
+the versions of the packages that the code names, and the numeric profile with its variables where it is not
+native. `code`
 and `python` are kept beside them, outside of the hash: the first to say what changed, the second because the
 interpreter's version changes no number.
 """
@@ -21,7 +22,7 @@ from typing import Any
 
 from bench.work.digests import Closure
 from bench.work.modules import module_path
-from bench.work.numerics import NATIVE, chosen
+from bench.work.numerics import NATIVE, PROFILES, chosen
 
 HASHED = ("digest", "files", "options", "seed", "upstream", "packages")
 # Hashed where it is there: what is made natively has the fingerprint that it had before there were profiles.
@@ -109,7 +110,7 @@ def fingerprint_parts(
         "upstream": list(upstream),
         "packages": _versions(roots),
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",
-        **({} if chosen() == NATIVE else {NUMERICS: chosen()}),
+        **({} if chosen() == NATIVE else {NUMERICS: {"profile": chosen(), **PROFILES[chosen()]}}),
     }
 
 
@@ -140,8 +141,13 @@ def changes(before_parts: Ingredients, after_parts: Ingredients) -> list[str]:
 
 
 def _changed_numerics(before_parts: Ingredients, after_parts: Ingredients) -> list[str]:
-    before, after = (parts.get(NUMERICS, NATIVE) for parts in (before_parts, after_parts))
-    return [] if before == after else [f"{NUMERICS}: {before} -> {after}"]
+    before, after = (parts.get(NUMERICS, {"profile": NATIVE}) for parts in (before_parts, after_parts))
+    if before["profile"] != after["profile"]:
+        return [f"{NUMERICS}: {before['profile']} -> {after['profile']}"]
+    sides = {NUMERICS: before}, {NUMERICS: after}
+    return [
+        f"{NUMERICS} {name}{suffix or f': {values}'}" for name, suffix, values in _changed(*sides, NUMERICS)
+    ]
 
 
 def _changed_code(before_parts: Ingredients, after_parts: Ingredients) -> list[str]:

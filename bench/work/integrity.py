@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -51,13 +52,16 @@ def describe(path: Path) -> Written:
     Raises OSError where it cannot be read, ValueError where it is no such file.
     """
     digest = sha256_of(path)
-    if path.suffix == ".csv":
-        with path.open(newline="") as file:
-            columns, *rows = list(csv.reader(file)) or [[]]
-        return Written(sha256=digest, rows=len(rows), columns=tuple(columns))
-    if path.suffix == ".npz":
-        with np.load(path, allow_pickle=False) as arrays:
-            return Written(sha256=digest, shapes={name: arrays[name].shape for name in arrays.files})
+    try:
+        if path.suffix == ".csv":
+            with path.open(newline="") as file:
+                columns, *rows = list(csv.reader(file)) or [[]]
+            return Written(sha256=digest, rows=len(rows), columns=tuple(columns))
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as arrays:
+                return Written(sha256=digest, shapes={name: arrays[name].shape for name in arrays.files})
+    except (BadZipFile, EOFError, csv.Error) as error:
+        raise ValueError(f"{path}: not a whole {path.suffix} file ({error})") from error
     return Written(sha256=digest)
 
 
@@ -67,7 +71,7 @@ def files_below(folder: Path) -> list[Path]:
 
 
 def described(folder: Path, paths: Iterable[Path]) -> Files:
-    """Each file by its name in the folder."""
+    """Each file by its name in the folder; raises as `describe` does."""
     return {path.relative_to(folder).as_posix(): describe(path) for path in paths}
 
 

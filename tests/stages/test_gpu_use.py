@@ -50,3 +50,24 @@ def test_a_package_that_is_not_there_is_absent(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda number: 0)
     assert gpu_use()["gpu_versions"]["no-such-package"] == "absent"
+
+
+def test_a_program_that_does_not_answer_is_waited_for_no_longer_than_said(tmp_path, monkeypatch):
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(module, "LONGEST_SECONDS", 0.2)
+    assert driver() == "absent"
+
+
+def test_what_cannot_be_found_out_is_said_and_loses_no_record(monkeypatch):
+    def lost(number):
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lost)
+    used = gpu_use()
+    assert used == {"gpu_versions": {"unknown": "RuntimeError: CUDA error: device-side assert triggered"}}
+    assert Record(status=Status("ok"), **used).as_dict() == {"status": "ok"} | used

@@ -15,7 +15,7 @@ from bench.errors import UserError
 from bench.files import placed, write_atomically
 from bench.work import gathered
 from bench.work.graph import Graph
-from bench.work.integrity import sealed, unsealed
+from bench.work.integrity import described, sealed, unsealed
 from bench.work.jobs import RESULTS, Job
 from bench.work.plan import all_jobs
 from bench.work.renderings import Rendering
@@ -148,3 +148,14 @@ def test_both_files_of_a_state_can_be_read_by_whom_the_umask_lets(tmp_path, umas
     finally:
         os.umask(before)
     assert modes == dict.fromkeys(("state.json", "state.safetensors"), 0o666 & ~umask)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("arrays.npz", b"PK\x03\x04 and no archive"), ("arrays.npz", b""), ("table.csv", b"x" * 200_000)],
+    ids=["a broken archive", "an empty one", "a cell beyond what a table may have"],
+)
+def test_a_file_that_is_not_what_its_name_says_is_named(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=f"{name}: not a whole"):
+        described(tmp_path, [tmp_path / name])

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from bench.commands import store
 from bench.commands.portable import differing, unlike, verdict
 from bench.errors import SpecError
 from bench.work import numerics
@@ -96,6 +97,22 @@ def test_a_fingerprint_names_the_profile_unless_it_is_native(monkeypatch):
     assert "numerics" not in native
     assert fingerprint(native) != fingerprint(portable)
     assert changes(native, portable) == ["numerics: native -> portable"]
+
+
+def test_a_variable_of_the_profile_is_in_the_fingerprint_and_a_change_of_it_is_named(monkeypatch):
+    monkeypatch.setenv(numerics.VARIABLE, numerics.PORTABLE)
+    before = fingerprint_parts([], {}, 0, [])
+    monkeypatch.setitem(numerics.PROFILES, numerics.PORTABLE, PROFILE | {"ONEDNN_MAX_CPU_ISA": "AVX"})
+    after = fingerprint_parts([], {}, 0, [])
+    assert fingerprint(before) != fingerprint(after)
+    assert changes(before, after) == ["numerics ONEDNN_MAX_CPU_ISA: SSE41 -> AVX"]
+
+
+def test_a_portable_run_is_not_promoted(monkeypatch, capsys):
+    monkeypatch.setenv(numerics.VARIABLE, numerics.PORTABLE)
+    with pytest.raises(SystemExit, match="2"):
+        store.main("quick", False)
+    assert "nothing under portable numerics. Leave it out." in capsys.readouterr().err
 
 
 def test_a_portable_record_compares_on_any_processor_and_a_native_one_on_its_own():
