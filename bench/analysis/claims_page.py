@@ -159,7 +159,7 @@ def rates_said(first: pd.Series) -> str:
 def score_said(score: str) -> str:
     """The mutation score of a claim, or why it has none, in a line."""
     if not score:
-        return "Mutation score: none. No fault has been planted for it."
+        return "Mutation score: none. No fault has been tried on it."
     if score == UNDECIDED:
         return (
             "Mutation score: none. At the budgets with which faults are planted it has no word that a fault "
@@ -167,8 +167,8 @@ def score_said(score: str) -> str:
         )
     changed, tried = score.split(" of ")
     return (
-        f"Mutation score: {changed} of the {tried} faults planted in the code of its numbers change its word "
-        "(docs/mutations.md)."
+        f"Mutation score: {changed} of the {tried} faults planted in the code of its numbers change its "
+        "word, at the budgets of these trials (docs/mutations.md)."
     )
 
 

@@ -38,9 +38,10 @@ def scores(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def scores_said(trials: pd.DataFrame) -> dict[str, str]:
-    """The score of each claim that faults were planted for: "6 of 10", or UNDECIDED."""
+    """The score of each claim that a fault was tried on, "6 of 10", or UNDECIDED."""
     rows = scores(trials).to_dict("records")
     return {
         str(row["claim"]): f"{row['changed']} of {row['tried']}" if row["tried"] else UNDECIDED
         for row in rows
+        if row["tried"] or str(row["word"]).startswith(UNDECIDED)
     }

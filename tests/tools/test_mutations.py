@@ -132,6 +132,7 @@ def test_a_score_counts_what_ran_and_nothing_that_crashed():
     ]
     assert found.loc["two", ["word", "tried", "score"]].tolist() == ["undecided (inconclusive)", 0, "-"]
     assert scores_said(table) == {"one": "1 of 3", "two": UNDECIDED}
+    assert scores_said(pd.DataFrame([trial("crashed"), trial("left out")])) == {}
     page = page_of(Faults(claims={"dt": ("one",)}, faults=(fault(says="It counts wrongly."),)), table)
     assert "| one | supported | 3 | 1 | 33% | 1 | 1 | 0 |" in page
     assert "It counts wrongly." in page

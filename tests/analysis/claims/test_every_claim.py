@@ -115,7 +115,7 @@ def test_a_claims_page_and_table_have_its_mutation_score_or_why_there_is_none(mo
     said = {
         "dema_macs": "Mutation score: 2 of the 20 faults",
         "dema_q_dema_size": "Mutation score: none. At the budgets",
-        "dema_parameters_in_atari": "Mutation score: none. No fault",
+        "dema_parameters_in_atari": "Mutation score: none. No fault has been tried",
     }
     for name, line in said.items():
         own = {name: CLAIMS[name]}
