@@ -88,7 +88,7 @@ def command_of(rendering: Rendering) -> str:
     """The command that makes a rendering again."""
     suite = rendering.suite
     command = f"snakemake {rendering.name} --config tier={rendering.tier}{suite.source.config}"
-    return suite.catalogue.assignments() + command
+    return suite.assignments() + command
 
 
 def write_sidecar(rendering: Rendering, readings: list[Reading], judged: Iterable[tuple[str, str]]) -> None:

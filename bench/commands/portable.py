@@ -91,10 +91,15 @@ def compared_apart() -> tuple[list[str], bool]:
     """What this command says in a process of its own, and whether that is an alarm.
 
     Any process may ask, whatever its own profile. A stage that differs is an alarm, and so is a process that
-    broke; one that refuses, as where the profile cannot be had, has compared nothing and is none.
+    broke, or stored digests that are damaged; one that refuses, as where the profile cannot be had, has
+    compared nothing and is none.
     """
     if not PLACE.exists():
         return [NONE_STORED], False
+    try:
+        read_stored()
+    except UserError as error:
+        return [f"portable numerics: not compared: {error}"], True
     done = subprocess.run(
         [sys.executable, "-m", "bench", "portable"],
         cwd=ROOT,

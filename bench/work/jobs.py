@@ -151,7 +151,7 @@ class Job:
         words = ["python", "-m", "bench", self.stage, "--tier", self.tier, "--task", self.cell.task]
         if self.cell.method:
             words += ["--method", self.cell.method, "--seed", str(self.seed)]
-        given = self.suite.catalogue.assignments(self.cell.task)
+        given = self.suite.assignments(self.cell.task)
         return given + " ".join([*words, "--settings", f"'{self.cell.slug}'"])
 
     def recorded(self) -> Record:

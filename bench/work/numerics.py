@@ -57,6 +57,12 @@ def chosen() -> str:
     return name
 
 
+def assignment() -> str:
+    """`BENCH_NUMERICS=... `, to stand before a command; empty for `native`, which is what a process has without."""
+    name = chosen()
+    return "" if name == NATIVE else f"{VARIABLE}={name} "
+
+
 def at_start() -> dict[str, str]:
     """The environment with which this process began, whatever it has set since."""
     text = Path("/proc/self/environ").read_bytes().decode(errors="surrogateescape")

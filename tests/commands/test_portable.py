@@ -1,8 +1,11 @@
 """What `regress` makes of the portable comparison, which runs in a process of its own."""
 
+import re
+import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from bench.commands import portable, regress
@@ -42,6 +45,37 @@ def test_a_process_that_breaks_is_an_alarm_with_its_last_lines_and_no_difference
     assert alarm
     assert "the comparison broke, exit status 1" in line
     assert line.endswith("RuntimeError: no memory")
+
+
+def test_stored_digests_that_are_damaged_are_an_alarm_and_nothing_is_run(tmp_path, monkeypatch):
+    damaged = tmp_path / "portable.json"
+    damaged.write_text(portable.PLACE.read_text().replace("train", "trian", 1))
+    monkeypatch.setattr(portable, "PLACE", damaged)
+    monkeypatch.setattr(portable.subprocess, "run", None)
+    (line,), alarm = compared_apart()
+    assert alarm
+    assert line.startswith("portable numerics: not compared: ")
+    assert "git checkout -- " in line
+
+
+def test_a_constant_of_a_kernel_moved_by_its_last_bit_is_an_alarm(tmp_path, monkeypatch):
+    suite = tmp_path / "suite"
+    for name in ("bench", "workflow", "results/stored", "tools"):
+        shutil.copytree(ROOT / name, suite / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "Snakefile"):
+        shutil.copy(ROOT / name, suite / name)
+    kernels = suite / "bench/nn/kernels/functions.py"
+    written = re.search(r"MINUS_LOG2_E = types.float32\((-1\.44\d+)\)", kernels.read_text()).group(1)
+    moved = np.nextafter(np.float32(written), np.float32(0), dtype=np.float32)
+    kernels.write_text(kernels.read_text().replace(written, repr(float(moved))))
+    monkeypatch.setattr(portable, "ROOT", suite)
+    said, alarm = compared_apart()
+    assert alarm
+    differing = {line.removeprefix("differs from the store: ") for line in said[1:]}
+    assert said[0] == f"portable numerics: {13 - len(differing)} of 13 stages equal"
+    assert "train hopper-medium/dema" in differing
+    # Nothing of these is computed by that kernel.
+    assert not any(name.startswith("dataset") or name.endswith(("/bc", "/dt")) for name in differing)
 
 
 def test_what_a_run_was_given_does_not_reach_the_comparison(monkeypatch):

@@ -11,8 +11,11 @@ from bench.commands import store
 from bench.commands.portable import differing, unlike, verdict
 from bench.errors import SpecError
 from bench.work import numerics
+from bench.work.cells import make_cell
 from bench.work.fingerprint import changes, fingerprint, fingerprint_parts
+from bench.work.jobs import make_job
 from bench.work.record import OK, Record
+from bench.work.suite import Suite
 
 PROFILE = numerics.PROFILES[numerics.PORTABLE]
 KERNELS = """
@@ -87,6 +90,16 @@ def test_an_unknown_profile_is_refused(monkeypatch):
     monkeypatch.setenv(numerics.VARIABLE, "portabel")
     with pytest.raises(SpecError, match="Did you mean 'portable'"):
         numerics.chosen()
+
+
+def test_the_command_of_a_job_names_the_profile_unless_it_is_native(monkeypatch):
+    suite = Suite.open()
+    job = make_job(suite, "train", "quick", make_cell(suite.catalogue, "hopper-medium", "dt", {}), 0)
+    monkeypatch.delenv(numerics.VARIABLE, raising=False)
+    native = job.command
+    monkeypatch.setenv(numerics.VARIABLE, numerics.PORTABLE)
+    assert native.startswith("python -m bench train ")
+    assert job.command == f"BENCH_NUMERICS=portable {native}"
 
 
 def test_a_fingerprint_names_the_profile_unless_it_is_native(monkeypatch):
