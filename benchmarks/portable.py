@@ -2,7 +2,7 @@
 
 Five methods are made in small (`bench.conformance.travelling`) by processes that see three machines: this one
 as it is, one capped to AVX2 and one capped to SSE4.2, each natively and under portable numerics. A cap is all
-that libraries let one say of their kernels; a processor cannot be told to lack instructions. Then a training step
+that libraries let one say of their kernels; a processor cannot be told to lack instructions. A training step
 is timed under both profiles in turns, each in a process of its own. Writes results/benchmarks/portable.csv.
 """
 

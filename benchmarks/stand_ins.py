@@ -5,8 +5,8 @@
 Makes the datasets of 100,000 transitions that the cpu tier trains on, those that are not current, and writes
 results/benchmarks/stand_ins.csv: episodes, mean, deviation and maximum of their returns and their mean
 length, of the tasks named or of all nine. Rows of D4RL are of `workflow/datasets.csv`, all its transitions,
-with a blank for what is not printed. A policy after the task's name is the ladder from another training of
-PPO, which the folder `benchmarks/second_ladder` asks for.
+with a blank for what is not printed. Hopper's replay data have a second row, by the ladder from the other
+training of PPO, which the folder `benchmarks/second_ladder` asks for.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from bench.work.suite import Suite
 
 OUTPUT = Path("results/benchmarks/stand_ins.csv")
 TIER = "cpu"
-OTHER_RUNS = (("hopper-medium-replay", "hopper-medium-replay-second"),)
+# Task -> the policies beside its own.
+OTHER_POLICIES = {"hopper-medium-replay": ["hopper-medium-replay-second"]}
 COLUMNS = ("data", "made by", "transitions", "episodes", "mean", "deviation", "maximum", "mean length")
 
 
@@ -38,8 +39,8 @@ def stand_in(suite: Suite, task: str, policy: str | None) -> list[str]:
     facts = job.recorded().facts
     episodes, transitions = facts["trajectories"], facts["transitions"]
     return [
-        f"{task} ({policy})" if policy else task,
-        "stand-in",
+        task,
+        f"stand-in, {job.options['behaviour_policy']}",
         str(transitions),
         str(episodes),
         f"{facts['mean_return']:.0f}",
@@ -67,7 +68,7 @@ def main() -> None:
     parser.add_argument("tasks", nargs="*", choices=[*nine, []], help="all nine by default")
     rows = []
     for task in parser.parse_args().tasks or nine:
-        others = [policy for of, policy in OTHER_RUNS if of == task]
+        others = OTHER_POLICIES.get(task, [])
         rows += [stand_in(suite, task, policy) for policy in (None, *others)]
         rows.append(printed(suite, task))
         for row in rows[-2 - len(others) :]:

@@ -58,7 +58,7 @@ def chosen() -> str:
 
 
 def assignment() -> str:
-    """`BENCH_NUMERICS=... `, to stand before a command; empty for `native`, which is what a process has without."""
+    """`BENCH_NUMERICS=... `, to stand before a command; empty for `native`, which needs no saying."""
     name = chosen()
     return "" if name == NATIVE else f"{VARIABLE}={name} "
 

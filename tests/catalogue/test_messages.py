@@ -267,9 +267,9 @@ def test_a_cell_that_the_tier_does_not_run():
         ("smallest: 1.33", "smallest: 1.33\n    each: true\n    over: tasks", ["leave `each` or `over` out"]),
         ("smallest: 1.33", "smallest: 1.33\n    condition: six blocks", ["give both, or neither"]),
         (
-            "comparisons:",
-            "registered: [{date: 2026-11-27, digest: abc, why: first}]\ncomparisons:",
-            ["what decides the claim is not what was registered on 2026-11-27", "digest: "],
+            "smallest: 1.33",
+            "smallest: 1.34",
+            ["what decides the claim is not what was registered on 2026-11-28", "digest: "],
         ),
         (
             "smallest: 1.33",
