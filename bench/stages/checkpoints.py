@@ -71,11 +71,16 @@ def imported_test(job: Job) -> tuple[ModuleType, ModuleType]:
 
 
 def test_options(job: Job) -> Options:
-    """A job's options, its target being the largest return of the dataset where `target_source` says so."""
+    """A job's options, its target being the largest return of the dataset where `target_source` says so.
+
+    More than that is then not asked for: of `target_multiples` those above 1 are left out, and 1 is
+    what is left of them all.
+    """
     if job.options.get("target_source", "printed") == "printed":
         return job.options
+    multiples = [one for one in job.options["target_multiples"].split("-") if float(one) <= 1] or ["1"]
     largest = dataset_facts(job)["largest_return"]
-    return job.options | {"target_return": largest, "target_multiples": "1"}
+    return job.options | {"target_return": largest, "target_multiples": "-".join(multiples)}
 
 
 def read_checkpoint(trained: Job, step: int) -> dict[str, Any]:
