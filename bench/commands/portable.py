@@ -38,9 +38,12 @@ OF_A_RUN = (folders.VARIABLE, sources.VARIABLE, choices.VARIABLE, SOURCE)
 
 
 def made_by() -> dict[str, Any]:
-    """What has to be the same for bytes to be: versions of packages and Python, and the C library."""
+    """What has to be the same for bytes to be: versions of packages, and the C library.
+
+    Not that of Python, since no number comes from the interpreter's own arithmetic.
+    """
     here = provenance()
-    return {"versions": here["versions"], "python": here["python"], "libc": here["libc"]}
+    return {"versions": here["versions"], "libc": here["libc"]}
 
 
 def read_stored() -> dict[str, Any]:
@@ -55,8 +58,7 @@ def read_stored() -> dict[str, Any]:
 
 def unlike(stored: dict[str, Any], here: dict[str, Any]) -> list[str]:
     """In what the software here is not the one that made the digests, as `torch: 2.13.0 -> 2.14.0`."""
-    before, after = ({**side["versions"], "Python": side["python"], "C library": side["libc"]}
-                     for side in (stored, here))  # fmt: skip
+    before, after = ({**side["versions"], "C library": side["libc"]} for side in (stored, here))
     return [
         f"{name}: {before.get(name, 'absent')} -> {after.get(name, 'absent')}"
         for name in sorted(before.keys() | after.keys())

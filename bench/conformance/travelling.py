@@ -10,10 +10,12 @@ import hashlib
 import importlib
 import struct
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import cast
 
+import numpy as np
 import torch
 
 from bench.catalogue.catalogue import Catalogue
@@ -25,7 +27,6 @@ from bench.methods.optimisation import in_tokens, learning_rate_factor, make_opt
 from bench.seeds import stream, stream_seed
 from bench.work.availability import collector_module, evaluator_module, world_test
 from bench.work.cells import Cell
-from bench.work.integrity import files_below
 from bench.work.record import Facts
 
 # Task and method.
@@ -74,7 +75,7 @@ def digests(catalogue: Catalogue, cells: Iterable[tuple[str, str]] = CELLS) -> D
             if task not in facts:
                 case.folder.mkdir()
                 facts[task] = case.make_dataset(case.folder)
-                found[f"dataset {task}"] = of_data(facts[task], case.folder)
+                found[f"dataset {task}"] = of_data(case.dataset())
             learner = trained(case)
             found[f"train {task}/{method}"] = of_weights(learner)
             evaluator, test = (importlib.import_module(name) for name in (case.evaluator, case.test))
@@ -126,16 +127,16 @@ def updates(learner: Learner) -> Callable[[], None]:
     return update
 
 
-def of_data(facts: Facts, folder: Path) -> str:
-    """The digest of what a dataset holds: its own of its numbers, or that of its files, by name and content.
+def of_data(dataset: object) -> str:
+    """The digest of the arrays of a dataset, by name, type, shape and bytes.
 
-    The first where there is one, since a file of HDF5 has other bytes by another version of the library.
+    Not of its files, which other versions of Python or of HDF5 write in other bytes.
     """
-    if "content_sha256" in facts:
-        return str(facts["content_sha256"])
+    assert is_dataclass(dataset)
+    arrays = {field.name: np.ascontiguousarray(getattr(dataset, field.name)) for field in fields(dataset)}
     return _digest(
-        part for path in files_below(folder)
-        for part in (str(path.relative_to(folder)).encode(), path.read_bytes())
+        part for name, array in arrays.items()
+        for part in (f"{name} {array.dtype.str} {array.shape}".encode(), array.tobytes())
     )  # fmt: skip
 
 
