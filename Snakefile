@@ -9,7 +9,7 @@ import sys
 
 from snakemake.utils import min_version
 
-min_version("9.0")
+min_version("9.27")
 sys.path.insert(0, workflow.basedir)
 # One thread a process, as many processes as cores: see docs/decisions.md.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

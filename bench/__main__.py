@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 
 from bench.errors import exit_with_message, unknown
+from bench.stages.devices import hide_from
+from bench.work import numerics
 
 ROOMS = ("stages", "commands")
 
@@ -45,11 +47,13 @@ def main() -> None:
     if name in ("--help", "-h"):
         print(listing())
         return
+    numerics.enter()
     modules = {module.split(".")[1]: module for module in named_modules()}
     if name not in modules:
         raise unknown("command", name, modules, "bench")
     import typer
 
+    hide_from(name)
     app = typer.Typer(add_completion=False)
     app.command()(importlib.import_module(f"bench.{modules[name]}").main)
     app(sys.argv[2:], prog_name=f"python -m bench {name}")

@@ -24,6 +24,10 @@ class DatasetError(UserError):
     """A dataset file that is absent, damaged, or not what its sidecar promises."""
 
 
+class DamagedError(UserError):
+    """A file that is not as it was written. Whoever reads it adds how it is made again."""
+
+
 class UnavailableError(Exception):
     """Something this machine does not have: a dataset, a policy, a GPU, an optional package.
 

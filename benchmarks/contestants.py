@@ -37,3 +37,6 @@ SCANS: dict[str, Scan] = {
     "mambapy": mambapy_scan,
     "transformers": transformers_scan,
 }
+
+# Those of `benchmarks.jax_scan`, which needs JAX.
+JAX_NAMES = ("jax scan, recomputed", "jax scan, kept", "jax associative scan")

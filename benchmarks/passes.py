@@ -57,7 +57,12 @@ def forward(scan: Scan, inputs: list[Tensor]) -> Callable[[], Any]:
     return run
 
 
+def output_weights(inputs: list[Tensor]) -> Tensor:
+    """What each output counts in the sum whose gradients are taken, (batch, length, channels)."""
+    return torch.randn(inputs[0].shape, generator=torch.Generator().manual_seed(1)).to(inputs[0].device)
+
+
 def forward_backward(scan: Scan, inputs: list[Tensor]) -> Callable[[], Any]:
     """One forward and backward pass, with the gradients of everything."""
-    weights = torch.randn(inputs[0].shape, generator=torch.Generator().manual_seed(1)).to(inputs[0])
+    weights = output_weights(inputs)
     return lambda: torch.autograd.grad(scan(*inputs), inputs, weights)

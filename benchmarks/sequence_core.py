@@ -2,29 +2,33 @@
 
 Benchmarks are scan, states, scaling, memory, training, rollout and first; all of them by default. Prints the
 ratios that matter beside their goals, writes results/benchmarks/<benchmark>.csv and, for scaling, a figure of
-time a token against length. One thread; a busy machine slows all contestants alike.
+time a token against length, and goals.csv from all tables that lie there. One thread and its processor's
+time: a busy machine slows all contestants alike.
 """
 
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
-from benchmarks import isolated, models, sampling
+from benchmarks import isolated, models, sampling, timing
 from benchmarks.contestants import SCANS
 from benchmarks.floor import forward_backward_floor, forward_floor
-from benchmarks.goals import BOTH, FORWARD, report
+from benchmarks.goals import BOTH, FORWARD, report, write_goals
 from benchmarks.passes import forward, forward_backward, scan_inputs
 from benchmarks.scaling_figure import draw
-from benchmarks.timing import RESULTS, Measurement, take_turns, write
+from benchmarks.timing import RESULTS, Measurement, write
 
 S1 = (64, 60, 256, 16)
 TOKENS = 12_000
 LENGTHS = (60, 120, 240, 600, 1200, 3000, 6000, 12_000)
 # The backward of a scan that indexes one step at a time takes time quadratic in the length.
 LONGEST: dict[str, dict[str, int]] = {BOTH: {"transformers": 120}, FORWARD: {}}
+take_turns = partial(timing.take_turns, clock=time.process_time)
 PASSES = {FORWARD: forward, BOTH: forward_backward}
 
 
@@ -34,10 +38,14 @@ def name(shape: tuple[int, ...]) -> str:
 
 
 def scan() -> list[Measurement]:
-    """All implementations in DeMa's MuJoCo shape, and the floor."""
+    """All implementations in DeMa's MuJoCo shape, JAX's among them, and the floor."""
+    from benchmarks import jax_scan
+
     inputs, found = scan_inputs(*S1), []
     for way, floor in ((FORWARD, forward_floor), (BOTH, forward_backward_floor)):
         contestants = {who: PASSES[way](run, inputs) for who, run in SCANS.items()}
+        prepare = jax_scan.forward if way == FORWARD else jax_scan.forward_backward
+        contestants |= {who: prepare(run, inputs) for who, run in jax_scan.JAX_SCANS.items()}
         found += take_turns("scan", f"{way} {name(S1)}", {**contestants, "floor": floor(*S1)})
     return found
 
@@ -148,6 +156,7 @@ def main() -> None:
                 f"{m.benchmark:9} {m.case:34} {m.implementation:24} {m.best:10.4g} {m.median:10.4g} {m.unit}"
             )
     report(everything)
+    write_goals()
 
 
 if __name__ == "__main__":

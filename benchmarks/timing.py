@@ -30,7 +30,11 @@ class Measurement:
 
 
 def take_turns(
-    benchmark: str, case: str, contestants: Mapping[str, Callable[[], object]], seconds: float = 2.0
+    benchmark: str,
+    case: str,
+    contestants: Mapping[str, Callable[[], object]],
+    seconds: float = 2.0,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> list[Measurement]:
     """Time each contestant again and again, in turns, so that a busy machine slows all of them alike.
 
@@ -47,9 +51,9 @@ def take_turns(
             turns[name] += 1
             spent = 0.0
             while spent < TURN:
-                start = time.perf_counter()
+                start = clock()
                 contestants[name]()
-                times[name].append(time.perf_counter() - start)
+                times[name].append(clock() - start)
                 spent += times[name][-1]
     return [
         Measurement(benchmark, name, case, min(taken) * 1e3, statistics.median(taken) * 1e3, len(taken))
@@ -82,6 +86,20 @@ def write(name: str, measurements: Iterable[Measurement], more: Mapping[str, str
         for row in measurements:
             table.writerow({**asdict(row), "best": f"{row.best:.4g}", "median": f"{row.median:.4g}", **facts})
     return path
+
+
+def read(path: Path) -> tuple[list[Measurement], tuple[str, str]]:
+    """Return what `write` wrote, and the processor and the torch of its first row."""
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    measurements = [
+        Measurement(
+            *(row[name] for name in ("benchmark", "implementation", "case")),
+            *(float(row["best"]), float(row["median"]), int(row["repeats"]), row["unit"]),
+        )
+        for row in rows
+    ]
+    return measurements, (rows[0]["processor"], rows[0]["torch"])
 
 
 def best(measurements: Iterable[Measurement], implementation: str, case: str) -> float:

@@ -12,6 +12,7 @@ os.environ.pop("BENCH_DATA", None)
 os.environ.pop("BENCH_PAPERS", None)
 os.environ.pop("BENCH_SOURCE", None)
 os.environ.pop("BENCH_READING", None)
+os.environ.pop("BENCH_NUMERICS", None)
 
 # A first call may compile, and tests share the machine: time is no property that is tested.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -11,6 +11,7 @@ from bench.analysis.report.pages import Report
 from bench.analysis.reported import COLUMNS
 from bench.catalogue.catalogue import WORKFLOW
 from bench.commands import table
+from bench.work import gathered
 from bench.work.renderings import Rendering
 from bench.work.suite import Suite
 
@@ -46,4 +47,8 @@ def report_of(suite: Suite, reported: pd.DataFrame) -> Report:
     for path, column in {"results/quick/claims.csv": "claim", "results/audit/audit.csv": "verdict"}.items():
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         pd.DataFrame(columns=[column]).to_csv(path, index=False)
+    for files in (gathered.files_of("quick", "claims.csv"), gathered.AUDIT):
+        for path in files[1:]:
+            path.write_text("")
+        gathered.seal(files)
     return Report(suite, "quick", reported)

@@ -7,7 +7,7 @@ methods were timed one after the other in one process.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,7 +20,10 @@ from bench.work.cells import Cell, recorded_cell, selection_of
 from bench.work.claim import Comparison, Side
 from bench.work.claims import is_ratio
 from bench.work.record import Status
+from bench.work.stored import TRAINED
 
+# How a record names the processor as the device.
+CPU = "cpu"
 # What a unit is called, and its number.
 Unit = tuple[str, int]
 
@@ -108,8 +111,12 @@ def why_absent(rows: Rows, comparison: Comparison, number: int, more: Mapping[st
             if not (status.is_ok or status.kind == "not-run" or status.is_unavailable):
                 return str(status)
     begun = all(not rows.of(cell, metric).empty for cell, metric in metrics.items())
-    late = comparison.matched == "training-time" and begun
-    return "no checkpoint within the other's training time" if late else ""
+    if comparison.matched == "updates" or not begun:
+        return ""
+    devices = _devices(rows, metrics)
+    if not _comparable(devices):
+        return f"trained on {' and '.join(sorted(devices))}, whose seconds do not compare"
+    return "no checkpoint within the other's training time"
 
 
 def side_values(
@@ -169,23 +176,49 @@ def _turns(found: pd.DataFrame) -> dict[Unit, float]:
 def _equal_time(
     rows: Rows, comparison: Comparison, number: int, more: Mapping[str, Value]
 ) -> dict[Unit, float] | None:
-    """The processor seconds of training that both sides have, by seed; None where updates are matched."""
+    """The seconds of training that both sides have, by seed; None where updates are matched.
+
+    Those are the processor's on a CPU and the wall's on a GPU. None are had by both that trained elsewhere.
+    """
     if comparison.matched == "updates" or not isinstance(comparison.second, Side):
         return None
     sides = (comparison.first, comparison.second)
     cells = [side.cell(rows.catalogue, comparison.tasks, number, more) for side in sides]
+    if not _comparable(_devices(rows, cells)):
+        return {}
     spent = [{seed: each * last for seed, (each, last) in _pace(rows, cell).items()} for cell in cells]
     return {("seed", seed): min(one[seed] for one in spent) for seed in spent[0].keys() & spent[1].keys()}
 
 
+def _devices(rows: Rows, cells: Iterable[Cell]) -> set[str]:
+    """What the cells were trained on; the processor where the numbers do not say."""
+    devices = set[str]()
+    for cell in cells:
+        losses = rows.of(cell, "training_loss")
+        devices |= set(losses["device"]) if "device" in losses else {CPU}
+    return devices
+
+
+def _comparable(devices: set[str]) -> bool:
+    """Whether seconds on these compare: on one device, not changed on the way (`cpu and some GPU`)."""
+    return not any(" and " in device for device in devices) and len(devices) < 2
+
+
 def _pace(rows: Rows, cell: Cell) -> dict[int, tuple[float, int]]:
-    """Seed -> processor seconds of an update, and the number of updates."""
+    """Seed -> seconds of an update, and the number of updates.
+
+    Of all updates, whatever processes made them. Rows from before these were told have only the seconds of
+    the last process, by which a training that was taken up again looks faster than it was.
+    """
     losses = rows.of(cell, "training_loss")
     pace = {}
     for seed in losses["seed"].unique().tolist():
         own = losses[losses["seed"] == seed]
-        busy = float(own["wall_over_processor"].iloc[0]) if "wall_over_processor" in own else math.nan
-        seconds = float(own["seconds"].iloc[0]) / (busy if busy > 0 else 1.0)
+        by_processor = "wall_over_processor" in own and _devices(rows, [cell]) == {CPU}
+        busy = float(own["wall_over_processor"].iloc[0]) if by_processor else math.nan
+        seconds = float(own[TRAINED].iloc[0]) if TRAINED in own else math.nan
+        if math.isnan(seconds):
+            seconds = float(own["seconds"].iloc[0]) / (busy if busy > 0 else 1.0)
         last = int(own["step"].max())
         if last > 0:
             pace[seed] = (seconds / last, last)

@@ -32,9 +32,9 @@ def finished_jobs(
     waiting = [job for job in jobs if job.state not in done]
     if waiting:
         raise UserError(
-            f"results/{tier}: {len(waiting)} of {len(jobs)} jobs are missing or out of date, the first being "
-            f"{_named(waiting[0])}, so this run is not finished. Run: snakemake all --config tier={tier}"
-            + (f", or {instead}" if instead else "")
+            f"results/{tier}: {len(waiting)} of {len(jobs)} jobs are missing, damaged or out of date, the "
+            f"first being {_named(waiting[0])}, so this run is not finished. "
+            f"Run: snakemake all --config tier={tier}" + (f", or {instead}" if instead else "")
         )
     broken = [job for job in jobs if not ended_well(job)]
     if broken:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from io import StringIO
 from pathlib import Path
@@ -12,11 +13,12 @@ import yaml
 
 from bench.catalogue.catalogue import Catalogue
 from bench.files import ROOT
+from bench.work.gathered import AUDIT, NAMES, files_of
 from bench.work.jobs import RESULTS
-from bench.work.record import Record
+from bench.work.record import Key, Record
 from bench.work.renderings import Rendering
 from bench.work.reporting import report_files
-from bench.work.stored import Key, stored_texts
+from bench.work.stored import stored_texts
 from bench.work.suite import Suite
 
 if TYPE_CHECKING:
@@ -65,6 +67,11 @@ def results_of(suite: Suite, tier: str) -> dict[Path, str]:
         title = f"{catalogue.paper_of(name).title} {artifact.printed}: {artifact.title}"
         named |= dict.fromkeys(Rendering(suite, tier, name).outputs, title)
     return named
+
+
+def sealed_of(suite: Suite, tier: str) -> list[Sequence[Path]]:
+    """The files of each command that says something of the run as a whole."""
+    return [*(files_of(tier, first) for first in NAMES), AUDIT, report_files(suite, tier)]
 
 
 def workflow_files(catalogue: Catalogue) -> dict[str, Path]:

@@ -22,6 +22,7 @@ from bench.analysis.tables import printed_columns
 from bench.analysis.verdicts import points_of, printed_for, verdict_of
 from bench.catalogue.artifacts import Artifact
 from bench.catalogue.models import SELECTIONS
+from bench.files import placed
 
 
 def draw(artifact: Artifact, readings: list[Reading], heading: str) -> Figure:
@@ -81,6 +82,8 @@ def _printed_points(reading: Reading, tier: str, reported: pd.DataFrame) -> pd.D
 
 def save(figure: Figure, folder: Path, name: str) -> None:
     """Write PNG and PDF without dates in them, so that equal figures have equal bytes."""
-    figure.savefig(folder / f"{name}.png", dpi=180, metadata={"Software": None})
-    figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None, "ModDate": None})
+    with placed(folder / f"{name}.png") as temporary:
+        figure.savefig(temporary, dpi=180, metadata={"Software": None})
+    with placed(folder / f"{name}.pdf") as temporary:
+        figure.savefig(temporary, metadata={"CreationDate": None, "ModDate": None})
     plt.close(figure)

@@ -17,8 +17,8 @@ from bench.work.entries import Entry
 from bench.work.fingerprint import changes
 from bench.work.jobs import Job
 from bench.work.plan import jobs_of
-from bench.work.record import OK, Facts, Status
-from bench.work.stored import CELL_COLUMNS, LOAD
+from bench.work.record import OK, Facts, Record, Status
+from bench.work.stored import CELL_COLUMNS, LOAD, TRAINED
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def job_rows(job: Job) -> pd.DataFrame:
         "seconds": record.seconds, "peak_memory_mib": record.peak_memory_mib,
         "device": record.device, "scan_backend": record.scan_backend,
         "platform": record.platform, "git_commit": record.git_commit,
-        LOAD: _rounded(wall_over_processor(record)),
+        LOAD: _rounded(wall_over_processor(record)), TRAINED: _trained(record),
     }  # fmt: skip
     rows["unit"] = [catalogue.metrics[m].unit if m in catalogue.metrics else "" for m in rows["metric"]]
     return rows.assign(**facts)[CELL_COLUMNS]
@@ -87,6 +87,12 @@ def job_rows(job: Job) -> pd.DataFrame:
 
 def _rounded(ratio: float | None) -> float:
     return float("nan") if ratio is None else round(ratio, 3)
+
+
+def _trained(record: Record) -> float:
+    """Seconds of a training's updates up to its last checkpoint; not a number where the record has none."""
+    spent = record.facts.get("training_seconds", {})
+    return float(spent[max(spent, key=int)]) if spent else float("nan")
 
 
 def selected(rows: pd.DataFrame, selection: Selection, least: bool = False) -> pd.DataFrame:
@@ -141,10 +147,7 @@ def read_entry(entry: Entry, tier: str) -> Reading:
     arrays: dict[str, NDArray[Any]] = {}
     if entry.metric == "hidden_attention":
         first = jobs[statuses.index(OK)]
-        path = first.suite.source.arrays(first)
-        if not path.exists():
-            return Reading(entry, f"failed: {path} is missing; delete the records beside it and run again")
-        arrays = {**np.load(path), "seed": np.array(first.seed)}
+        arrays = {**np.load(first.suite.source.arrays(first)), "seed": np.array(first.seed)}
     curve = pd.DataFrame(
         [{"index": index, **summarise(group["value"]).as_row()} for index, group in chosen.groupby("index")]
     )

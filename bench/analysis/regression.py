@@ -1,10 +1,10 @@
 """A run against the committed store, two-sided: what differs, what is missing, what is new.
 
-What both sides made alike (processor and system, device, backend of the scan, versions of the packages) must
-be equal, number by number; counts must be on any machine. Scores that were made otherwise, or by another
-seed, are compared by `expected_range`, one comparison a cell: the rows of one evaluation depend
-strongly on each other, so many of them would tell no more than one. What has neither (training curves of
-another processor, say) is not compared.
+What both sides made alike (processor and system or the portable profile, device, backend of the scan,
+versions of the packages) must be equal, number by number; counts must be on any machine. Scores that were
+made otherwise, or by another seed, are compared by `expected_range`, one comparison a cell: the rows of one
+evaluation depend strongly on each other, so many of them would tell no more than one. What has neither
+(training curves of another processor, say) is not compared.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Held:
     @property
     def made(self) -> tuple[str, ...]:
         """Where and by what it was made, as `MEANS` lists."""
-        return self.record.platform, self.record.device, self.record.scan_backend
+        return self.record.arithmetic, self.record.device, self.record.scan_backend
 
 
 Side = dict[Key, Held]

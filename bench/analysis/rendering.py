@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 
 from bench.analysis.agreement import agreement
 from bench.analysis.readings import Reading
 from bench.analysis.statistics import FEWEST_SEEDS
 from bench.errors import SpecError
+from bench.files import write_atomically
 from bench.work.cells import values_of
+from bench.work.integrity import described, sealed
 from bench.work.jobs import Job
 from bench.work.renderings import Rendering
 from bench.work.suite import Suite
@@ -87,15 +88,17 @@ def command_of(rendering: Rendering) -> str:
     """The command that makes a rendering again."""
     suite = rendering.suite
     command = f"snakemake {rendering.name} --config tier={rendering.tier}{suite.source.config}"
-    return suite.catalogue.assignments() + command
+    return suite.assignments() + command
 
 
 def write_sidecar(rendering: Rendering, readings: list[Reading], judged: Iterable[tuple[str, str]]) -> None:
-    """The fingerprint, how many results and settings it holds, and the command that makes it again.
+    """The fingerprint, what it holds, the command that makes it again, and its files as they were written.
 
     `judged` has the kind of each number whose printed value is known, and the verdict on it.
     """
     results = [reading for reading in readings if reading.entry.stage]
+    *files, path = rendering.outputs
+    written = described(rendering.folder, files)
     sidecar = {
         "artifact": rendering.name,
         "fingerprint": rendering.fingerprint,
@@ -104,5 +107,6 @@ def write_sidecar(rendering: Rendering, readings: list[Reading], judged: Iterabl
         "settings": len(readings) - len(results),
         **agreement(judged),
         "command": command_of(rendering),
+        "files": {name: one.model_dump(exclude_unset=True) for name, one in written.items()},
     }
-    rendering.outputs[-1].write_text(json.dumps(sidecar, indent=1) + "\n")
+    write_atomically(path, sealed(sidecar))

@@ -11,6 +11,7 @@ class Options(TypedDict, total=False):
     action_dim: int
     action_noise: float  # deviation of the noise on the controller's actions
     activation: Literal["relu", "gelu"]
+    adam_beta2: float  # AdamW's second beta; the Atari code of DT and of DeMa has 0.95
     adam_epsilon: float
     advantage_temperature: float  # inverse temperature of the weights on the cloning loss
     asked_for: Literal["mean", "left"]
@@ -55,6 +56,9 @@ class Options(TypedDict, total=False):
     d_model: int  # width of pre blocks, to which the embedded tokens are projected and which the head reads
     d_state: int
     decay: Literal["constant", "cosine"]  # learning rate after the warm-up
+    decay_floor: float  # share of the peak at which the cosine ends; 0.1 in DT's Atari code
+    decay_tokens: int
+    decayed: Literal["all", "weights", "inner-weights"]
     delayed_reward: bool  # the whole reward of an episode at its last step
     discount: float  # the learner's discount
     discrete_actions: bool  # actions are one of action_dim, stored one-hot and learnt by cross-entropy
@@ -201,6 +205,7 @@ class Options(TypedDict, total=False):
     value_discount: float
     value_normalisation: bool  # values in units of the mean and deviation of the returns seen (PopArt)
     value_weight: float
+    warmup_tokens: int  # predicted actions of linear warm-up, as DT's Atari code counts it; 0 counts updates
     warmup_updates: int  # updates of linear warm-up
     waypoint_spread: float  # metres from a cell's middle within which its waypoint is drawn along each axis
     weight_ceiling: float  # largest of those weights

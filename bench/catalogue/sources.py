@@ -8,7 +8,6 @@ every task uses the data that the suite makes itself.
 from __future__ import annotations
 
 import csv
-import hashlib
 import os
 import shlex
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from pydantic import Field, ValidationError
 from bench.catalogue.models import Reader
 from bench.catalogue.strict import Name, Strict
 from bench.errors import SpecError
+from bench.files import sha256_of
 
 VARIABLE = "BENCH_DATA"
 MINARI = "minari"
@@ -115,8 +115,7 @@ def given_data(value: str) -> Given | None:
 
 @cache
 def _sha256(path: Path, size: int, modified: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return sha256_of(path)
 
 
 def file_sha256(path: Path) -> str:

@@ -17,7 +17,7 @@ from bench.analysis.reported import load_reported
 from bench.catalogue.catalogue import Catalogue
 from bench.errors import exit_with_message
 from bench.files import write_atomically
-from bench.work.jobs import RESULTS
+from bench.work.gathered import AUDIT, seal
 from bench.work.suite import Suite
 
 INTRODUCTION = """\
@@ -62,10 +62,11 @@ def findings_of(catalogue: Catalogue) -> list[Finding]:
 def main() -> None:
     """Write audit.csv and audit.md."""
     findings = findings_of(Suite.from_environment().catalogue)
-    folder = RESULTS / "audit"
+    rows, page = AUDIT
     columns = [field.name for field in fields(Finding)]
     table = pd.DataFrame([asdict(finding) for finding in findings], columns=columns)
-    write_atomically(folder / "audit.csv", table.to_csv(index=False, lineterminator="\n"))
-    write_atomically(folder / "audit.md", page_of(findings))
+    write_atomically(rows, table.to_csv(index=False, lineterminator="\n"))
+    write_atomically(page, page_of(findings))
+    seal(AUDIT)
     counts = ", ".join(f"{count} {verdict}" for verdict, count in counted(findings).items())
-    print(f"{counts}: {folder / 'audit.md'}")
+    print(f"{counts}: {page}")

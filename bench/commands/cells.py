@@ -10,7 +10,7 @@ import typer
 from bench.analysis.readings import job_rows
 from bench.errors import exit_with_message
 from bench.files import write_atomically
-from bench.work.jobs import RESULTS
+from bench.work.gathered import files_of, seal
 from bench.work.plan import all_jobs
 from bench.work.stored import CELL_COLUMNS
 from bench.work.suite import Suite
@@ -28,5 +28,7 @@ def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None
     suite = Suite.from_environment()
     suite.catalogue.tier(tier)
     cells = gather(suite, tier)
-    write_atomically(RESULTS / tier / "cells.csv", cells.to_csv(index=False, lineterminator="\n"))
+    files = files_of(tier, "cells.csv")
+    write_atomically(files[0], cells.to_csv(index=False, lineterminator="\n"))
+    seal(files)
     print(f"{len(cells)} rows")

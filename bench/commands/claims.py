@@ -16,20 +16,22 @@ from bench.analysis.claims_table import tables_of
 from bench.errors import UserError, exit_with_message
 from bench.files import write_atomically
 from bench.work.claims import load_claims
-from bench.work.jobs import RESULTS
+from bench.work.gathered import checked, files_of, seal
 from bench.work.plan import shown_jobs
 from bench.work.suite import Suite
 
 
 def read_cells(tier: str) -> pd.DataFrame:
-    """The tidy numbers of a tier; UserError, with the remedy, where there are none."""
-    path = RESULTS / tier / "cells.csv"
+    """The tidy numbers of a tier; UserError, with the remedy, where there are none or they are damaged."""
+    files = files_of(tier, "cells.csv")
+    path = files[0]
     if not path.exists():
         raise UserError(
             f"{path}: missing, so there are no cells to test claims on. Make them with `snakemake claims "
             f"--config tier={tier}`; with `source=stored` behind it they are read from the committed store."
         )
-    return pd.read_csv(path, low_memory=False)
+    remedy = f"Make it again: snakemake claims --config tier={tier}"
+    return pd.read_csv(checked(files, remedy), low_memory=False)
 
 
 def of_budgets(suite: Suite, tier: str, cells: pd.DataFrame) -> pd.DataFrame:
@@ -51,10 +53,12 @@ def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None
     suite.catalogue.tier(tier)
     claims, cells = load_claims(suite), of_budgets(suite, tier, read_cells(tier))
     table, units = tables_of(suite, claims, cells, tier)
-    folder = RESULTS / tier
+    files = files_of(tier, "claims.csv")
+    findings, numbers, page = files
     heading = f"{tier} tier" + suite.source.said.replace(" from", ", from", 1) + suite.catalogue.reading_said
-    write_atomically(folder / "claims.csv", table.to_csv(index=False, lineterminator="\n"))
-    write_atomically(folder / "claims_units.csv", units.to_csv(index=False, lineterminator="\n"))
-    write_atomically(folder / "claims.md", page_of(suite.catalogue, claims, table, heading))
+    write_atomically(findings, table.to_csv(index=False, lineterminator="\n"))
+    write_atomically(numbers, units.to_csv(index=False, lineterminator="\n"))
+    write_atomically(page, page_of(suite.catalogue, claims, table, heading))
+    seal(files)
     verdicts = table.drop_duplicates("claim")["claim_verdict"].value_counts()
-    print(", ".join(f"{count} {word}" for word, count in verdicts.items()) + f": {folder / 'claims.md'}")
+    print(", ".join(f"{count} {word}" for word, count in verdicts.items()) + f": {page}")

@@ -14,8 +14,9 @@ import pandas as pd
 import typer
 
 from bench.analysis.completeness import finished_jobs
-from bench.analysis.crate import VERSION, fill, results_of
+from bench.analysis.crate import VERSION, fill, results_of, sealed_of
 from bench.errors import UserError, exit_with_message
+from bench.work.gathered import checked
 from bench.work.jobs import RESULTS, Job
 from bench.work.renderings import Rendering
 from bench.work.suite import Suite
@@ -45,7 +46,9 @@ def check_shown(suite: Suite, tier: str, jobs: list[Job]) -> None:
     for name in suite.catalogue.artifacts:
         rendering = Rendering(suite, tier, name)
         if rendering.state != "current":
-            raise UserError(f"{rendering.outputs[-1]}: key fingerprint: {name} is out of date. {remedy}")
+            raise UserError(f"{rendering.outputs[-1]}: {name} is {rendering.state}. {remedy}")
+    for files in sealed_of(suite, tier):
+        checked(files, remedy)
     path = RESULTS / tier / "cells.csv"
     # Two jobs may have one fingerprint, but a job that ran anew has another than before.
     gathered = set(pd.read_csv(path, usecols=["fingerprint"])["fingerprint"])

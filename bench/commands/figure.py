@@ -17,6 +17,7 @@ from bench.analysis.rendering import asked_for, heading, write_sidecar
 from bench.analysis.reported import load_reported
 from bench.analysis.verdicts import points_of, printed_for, verdict_of
 from bench.errors import exit_with_message
+from bench.files import write_atomically
 from bench.work.renderings import Rendering
 from bench.work.suite import Suite
 
@@ -37,9 +38,9 @@ def render(rendering: Rendering, reported: pd.DataFrame) -> None:
     """Write the files of one figure."""
     tier, name, folder = rendering.tier, rendering.name, rendering.folder
     readings = [read_entry(entry, tier) for entry in rendering.entries]
-    folder.mkdir(parents=True, exist_ok=True)
     data = figure_data(readings, tier, reported)
-    data.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g", lineterminator="\n")
+    text = data.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    write_atomically(folder / f"{name}.csv", text)
     save(draw(rendering.artifact, readings, heading(rendering, readings)), folder, name)
     printed = (one for one in readings if points_of(one, tier, reported) or printed_for(one.entry, reported))
     write_sidecar(rendering, readings, ((RESULT, verdict_of(one, tier, reported).word) for one in printed))

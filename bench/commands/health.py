@@ -1,6 +1,7 @@
-"""Say whether the code of any cell broke: `python -m bench health --tier quick`.
+"""Say whether a run is whole, and the code of no cell broke: `python -m bench health --tier quick`.
 
-What was timed on a busy machine is named too. It is no failure: the number stands, with that mark.
+Every record has to be of the code, options and data at hand, and every file as it was written. What was timed
+on a busy machine is named too. It is no failure: the number stands, with that mark.
 """
 
 from __future__ import annotations
@@ -13,16 +14,19 @@ import typer
 from bench.errors import UserError, exit_with_message
 from bench.files import write_atomically
 from bench.work.busy import BUSY, MARK, wall_over_processor
-from bench.work.jobs import RESULTS
+from bench.work.gathered import files_of, seal
+from bench.work.jobs import Job
 from bench.work.plan import all_jobs
 from bench.work.suite import Suite
 
 
 @exit_with_message
 def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None:
-    """Count the statuses of a tier's records; raise UserError naming the cells that failed."""
+    """Count the statuses of a tier's records; raise UserError naming cells that failed or are not whole."""
     suite = Suite.from_environment()
     suite.catalogue.tier(tier)
+    if suite.source.makes:
+        check_whole(suite, tier)
     ended = [(job, job.result.status) for job in all_jobs(suite, tier)]
     failed = [(job, status) for job, status in ended if status.has_failed]
     if failed:
@@ -36,7 +40,31 @@ def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None
         )
     counts = Counter[str](status.kind for _, status in ended)
     lines = [f"{name} {n}" for name, n in sorted(counts.items())] + busy_probes(suite, tier)
-    write_atomically(RESULTS / tier / "health.txt", "".join(f"{line}\n" for line in lines))
+    files = files_of(tier, "health.txt")
+    write_atomically(files[0], "".join(f"{line}\n" for line in lines))
+    seal(files)
+
+
+def check_whole(suite: Suite, tier: str) -> None:
+    """Raise UserError where a job has not run or is out of date, or one of its files was changed since."""
+    jobs = all_jobs(suite, tier)
+    found = [(job, why) for job in jobs if (why := not_whole(job))]
+    if found:
+        job, why = found[0]
+        raise UserError(
+            f"{len(found)} of {len(jobs)} jobs are not whole, the first being {job.stage} of {job.cell.key} "
+            f"seed {job.seed} ({why}). {job.remedy}"
+        )
+
+
+def not_whole(job: Job) -> str:
+    """Why a job's files are not those that the code, options and data at hand left; empty if they are."""
+    state = job.state
+    if state == "stored":
+        return ""
+    if state in ("current", "damaged") and job.trouble:
+        return job.trouble
+    return "" if state == "current" else f"{job.record} is {state}"
 
 
 def busy_probes(suite: Suite, tier: str) -> list[str]:

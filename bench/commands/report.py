@@ -14,8 +14,17 @@ import typer
 from bench.analysis.report.pages import Report
 from bench.analysis.reported import load_reported
 from bench.errors import exit_with_message
-from bench.files import write_atomically
-from bench.work.reporting import ASSETS, TEMPLATES, figures_of, image_of, pages, report_folder
+from bench.files import placed, write_atomically
+from bench.work.gathered import seal
+from bench.work.reporting import (
+    ASSETS,
+    TEMPLATES,
+    figures_of,
+    image_of,
+    pages,
+    report_files,
+    report_folder,
+)
 from bench.work.suite import Suite
 
 
@@ -28,9 +37,10 @@ def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None
     texts = {f"{page}.html": report.page(page) for page in pages(suite.catalogue)}
     texts |= {name: (TEMPLATES / name).read_text() for name in ASSETS}
     folder = report_folder(tier)
-    (folder / "images").mkdir(parents=True, exist_ok=True)
     for rendering in figures_of(suite, tier):
-        shutil.copyfile(rendering.outputs[1], folder / image_of(rendering))
+        with placed(folder / image_of(rendering)) as temporary:
+            shutil.copyfile(rendering.outputs[1], temporary)
     for name, text in texts.items():
         write_atomically(folder / name, text)
+    seal(report_files(suite, tier))
     print(f"{len(pages(suite.catalogue))} pages: {folder / 'index.html'}")

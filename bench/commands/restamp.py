@@ -21,8 +21,9 @@ from bench.errors import UserError, exit_with_message
 from bench.files import write_atomically
 from bench.work.jobs import Job
 from bench.work.plan import all_jobs
+from bench.work.promotion import renewed
 from bench.work.provenance import git_commit, provenance
-from bench.work.record import COLUMNS, Facts, read_record
+from bench.work.record import COLUMNS, OK, Facts, Record, read_record
 from bench.work.rerun import Checkout, code_at_hand, code_of
 from bench.work.stored import stored_texts
 from bench.work.suite import Suite
@@ -83,22 +84,34 @@ def check(job: Job, now: Checkout, then: Checkout) -> str:
     """Make a job again and compare it; what it was compared with. UserError if a number or array differs."""
     ours = now.make(job)
     assert job.stored is not None
-    here = provenance()
-    stored = job.stored.platform == here["platform"] and job.stored.versions == here["versions"]
+    here = Record(status=OK, **provenance())
+    stored = job.stored.arithmetic == here.arithmetic and job.stored.versions == here.versions
     theirs = None if stored else then.make(job)
     if not job.row.in_cells:
         # Its files: the record has their checksums, and the store keeps no numbers of it.
-        compare_facts(job, _facts(ours), job.stored.facts if theirs is None else _facts(theirs))
+        before = job.stored if theirs is None else _record(theirs, job)
+        compare_facts(job, _said(_record(ours, job)), _said(before))
     else:
         rows = _stored_rows(job) if theirs is None else _read(theirs / job.table.name)
         compare_rows(job, _read(ours / job.table.name), rows)
-    arrays = job.suite.store.arrays(job) if theirs is None else theirs / job.arrays.name
+    arrays = _stored_arrays(job) if theirs is None else theirs / job.arrays.name
     compare_arrays(job, ours / job.arrays.name, arrays)
     return "the store" if stored else "what the earlier commit makes here"
 
 
-def _facts(folder: Path) -> Facts:
-    return read_record(folder / "dataset.json").facts
+def _stored_arrays(job: Job) -> Path:
+    """Where the store has a job's arrays, checked if there are any."""
+    store = job.suite.store
+    return store.arrays(job) if store.place_of_arrays(job).exists() else store.place_of_arrays(job)
+
+
+def _record(folder: Path, job: Job) -> Record:
+    return read_record(folder / job.record.name, job.key)
+
+
+def _said(record: Record) -> Facts:
+    """The facts of a dataset and, by their names, the checksums of its files."""
+    return record.facts | {name: written.sha256 for name, written in record.files.items()}
 
 
 def _read(path: Path) -> pd.DataFrame:
@@ -166,6 +179,7 @@ def restamp(suite: Suite, tier: str, jobs: list[Job], note: dict[str, Any]) -> N
     path = suite.store.folder / tier / "cells.csv"
     cells = pd.read_csv(path, dtype=str, keep_default_na=False)
     cells["fingerprint"] = cells["fingerprint"].replace(renamed)
-    for name, text in stored_texts(records).items():
-        write_atomically(suite.store.folder / tier / name, text)
-    write_atomically(path, cells.to_csv(index=False, lineterminator="\n"))
+    with renewed(path.parent) as new:
+        for name, text in stored_texts(records).items():
+            write_atomically(new / name, text)
+        write_atomically(new / path.name, cells.to_csv(index=False, lineterminator="\n"))

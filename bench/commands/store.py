@@ -6,7 +6,6 @@ promoted, and what the store holds of the rest stays as it is: so a long tier gr
 
 from __future__ import annotations
 
-import os
 import shutil
 from typing import Annotated
 
@@ -19,19 +18,22 @@ from bench.catalogue.choices import VARIABLE as READING_VARIABLE
 from bench.catalogue.choices import ReadingName
 from bench.catalogue.folders import VARIABLE
 from bench.errors import UserError, exit_with_message
-from bench.files import shown, write_atomically
+from bench.files import placed, shown, write_atomically
+from bench.work import numerics
 from bench.work.extra_seeds import NAME, seeds_for, seeds_text
 from bench.work.jobs import Job
 from bench.work.plan import all_jobs, shown_jobs
-from bench.work.record import Record
-from bench.work.stored import CELL_COLUMNS, Key, stored_texts
+from bench.work.promotion import renewed
+from bench.work.record import Key, Record
+from bench.work.stored import CELL_COLUMNS, restoring, stored_texts
 from bench.work.suite import Suite
 
 
 def promotable(suite: Suite, tier: str, partial: bool) -> list[Job]:
     """The jobs of this run that can be promoted; UserError, unless `partial`, where it is not finished.
 
-    What a tier took from the store as done stays there as it is.
+    A damaged file is not promoted: the state of its job says so, or whoever reads it. What a tier took from
+    the store as done stays there as it is.
     """
     if partial:
         return [job for job in all_jobs(suite, tier) if job.state == "current" and ended_well(job)]
@@ -60,7 +62,7 @@ def _kept(job: Job, fingerprint: str, before: dict[str, pd.DataFrame]) -> pd.Dat
         path = shown(job.suite.store.folder / job.tier / "cells.csv")
         raise UserError(
             f"{path}: no row of {job.stage} of {job.cell.key} seed {job.seed}, of which records.jsonl has "
-            f"the record. Restore the files: git checkout -- {shown(job.suite.store.folder / job.tier)}"
+            f"the record. {restoring(job.suite.store.folder / job.tier)}"
         )
     return before[fingerprint]
 
@@ -92,21 +94,25 @@ def main(
             f"config key reading (environment variable {READING_VARIABLE}): the committed store holds what "
             "the suite runs by default, and of other readings what artifacts name. Leave it out."
         )
+    if numerics.chosen() != numerics.NATIVE:
+        raise UserError(
+            f"config key numerics (environment variable {numerics.VARIABLE}): the committed store holds what "
+            f"the suite runs by default, and nothing under {numerics.chosen()} numerics. Leave it out."
+        )
     jobs = promotable(suite, tier, partial)
     records, cells = promoted(suite, tier, jobs)
     folder = suite.store.folder / tier
-    for job in jobs:
-        if job.arrays.exists():
-            target = suite.store.arrays(job)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            beside = target.with_name(f".{target.name}.{os.getpid()}")
-            shutil.copyfile(job.arrays, beside)
-            beside.replace(target)
-    for name, text in stored_texts(records).items():
-        write_atomically(folder / name, text)
-    write_atomically(folder / "cells.csv", cells.to_csv(index=False, lineterminator="\n"))
-    if asked := _asked(suite, tier, records):
-        write_atomically(folder / NAME, seeds_text(asked))
+    asked = _asked(suite, tier, records)
+    with renewed(folder) as new:
+        for job in jobs:
+            if job.arrays.name in records[job.key].files:
+                with placed(new / "arrays" / job.arrays_name) as temporary:
+                    shutil.copyfile(suite.source.arrays(job), temporary)
+        for name, text in stored_texts(records).items():
+            write_atomically(new / name, text)
+        write_atomically(new / "cells.csv", cells.to_csv(index=False, lineterminator="\n"))
+        if asked:
+            write_atomically(new / NAME, seeds_text(asked))
     kept = len(records) - len(jobs)
     print(
         f"stored {len(cells)} rows of {len(records)} jobs in results/stored/{tier}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from typing import Annotated
 
@@ -32,10 +31,7 @@ def main(tier: Annotated[str, typer.Option(help="quick, cpu or paper")]) -> None
     found: Counter[str] = Counter()
     for name, artifact in catalogue.artifacts.items():
         rendering = Rendering(suite, tier, name)
-        try:
-            record = json.loads(rendering.outputs[-1].read_text())
-        except (FileNotFoundError, json.JSONDecodeError):
-            record = dict.fromkeys(COUNTS, "-")
+        record = rendering.sidecar
         found.update({key: record.get(key, 0) for key in agreement(())})
         counts = [str(record.get(key, "-")) for key in COUNTS]
         table.add_row(name, artifact.title, *counts, str(rendering.outputs[1]))

@@ -16,6 +16,7 @@ from bench.analysis.rendering import asked_for, heading, write_sidecar
 from bench.analysis.reported import load_reported
 from bench.analysis.tables import long_table, to_markdown
 from bench.errors import exit_with_message
+from bench.files import write_atomically
 from bench.work.renderings import Rendering
 from bench.work.suite import Suite
 
@@ -36,11 +37,10 @@ def render(rendering: Rendering, reported: pd.DataFrame) -> None:
     """Write the files of one table."""
     readings = [read_entry(entry, rendering.tier) for entry in rendering.entries]
     table = long_table(rendering, readings, reported)
-    rendering.folder.mkdir(parents=True, exist_ok=True)
     base = rendering.folder / rendering.name
-    table.to_csv(base.with_suffix(".csv"), index=False, lineterminator="\n")
+    write_atomically(base.with_suffix(".csv"), table.to_csv(index=False, lineterminator="\n"))
     title = heading(rendering, readings)
-    base.with_suffix(".md").write_text(to_markdown(rendering, table, title))
-    base.with_suffix(".tex").write_text(to_latex(rendering.suite.catalogue, table, title))
+    write_atomically(base.with_suffix(".md"), to_markdown(rendering, table, title))
+    write_atomically(base.with_suffix(".tex"), to_latex(rendering.suite.catalogue, table, title))
     printed = table[table["reported"] != ""]
     write_sidecar(rendering, readings, zip(printed["kind"], printed["verdict"], strict=True))

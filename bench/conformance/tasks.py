@@ -15,15 +15,15 @@ import torch
 from bench.conformance.cases import Case
 from bench.conformance.methods import require
 from bench.datasets.histories import Histories
-from bench.datasets.integrity import checksums
 from bench.datasets.trajectories import Trajectories
+from bench.work.integrity import described, files_below
 
 
 def datasets_repeat(case: Case) -> None:
     """A dataset is made twice with the same bytes, in its folder and nowhere else."""
     with TemporaryDirectory() as first, TemporaryDirectory() as second:
         facts = [case.make_dataset(Path(folder)) for folder in (first, second)]
-        sums = [checksums(Path(folder)) for folder in (first, second)]
+        sums = [described(Path(folder), files_below(Path(folder))) for folder in (first, second)]
     require(bool(sums[0]), "make() writes no file into its folder")
     require(sums[0] == sums[1], "make() writes other bytes the second time")
     require(facts[0] == facts[1], "make() says something else of the second dataset")

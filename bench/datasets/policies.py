@@ -1,9 +1,9 @@
 """Behaviour policies: the small networks, shipped with the package, that local datasets are rolled out from.
 
-A name stands for one snapshot of a training run, or for a ladder of them, early ones first. It is two files
-beside this module: `policies/<name>.npz`, the float16 weights and the observation normaliser of each
-snapshot, and `policies/<name>.json`, their records (how each was made, what it scores) and the sha256 of the
-weights. `python -m tools.behaviour` writes both.
+A name stands for one snapshot of a training run, or for several, early ones first. It is two files beside
+this module: `policies/<name>.npz`, the float16 weights and the observation normaliser of each snapshot, and
+`policies/<name>.json`, their records (how each was made, what it scores), the sha256 of the weights, and the
+shares that a dataset takes of the snapshots (`ladders.py`). `python -m tools.behaviour` writes both.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class BehaviourPolicy:
 
     Shapes: `observation_mean`, `observation_std` (dim,) float32; `weights` three float16 arrays (inputs,
     outputs) with `biases` (outputs,); `log_std` (action_dim,) float16; `record` says how
-    the snapshot was made and what it scores.
+    the snapshot was made and what it scores. `noise` is a factor on the deviations of sampled actions.
     """
 
     env_id: str
@@ -41,6 +41,7 @@ class BehaviourPolicy:
     biases: tuple[NDArray[np.float16], ...]
     log_std: NDArray[np.float16]
     record: dict[str, Any]
+    noise: float = 1.0
 
     def act(
         self, observations: NDArray[np.floating], generator: np.random.Generator | None
@@ -56,11 +57,12 @@ class BehaviourPolicy:
             hidden = np.tanh(hidden @ weight.astype(np.float64) + bias)
         actions = hidden @ self.weights[-1].astype(np.float64) + self.biases[-1]
         if generator is not None:
-            actions += np.exp(self.log_std.astype(np.float64)) * generator.standard_normal(actions.shape)
+            deviations = self.noise * np.exp(self.log_std.astype(np.float64))
+            actions += deviations * generator.standard_normal(actions.shape)
         return actions.astype(np.float32)
 
 
-def load_ladder(name: str, folder: Path = SHIPPED) -> list[BehaviourPolicy]:
+def load_snapshots(name: str, folder: Path = SHIPPED) -> list[BehaviourPolicy]:
     """The snapshots of `name` in `folder` (by default: those shipped with the package), early ones first.
 
     Raises UnavailableError for a name that does not ship, DatasetError for an unreadable file or weights that
@@ -73,27 +75,40 @@ def load_ladder(name: str, folder: Path = SHIPPED) -> list[BehaviourPolicy]:
             f"There is no behaviour policy {name!r}. Policies there: {names}. Name one of these, or train "
             "one with `python -m tools.behaviour train` and ship it with `python -m tools.behaviour ship`."
         )
-    record = _read_record(record_file)
+    record = read_record(record_file)
     _verify(weights_file, record, name)
     with np.load(weights_file) as arrays:
         return [_unpack(arrays, index, described) for index, described in enumerate(record["snapshots"])]
 
 
-def save_ladder(ladder: Sequence[BehaviourPolicy], name: str, folder: Path, command: str) -> Path:
-    """Write the snapshots as `<name>.npz` and `<name>.json`, the records with a sha256; returns the first."""
+def save_snapshots(
+    snapshots: Sequence[BehaviourPolicy],
+    name: str,
+    folder: Path,
+    command: str,
+    ladder: list[dict[str, Any]] | None = None,
+) -> Path:
+    """Write the snapshots as `<name>.npz` and `<name>.json`, the records with a sha256; returns the first.
+
+    `ladder` is what the record says of the shares; with None it says nothing.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     weights_file = folder / f"{name}.npz"
     arrays = {
-        f"{index}/{key}": array for index, policy in enumerate(ladder) for key, array in _pack(policy).items()
+        f"{index}/{key}": array
+        for index, policy in enumerate(snapshots)
+        for key, array in _pack(policy).items()
     }
     np.savez(weights_file, allow_pickle=False, **arrays)
     record = {
         "name": name,
-        "env_id": ladder[0].env_id,
-        "snapshots": [policy.record for policy in ladder],
+        "env_id": snapshots[0].env_id,
+        "snapshots": [policy.record for policy in snapshots],
         "command": command,
         "sha256": _sha256(weights_file),
     }
+    if ladder is not None:
+        record["ladder"] = ladder
     (folder / f"{name}.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return weights_file
 
@@ -128,7 +143,8 @@ def shipped_policies(folder: Path = SHIPPED) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.npz") if path.with_suffix(".json").is_file())
 
 
-def _read_record(record_file: Path) -> Facts:
+def read_record(record_file: Path) -> Facts:
+    """The content of a record; DatasetError, naming file and remedy, if it is no record of a policy."""
     try:
         record = json.loads(record_file.read_text(encoding="utf-8"))
         missing = [key for key in ("env_id", "sha256", "command", "snapshots") if key not in record]

@@ -12,6 +12,7 @@ from bench.measure.memory import peak_during
 from bench.measure.online import OnlineTest, online_timing
 from bench.measure.stopwatch import Timing
 from bench.methods.base import Batch, Learner, Timed
+from bench.methods.optimisation import make_optimiser
 from bench.methods.spaces import space_of
 
 MIB = 2**20
@@ -30,7 +31,7 @@ def counted(learner: Learner, timed: Timed, single: Batch) -> dict[str, int]:
 def training_step(learner: Learner, sequences: int, generator: np.random.Generator) -> Callable[[], None]:
     """One gradient update on a batch of the true shapes, where the model is."""
     batch = learner.on_device(learner.sampler.synthetic(sequences, generator))
-    optimiser = torch.optim.AdamW(learner.model.parameters(), lr=learner.options["learning_rate"])
+    optimiser = make_optimiser(learner.model, learner.options)
     learner.model.train()
 
     def step() -> None:

@@ -16,9 +16,12 @@ Tricks, in the order in which they matter here:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.catalogue.option_types import Options
 from bench.datasets.arrays import Actions
@@ -33,8 +36,13 @@ from bench.methods.in_context import (
     random_past,
     read_past,
 )
+from bench.methods.places import places_of, taken
 from bench.methods.spaces import space_of
 from bench.nn.backbone import Backbone
+from bench.nn.kept_program import KeptProgram
+
+if TYPE_CHECKING:
+    from bench.nn.compiled import Compiled
 
 
 class ADModel(PositionedModel):
@@ -58,6 +66,7 @@ class ADModel(PositionedModel):
         self.backbone = backbone
         self.head = space.head(width)
         self.normaliser = normaliser_of(space, options)
+        self.kept = KeptProgram()
 
     def tokens(self, states: Tensor, actions: Tensor, rewards: Tensor) -> Tensor:
         """Tokens of packed steps, (B, N * tokens a step, D), positions not yet added.
@@ -70,17 +79,31 @@ class ADModel(PositionedModel):
         action = self.embed.action(self.embed.space.encode_actions(actions))
         return torch.stack([state, action, self.embed.reward(rewards)], dim=2).flatten(1, 2)
 
-    def forward(self, states: Tensor, actions: Tensor, rewards: Tensor, valid: Tensor) -> Tensor:
-        """Logits, or actions, of every real step from what came before it: (real steps, A)."""
+    def lay_out(self, parameters: Sequence[Tensor]) -> Compiled | None:
+        """The program of a decision that knows of the step before it."""
+        from bench.nn.reading_program import reading_program
+
+        embed, features = self.embed, self.embed.space.state_features
+        maps = {
+            "action": (embed.space.action_dim + 1, embed.action_embedding),
+            "reward": (1, nn.Sequential(*embed.reward_embedding)),
+            "state": (features, embed.state_embedding),
+        }
+        kinds = [["state", "action", "reward"]] if self.merged else [["action"], ["reward"], ["state"]]
+        return reading_program(maps, kinds, self.position, self.backbone, self.head, parameters)
+
+    def forward(self, states: Tensor, actions: Tensor, rewards: Tensor, real: Tensor) -> Tensor:
+        """Logits, or actions, of the steps at the places `real` (n,) from what came before them: (n, A)."""
         tokens = self.tokens(states, actions, rewards)
         hidden = self.backbone(self.placed_from_first(tokens))
-        predicted: Tensor = self.head(hidden[:, :: self.per_step][valid])
+        predicted: Tensor = self.head(taken(hidden[:, :: self.per_step], real))
         return predicted
 
 
 def packed_batch(episodes: Episodes, generator: np.random.Generator) -> Batch:
-    """The packed steps of contexts."""
-    return pack(episodes)._asdict()
+    """The packed steps of contexts, and the places `real` (n,) of those that are no padding."""
+    steps = pack(episodes)._asdict()
+    return steps | {"real": places_of(steps.pop("valid").numpy())}
 
 
 class ADLearner(Learner):
@@ -98,7 +121,7 @@ class ADLearner(Learner):
 
     def loss(self, batch: Batch) -> Tensor:
         """Distance to the learner's actions, over all real steps."""
-        return self.model.embed.space.loss(self.model(**batch), batch["actions"][batch["valid"]])
+        return self.model.embed.space.loss(self.model(**batch), taken(batch["actions"], batch["real"]))
 
     def policy(self, trial: Trial) -> ADPolicy:
         """The trained model as a policy."""
@@ -129,19 +152,20 @@ class ADPolicy:
         """Begin an episode: the context of the earlier ones is read at once."""
         context = read_past(past, self.model.options, self.model.normaliser)
         if context.lengths.shape[1]:
-            self.read(pack(context, right=True).to(self.device))
+            packed = pack(context, right=True)
+            self.read(packed.to(self.device), bool(packed.valid.all()))
         else:
             self.states = self.model.backbone.allocate_state(self.trial.count, self.model.max_tokens)
             self.place = torch.zeros(self.trial.count, dtype=torch.long, device=self.device)
             self.last = None
 
-    def read(self, packed: Packed) -> None:
-        """Take in steps that lie behind: (count, N, ...), padded on the left."""
+    def read(self, packed: Packed, is_whole: bool) -> None:
+        """Take in steps that lie behind: (count, N, ...), padded on the left unless they are whole."""
         model = self.model
         tokens = model.tokens(packed.states, packed.actions, packed.rewards)
         mask = packed.valid.repeat_interleave(model.per_step, dim=1)
         places = (mask.cumsum(dim=1) - 1).clamp(min=0)
-        whole = None if bool(mask.all()) else mask
+        whole = None if is_whole else mask
         # A row's first real token has nothing before it, which padding on its left would otherwise be.
         if whole is not None and model.merged:
             tokens = self._without_before(tokens, packed)
@@ -157,10 +181,15 @@ class ADPolicy:
         none = none + embed.reward(torch.zeros(1, device=self.device))
         return torch.where(first.unsqueeze(-1), embed.state(packed.states) + none.unsqueeze(0), tokens)
 
-    def _feed(self, token: Tensor) -> Tensor:
-        placed = self.model.placed(token, self.place.clamp(max=self.model.max_tokens - 1))
-        hidden, self.states = self.model.backbone.step(placed, self.states)
-        self.place = self.place + 1
+    def _feed(self, tokens: list[Tensor]) -> Tensor:
+        """The backbone's output (count, D) at the last of the next tokens, each (count, D)."""
+        last = self.model.max_tokens - 1
+        placed = [
+            self.model.placed(token, (self.place + number).clamp(max=last))
+            for number, token in enumerate(tokens)
+        ]
+        hidden, self.states = self.model.backbone.read(torch.stack(placed, dim=1), self.states)
+        self.place = self.place + len(tokens)
         return hidden
 
     def act(self, seen: Observation) -> Actions:
@@ -171,20 +200,31 @@ class ADPolicy:
 
     def predict(self, states: Tensor) -> Tensor:
         """Logits, or actions, (count, A), in states (count, S) as the model reads them."""
-        embed = self.model.embed
-        token = embed.state(states)
-        if self.model.merged:
-            space, count = embed.space, self.trial.count
-            if self.last is None:
-                code = space.no_action(count, device=self.device)
-                rewards = torch.zeros(count, device=self.device)
-            else:
-                code, rewards = space.encode_actions(self.last[0]), self.last[1]
-            token = token + embed.action(code) + embed.reward(rewards)
-        elif self.last is not None:
-            self._feed(embed.action(embed.space.encode_actions(self.last[0])))
-            self._feed(embed.reward(self.last[1]))
-        predicted: Tensor = self.model.head(self._feed(token))
+        embed, space, count = self.model.embed, self.model.embed.space, self.trial.count
+        if self.last is not None:
+            code, rewards = space.encode_actions(self.last[0]), self.last[1]
+        elif self.model.merged:
+            code = space.no_action(count, device=self.device)
+            rewards = torch.zeros(count, device=self.device)
+        else:
+            predicted: Tensor = self.model.head(self._feed([embed.state(states)]))
+            return predicted
+        program = self.model.kept.to_read(code, self.states, self.model, self.model.lay_out)
+        if program is not None:
+            return self._read_at_once(program, space.encode_states(states), code, rewards)
+        made = [embed.action(code), embed.reward(rewards), embed.state(states)]
+        fed: Tensor = self._feed([sum(made[:2], made[2])] if self.model.merged else made)
+        return self.model.head(fed)
+
+    def _read_at_once(self, program: Compiled, state: Tensor, code: Tensor, rewards: Tensor) -> Tensor:
+        """`predict` from the codes of a state and of the step before it, by one compiled call."""
+        tokens, first = self.model.per_step, int(self.place)
+        scaled = rewards / self.model.embed.reward_embedding.scale
+        shown: list[Any] = [code.numpy(), scaled.numpy(), state.numpy()]
+        if self.model.position is not None:
+            shown += [min(first + number, self.model.max_tokens - 1) for number in range(tokens)]
+        predicted, self.states = program.read(self.states, tokens, *shown)
+        self.place = self.place + tokens
         return predicted
 
     def observe(self, rewards: Floats) -> None:
@@ -204,12 +244,13 @@ class _Online:
         packed = pack(random_past(model.options, count * horizon, generator)).to(device)
         self.steps = Packed(*(values[:, : fill + 1] for values in packed))
         self.past = Packed(*(values[:, :fill] for values in packed))
+        self.real = torch.arange(fill + 1, device=device)
         self.tokens = fill * model.per_step
 
     def begin(self) -> None:
         """Read the context."""
         if self.past.valid.shape[1]:
-            self.policy.read(self.past)
+            self.policy.read(self.past, is_whole=True)
             # A decision inside an episode takes in the action and the reward before it.
             self.policy.last = self.past.actions[:, -1], self.past.rewards[:, -1]
         else:
@@ -225,5 +266,6 @@ class _Online:
 
     def read_again(self) -> Tensor:
         """A decision by a pass over the whole context."""
-        predicted: Tensor = self.model(*self.steps)
+        states, actions, rewards, _ = self.steps
+        predicted: Tensor = self.model(states, actions, rewards, self.real)
         return predicted[-1]

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from bench.catalogue.option_types import Options
 from bench.datasets.arrays import Actions, States
 from bench.datasets.episodes import Episodes
+from bench.errors import SpecError
 from bench.work.availability import method_module
 
 Batch = dict[str, Tensor]
@@ -162,6 +163,17 @@ class Learner(ABC):
     @abstractmethod
     def loss(self, batch: Batch) -> Tensor:
         """The training loss of a batch on the model's device, a scalar; the model is in training mode."""
+
+    @hook
+    def tokens(self, batch: Batch) -> int:
+        """Actions that a batch predicts, by which a schedule in tokens counts.
+
+        Raises SpecError for a method whose batches are no windows.
+        """
+        raise SpecError(
+            "options warmup_tokens and decay_tokens: they count the actions of windows, and this method's "
+            "batches are none. Leave them at 0 and set warmup_updates."
+        )
 
     @hook
     def clipped(self) -> list[Iterable[nn.Parameter]]:

@@ -43,8 +43,7 @@ def predict_candidates(policy: TokenModel, window: dict[str, Tensor], candidates
         memory = backbone.prefill(shared, length=length)[1].forked(count)
     else:
         memory = backbone.allocate_state(rows * count, length)
-    for token in own:
-        hidden, memory = backbone.step(token, memory)
+    hidden, _ = backbone.read(torch.stack(own, dim=1), memory)
     return policy.head(hidden).unflatten(0, (rows, count))
 
 

@@ -52,7 +52,8 @@ class GaussianActor(nn.Module):
     def latent(self, states: Tensor) -> Normal:
         """Distribution of u (..., A)."""
         mean, log_deviation = self.network(states).chunk(2, dim=-1)
-        return Normal(mean, log_deviation.clamp(*LOG_DEVIATIONS).exp())
+        # Unchecked: a look at the values would wait for a GPU, and what diverges shows in the loss.
+        return Normal(mean, log_deviation.clamp(*LOG_DEVIATIONS).exp(), validate_args=False)
 
     def sample(self, states: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Actions (..., B, A) of states (B, S), by standard normal noise of that shape, and log densities."""

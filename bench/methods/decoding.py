@@ -37,8 +37,8 @@ class Inputs:
 
     def __call__(self, seen: Observation) -> tuple[Tensor, Tensor]:
         """Returns still wanted (count, 1), scaled, and states (count, S), standardised."""
-        wanted = torch.from_numpy(seen.wanted / self.scale).unsqueeze(-1)
-        return wanted.to(self.device), self.normaliser(torch.from_numpy(seen.states).to(self.device))
+        wanted, device = torch.from_numpy(seen.wanted / self.scale).unsqueeze(-1), self.device
+        return wanted.to(device), self.normaliser(torch.from_numpy(seen.states).to(device))
 
 
 class Window:

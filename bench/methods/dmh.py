@@ -26,6 +26,7 @@ from bench.methods.dmh_contexts import BlockContexts
 from bench.methods.dmh_model import DMHModel
 from bench.methods.dmh_policy import DMHPolicy
 from bench.methods.in_context import random_past
+from bench.methods.places import taken
 
 
 class Learner(base.Learner):
@@ -39,7 +40,7 @@ class Learner(base.Learner):
 
     def loss(self, batch: Batch) -> Tensor:
         """Distance to the actions over all real steps: both branches' mean, or z's and half the other's."""
-        predicted, targets = self.model(**batch), batch["actions"][batch["inside"]]
+        predicted, targets = self.model(**batch), taken(batch["actions"], batch["real"])
         by_branch = [self.model.space.loss(branch, targets) for branch in predicted.split(len(targets))]
         if self.options["branch_loss"] == "half":
             return by_branch[0] + 0.5 * sum(by_branch[1:])

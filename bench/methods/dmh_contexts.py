@@ -16,6 +16,7 @@ from bench.methods.dmh_blocks import Blocks
 from bench.methods.dmh_goals import valuable_states
 from bench.methods.dmh_model import DMHModel
 from bench.methods.in_context import Contexts, draw_contexts, taken_trajectories
+from bench.methods.places import places_of
 
 
 class BlockContexts(Contexts):
@@ -78,7 +79,7 @@ class BlockContexts(Contexts):
             "actions": tensor(blocks.cut(episodes.actions)[taken]),
             "rewards": tensor(blocks.cut(episodes.rewards)[taken]),
             "times": torch.from_numpy(blocks.times[taken[2]]),
-            "inside": torch.from_numpy(blocks.inside[taken]),
+            "real": places_of(blocks.inside[taken]),
             "valuable_states": tensor(goals),
         }
 

@@ -25,3 +25,7 @@ class Embeddings(nn.Module):
         norm = self.norms[modality] if self.norm is None else self.norm
         embedded: Tensor = norm(mapped if time is None else mapped + time)
         return embedded
+
+    def chain(self, modality: str) -> nn.Sequential:
+        """The map and the norm of a modality, where no time is added between them."""
+        return nn.Sequential(self.maps[modality], self.norms[modality] if self.norm is None else self.norm)

@@ -5,7 +5,8 @@ Shapes: S blocks, w steps of each, at most c; Z numbers of a sub-goal, A `action
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,11 @@ from bench.methods.backbones import PositionedModel, transformer
 from bench.methods.dmh_embeddings import Embeddings
 from bench.methods.dmh_long import subgoal_size
 from bench.methods.spaces import space_of
+from bench.nn.kept_program import KeptProgram
 from bench.nn.state import Memory
+
+if TYPE_CHECKING:
+    from bench.nn.compiled import Compiled
 
 
 class Begun(NamedTuple):
@@ -66,6 +71,8 @@ class LocalModule(PositionedModel):
         self.make_positions(self.steps * self.per_step, width, placed, options["dropout"])
         self.backbone = transformer(options, options["transformer_layers"])
         self.head = self.space.head(width)
+        # Of a step within a block, and of the first of one.
+        self.kept = KeptProgram(), KeptProgram()
 
     def forward(
         self, goals: Tensor, states: Tensor, actions: Tensor, rewards: Tensor, times: Tensor
@@ -90,8 +97,12 @@ class LocalModule(PositionedModel):
         return predicted
 
     def begin(self, sequences: int) -> Begun:
-        """What is remembered before a block: nothing."""
+        """What is remembered before the first block: nothing."""
         return Begun(self.backbone.allocate_state(sequences, self.steps * self.per_step), 0)
+
+    def begin_again(self, begun: Begun) -> Begun:
+        """What is remembered before the next block: nothing, in the same buffers."""
+        return Begun(begun.memory.at(0), 0)
 
     def step(
         self, goals: Tensor, states: Tensor, time: int, last: Step | None, begun: Begun
@@ -100,6 +111,13 @@ class LocalModule(PositionedModel):
 
         Sub-goals (count, Z), states (count, ...); `last`: the step before, if it is of this block.
         """
+        if self.timestep_embedding is None:
+            kept = self.kept[last is None]
+            program = kept.to_read(
+                goals, begun.memory, self, lambda parameters: self._lay_out(parameters, last is None)
+            )
+            if program is not None:
+                return self._read_at_once(program, goals, states, last, begun)
         now = self._time(torch.full((len(goals),), time, device=goals.device))
         goal, state = self._shown(goals, states, now)
         if self.merged:
@@ -111,10 +129,41 @@ class LocalModule(PositionedModel):
             action = self.embed("action", self._codes(last.action), then)
             tokens = [action, self._reward(last.reward, then), goal, state]
         memory, position = begun
-        for token in tokens:
-            hidden, memory = self.backbone.step(self.placed(token, position), memory)
-            position += 1
-        return self.head(hidden), Begun(memory, position)
+        placed = [self.placed(token, position + number) for number, token in enumerate(tokens)]
+        hidden, memory = self.backbone.read(torch.stack(placed, dim=1), memory)
+        return self.head(hidden), Begun(memory, position + len(tokens))
+
+    def _kinds(self, begins: bool) -> list[list[str]]:
+        """What the tokens of a step are made of."""
+        if self.merged:
+            return [["goal", "state", "action", "reward"]]
+        return [["goal"], ["state"]] if begins else [["action"], ["reward"], ["goal"], ["state"]]
+
+    def _lay_out(self, parameters: Sequence[Tensor], begins: bool) -> Compiled | None:
+        """The program of a step; `begins`: of the first of a block."""
+        from bench.nn.reading_program import reading_program
+
+        kinds = self._kinds(begins)
+        numbers = {"goal": self.goal_size, "state": self.space.state_features, "reward": 1}
+        numbers["action"] = self.space.action_dim + int(self.merged)
+        maps = {kind: (numbers[kind], self.embed.chain(kind)) for token in kinds for kind in token}
+        return reading_program(maps, kinds, self.position, self.backbone, self.head, parameters)
+
+    def _read_at_once(
+        self, program: Compiled, goals: Tensor, states: Tensor, last: Step | None, begun: Begun
+    ) -> tuple[Tensor, Begun]:
+        """`step` by one compiled call."""
+        values = {"goal": goals, "state": self.space.encode_states(states)}
+        if last is not None:
+            values |= {"action": self._codes(last.action), "reward": last.reward / self.reward_scale}
+        elif self.merged:
+            values |= {"action": self.space.no_action(1, device=goals.device), "reward": goals.new_zeros(1)}
+        kinds = self._kinds(last is None)
+        shown: list[Any] = [values[kind].numpy() for token in kinds for kind in token]
+        if self.position is not None:
+            shown += [begun.tokens + number for number in range(len(kinds))]
+        predicted, memory = program.read(begun.memory, len(kinds), *shown)
+        return predicted, Begun(memory, begun.tokens + len(kinds))
 
     def _before(self, last: Step | None, goals: Tensor, now: Tensor | None) -> Tensor:
         """The embedding (count, D) of the action and the reward before a merged token."""

@@ -13,6 +13,7 @@ from bench.catalogue.option_types import Options
 from bench.methods.dmh_local import LocalModule
 from bench.methods.dmh_long import LongTermModule
 from bench.methods.in_context import normaliser_of
+from bench.methods.places import taken
 
 
 class DMHModel(nn.Module):
@@ -36,7 +37,7 @@ class DMHModel(nn.Module):
         actions: Tensor,
         rewards: Tensor,
         times: Tensor,
-        inside: Tensor,
+        real: Tensor,
         valuable_states: Tensor,
         **blocks: Tensor,
     ) -> Tensor:
@@ -45,8 +46,9 @@ class DMHModel(nn.Module):
         blocks: (B, M, ...), the arguments of `LongTermModule.tokens`, shorter rows padded behind. trained
         (S,): indices into the flattened (B * M) blocks, of those trained in this update. noise (S, c or 1,
         Z): the Gaussian samples of z. states (S, c, ...), actions (S, c, ...), rewards and times (S, c):
-        their steps, inside (S, c) whether they are in the episode. valuable_states (S, ...): the valuable
-        sub-goal of each, or none for training without. The branch of z comes first, that of f(s^g) second.
+        their steps, real (n,) the places of those that are in the episode. valuable_states (S, ...): the
+        valuable sub-goal of each, or none for training without. The branch of z comes first, that of f(s^g)
+        second.
         """
         long = self.long_term
         hidden = long.backbone(long.tokens(**blocks).flatten(1, 2))[:, long.state_place :: long.per_block]
@@ -54,8 +56,6 @@ class DMHModel(nn.Module):
         if len(valuable_states):
             valuable = self.valuable_map(self.space.encode_states(valuable_states))
             goals = torch.cat([goals, valuable.unsqueeze(1).expand_as(goals)])
-            states, actions, rewards, times, inside = (
-                torch.cat([x, x]) for x in (states, actions, rewards, times, inside)
-            )
-        predicted: Tensor = self.local(goals, states, actions, rewards, times)[inside]
-        return predicted
+            real = torch.cat([real, real + rewards.numel()])
+            states, actions, rewards, times = (torch.cat([x, x]) for x in (states, actions, rewards, times))
+        return taken(self.local(goals, states, actions, rewards, times), real)

@@ -71,6 +71,7 @@ class DMHPolicy:
         self.rewards: list[Tensor] = []
         self.wanted = torch.full((self.trial.count,), self.options["target_return"], device=self.device)
         self.window = SlidingWindow(self.steps)
+        self.begun = self.model.local.begin(self.trial.count)
         if not context.lengths.shape[1]:
             self.long_state = long.backbone.allocate_state(self.trial.count, 0)
             return
@@ -109,13 +110,12 @@ class DMHPolicy:
             self._read(long.after_acting(rewards.sum(dim=1), going_on, *whole))
         self.hidden = self._read(long.before_acting(self.wanted, states))
         self.goals = self._drawn(long.goals.draws)
-        self.begun, self.last = self.model.local.begin(self.trial.count), None
+        self.begun, self.last = self.model.local.begin_again(self.begun), None
         self.reached, self.rewards = [], []
 
     def _read(self, tokens: Tensor) -> Tensor:
         """Feed Mamba tokens (count, N, D); its output (count, D) at the last one."""
-        for token in tokens.unbind(dim=1):
-            hidden, self.long_state = self.model.long_term.backbone.step(token, self.long_state)
+        hidden, self.long_state = self.model.long_term.backbone.read(tokens, self.long_state)
         return hidden
 
     def _drawn(self, draws: int) -> Tensor:

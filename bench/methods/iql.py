@@ -52,7 +52,9 @@ class IQLModel(ActorCriticModel):
     def log_density(self, states: Tensor, actions: Tensor) -> Tensor:
         """(B,) log density of actions (B, A) in states (B, S)."""
         deviation = self.log_deviation.clamp(*LOG_DEVIATIONS).exp()
-        density: Tensor = Normal(self.actor(states), deviation).log_prob(actions)
+        # Unchecked: a look at the values would wait for a GPU, and what diverges shows in the loss.
+        policy = Normal(self.actor(states), deviation, validate_args=False)
+        density: Tensor = policy.log_prob(actions)
         return density.sum(dim=-1)
 
 

@@ -25,9 +25,11 @@ Target networks are never counted.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bench.catalogue.option_types import Options
@@ -44,6 +46,7 @@ from bench.methods.critics import (
     without_dropout,
 )
 from bench.methods.normaliser import Normaliser, make_normaliser
+from bench.methods.places import places_of, taken
 from bench.methods.return_conditioned import ReturnConditionedModel
 from bench.methods.token_model import TokenModel
 from bench.methods.windows import OWN_RETURN, Steps, draw_windows, random_windows
@@ -85,10 +88,10 @@ class QGuidedModel(ReturnConditionedModel):
 
     def forward(
         self, returns: Tensor, states: Tensor, actions: Tensor, previous_actions: Tensor, timesteps: Tensor,
-        mask: Tensor, **others: Tensor,
+        mask: Tensor, real: Tensor | None = None, **others: Tensor,
     ) -> Tensor:  # fmt: skip
         """Predicted actions (B, K, A); what else a batch holds is for the critics and is not looked at."""
-        predicted: Tensor = self.policy(returns, states, actions, previous_actions, timesteps, mask)
+        predicted: Tensor = self.policy(returns, states, actions, previous_actions, timesteps, mask, real)
         return predicted
 
     def step(
@@ -110,8 +113,19 @@ class QGuidedModel(ReturnConditionedModel):
         return values_of(self.target_critics, states, actions).amin(dim=0)
 
 
+def with_target(mask: NDArray[np.bool_], terminations: NDArray[Any]) -> Tensor:
+    """(n,) places of the steps that have a target, of windows whose real steps are `mask` (B, K)."""
+    learnt = mask.copy()
+    learnt[:, -1] = terminations > 0
+    return places_of(learnt)
+
+
 class RewardedWindows:
-    """Windows, their rewards (B, K), terminations (B,) of their last steps, and the critic to climb."""
+    """Windows, their rewards (B, K), terminations (B,) of their last steps, and the critic to climb.
+
+    `learnt` (n,) are the places of the steps that have a target: real ones, of which a window's last has one
+    where it terminates.
+    """
 
     def __init__(self, options: Options, normaliser: Normaliser) -> None:
         self.options, self.normaliser = options, normaliser
@@ -127,11 +141,13 @@ class RewardedWindows:
         dataset, length = self.steps.dataset, self.options["context_length"]
         spans = draw_windows(dataset, self.options, generator)
         windows = self.steps.gather(spans, length)
+        terminations = dataset.terminations[spans.end - 1]
         index = np.maximum(spans.end[:, None] - length + np.arange(length), spans.first[:, None])
         return windows | {
             "rewards": torch.from_numpy(self.rewards[index]) * windows["mask"],
-            "terminations": torch.from_numpy(dataset.terminations[spans.end - 1]),
+            "terminations": torch.from_numpy(terminations),
             "judge": torch.tensor(generator.integers(CRITICS)),
+            "learnt": with_target(windows["mask"].numpy(), terminations),
         }
 
     def synthetic(self, sequences: int, generator: np.random.Generator) -> Batch:
@@ -142,6 +158,7 @@ class RewardedWindows:
             "rewards": torch.from_numpy(rewards),
             "terminations": torch.zeros(sequences),
             "judge": torch.tensor(generator.integers(CRITICS)),
+            "learnt": with_target(windows["mask"].numpy(), np.zeros(sequences)),
         }
 
 
@@ -172,12 +189,14 @@ class QGuidedLearner(Learner):
 
         No gradient passes through the critics' parameters nor through |Q_j|.
         """
-        mask = batch["mask"]
-        predicted = self.model(**batch)[mask]
-        values = self.model.values_through_fixed_critics(batch["states"][mask], predicted)
-        judge = batch["judge"]
-        scale = self.options["value_weight"] / values[1 - judge].detach().abs().mean()
-        return nn.functional.mse_loss(predicted, batch["actions"][mask]) - scale * values[judge].mean()
+        real = batch["real"]
+        predicted = taken(self.model(**batch), real)
+        values = self.model.values_through_fixed_critics(taken(batch["states"], real), predicted)
+        # Selected where they are: as a number, the critic's would be read back from a GPU.
+        judge = batch["judge"].view(1)
+        other, judged = (values.index_select(0, which) for which in (1 - judge, judge))
+        scale = self.options["value_weight"] / other.detach().abs().mean()
+        return nn.functional.mse_loss(predicted, taken(batch["actions"], real)) - scale * judged.mean()
 
     @torch.no_grad()
     def targets(self, batch: Batch) -> Tensor:
@@ -191,11 +210,12 @@ class QGuidedLearner(Learner):
 
     def critic_loss(self, batch: Batch) -> Tensor:
         """Mean squared error of each critic over the steps that have a target, summed; 0 where none has."""
-        learnt = batch["mask"].clone()
-        learnt[:, -1] = batch["terminations"] > 0
-        values = values_of(self.model.critics, batch["states"][learnt], batch["actions"][learnt])
-        errors = (values - self.targets(batch)[learnt]).square()
-        return errors.sum() / learnt.sum().clamp(min=1)
+        learnt = batch["learnt"]
+        states, actions, targets = (
+            taken(values, learnt) for values in (batch["states"], batch["actions"], self.targets(batch))
+        )
+        errors = (values_of(self.model.critics, states, actions) - targets).square()
+        return errors.sum() / max(len(learnt), 1)
 
     def loss(self, batch: Batch) -> Tensor:
         """The policy's loss and the critics', whose gradient alone is no longer than `gradient_clip`."""

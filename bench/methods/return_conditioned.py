@@ -48,6 +48,10 @@ class StepEmbeddings(nn.Module):
         self.places = places if positioned else None
         self.last = options["max_timestep"] - 1
 
+    def maps(self) -> dict[str, nn.Module]:
+        """What embeds each kind."""
+        return {RETURN: self.embed_return, STATE: self.embed_state, ACTION: self.embed_action}
+
     def forward(
         self, returns: Tensor, states: Tensor, actions: Tensor, timesteps: Tensor
     ) -> dict[str, Tensor]:
@@ -55,11 +59,8 @@ class StepEmbeddings(nn.Module):
 
         The embedding of the timesteps (...) is added to all three, or the place of each to it.
         """
-        embedded = {
-            RETURN: self.embed_return(returns),
-            STATE: self.embed_state(states),
-            ACTION: self.embed_action(actions),
-        }
+        values = {RETURN: returns, STATE: states, ACTION: actions}
+        embedded = {kind: part(values[kind]) for kind, part in self.maps().items()}
         if self.places is not None:
             added = self.places(timesteps)
             return {kind: token + added[kind] for kind, token in embedded.items()}
@@ -79,7 +80,8 @@ class ReturnConditionedModel(nn.Module, ABC):
     """A model over windows of returns-to-go, states and actions that can also read an episode step by step.
 
     It maps (returns (B, K, 1), states (B, K, S), actions (B, K, A), previous_actions (B, K, A), timesteps
-    (B, K), mask (B, K)) to predicted actions, or their logits, (B, K, A), each from what came before it.
+    (B, K), mask (B, K)) to predicted actions, or their logits, (B, K, A), each from what came before it. In
+    training it is told the places `real` (n,) of the real steps too.
     `layout` says what its tokens are. Its learner gives it the normaliser of states.
     """
 

@@ -15,6 +15,7 @@ from bench.methods.decoding import StepPolicy, WindowPolicy
 from bench.methods.frames import state_shape
 from bench.methods.heads import prediction_loss
 from bench.methods.normaliser import make_normaliser
+from bench.methods.places import taken
 from bench.methods.return_conditioned import ReturnConditionedModel
 from bench.methods.windows import OWN_RETURN, Pairing, WholeTrajectories, Windows, random_windows
 
@@ -50,9 +51,13 @@ class SequenceLearner(Learner):
 
     def loss(self, batch: Batch) -> Tensor:
         """Mean over real steps: squared error, or cross-entropy of discrete actions (DeMa Section 3.1)."""
-        mask = batch["mask"]
-        predicted, actions = self.model(**batch)[mask], batch["actions"][mask]
+        real = batch["real"]
+        predicted, actions = taken(self.model(**batch), real), taken(batch["actions"], real)
         return prediction_loss(predicted, actions, self.options["discrete_actions"])
+
+    def tokens(self, batch: Batch) -> int:
+        """Its real steps."""
+        return len(batch["real"])
 
     @property
     def memory_is_the_window(self) -> bool:

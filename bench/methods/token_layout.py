@@ -36,6 +36,14 @@ class TokenLayout(NamedTuple):
         """Whether the action shown in a step is that of the step before."""
         return self.merged or self.kinds.index(ACTION) < self.kinds.index(STATE)
 
+    @property
+    def decision_kinds(self) -> tuple[str, ...]:
+        """The kinds that a decision reads after an earlier one: an action that ends a step comes first."""
+        if self.merged:
+            return self.kinds
+        own = self.kinds[: self.read_at + 1]
+        return own if self.shows_previous_action else (ACTION, *own)
+
     def up_to_decision(self, steps: int) -> int:
         """Tokens of so many steps up to the one that the last action is read at."""
         return self.per_step * (steps - 1) + self.read_at + 1

@@ -1,8 +1,9 @@
 """Samplers of the return-conditioned methods: windows of trajectories, or whole ones.
 
 Shapes: B windows, K steps (`context_length`), S numbers in a state, A in an action (or A actions, one-hot,
-with `discrete_actions`). `mask` (B, K) is True at real steps; `previous_actions` (B, K, A) are those of the
-steps before, zero before an episode's first. Tricks, all of the Decision Transformer's code:
+with `discrete_actions`). `mask` (B, K) is True at real steps, whose `bench.methods.places` are `real` (n,);
+`previous_actions` (B, K, A) are those of the steps before, zero before an episode's first.
+Tricks, all of the Decision Transformer's code:
 1. Trajectories are drawn with probability proportional to their length, then a step of it, evenly
    (`window_start=anywhere`; `beginning` takes the first K steps of each).
 2. States are standardised by the dataset's mean and deviation (+ 1e-6).
@@ -25,6 +26,7 @@ from bench.datasets.trajectories import Trajectories
 from bench.methods.base import Batch
 from bench.methods.frames import state_shape
 from bench.methods.normaliser import Normaliser
+from bench.methods.places import places_of
 
 Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -76,7 +78,8 @@ class Steps:
         index = (end - length if padded_on == "left" else first) + np.arange(length)
         mask = (index >= first) & (index < end)
         batch = self._paired(np.clip(index, first, end - 1), mask, spans.start[:, None])
-        return {name: torch.from_numpy(values) for name, values in batch.items()}
+        real = places_of(batch["mask"])
+        return {name: torch.from_numpy(values) for name, values in batch.items()} | {"real": real}
 
     def _paired(self, index: Integers, mask: Flags, start: Integers) -> dict[str, NDArray[Any]]:
         """What a batch holds of the steps `index` (B, K), of which those of `mask` are real."""
@@ -165,6 +168,7 @@ def random_windows(options: Options, sequences: int, length: int, generator: np.
         "previous_actions": actions_before(actions),
         "timesteps": torch.arange(length).expand(sequences, length).contiguous() % options["max_timestep"],
         "mask": torch.ones(sequences, length, dtype=torch.bool),
+        "real": torch.arange(sequences * length),
     }
 
 

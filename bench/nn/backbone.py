@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, TypeAlias, cast
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from torch import Tensor, nn
 
 from bench.nn.block import Block, make_norm
 from bench.nn.checks import check_flags, check_width
+from bench.nn.kept_program import KeptProgram
 from bench.nn.linear import GPT2Linear
 from bench.nn.mixer import Mixer
-from bench.nn.state import Memory
+from bench.nn.state import Memory, States
+
+if TYPE_CHECKING:
+    from bench.nn.compiled import Compiled
 
 MakeMixer: TypeAlias = Callable[[int], Mixer[Any]]
 
@@ -42,6 +46,7 @@ class Backbone(nn.Module):
             Block(_of_width(width, mixer(layer)), feed_forward, dropout, norm) for layer in range(layers)
         )
         self.norm = make_norm(norm, width)
+        self._kept = KeptProgram()
         for module in self.modules():
             if isinstance(module, GPT2Linear):
                 module.draw()
@@ -72,19 +77,46 @@ class Backbone(nn.Module):
         for block in self._blocks():
             x, state = block.prefill(x, mask, length)
             states.append(state)
-        return self.norm(x), Memory(tuple(states))
+        return self.norm(x), States(tuple(states))
 
     def step(self, x: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
-        """Advance by one token x (batch, width); returns y (batch, width) and the new memory."""
-        states = []
-        for block, state in zip(self._blocks(), memory.layers, strict=True):
-            x, state = block.step(x, state)
-            states.append(state)
-        return self.norm(x), Memory(tuple(states))
+        """Advance by one token x (batch, width); returns y (batch, width) and the new memory.
+
+        One row on a CPU, in evaluation and without gradients, is read by one compiled call: the memory takes
+        its layout at the first step and is overwritten from then on. Raises IndexError if a cache is full.
+        """
+        return self.read(x.unsqueeze(1), memory)
+
+    def read(self, tokens: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+        """Advance by tokens (batch, count, width); returns y (batch, width) at the last, and the new memory.
+
+        The same as that many calls of `step`, to the last bit, and cheaper for one row. Raises ValueError for
+        a wrong shape, IndexError if a cache is full.
+        """
+        check_width(tokens, ("batch", "count"), self.width)
+        program = self._kept.to_read(tokens, memory, self, self._lay_out)
+        if program is not None:
+            return program.read(memory, tokens.shape[1], tokens.numpy())
+        for x in tokens.unbind(1):
+            states = []
+            for block, state in zip(self._blocks(), memory.layers, strict=True):
+                x, state = block.step(x, state)
+                states.append(state)
+            memory = States(tuple(states))
+        return self.norm(x), memory
 
     def allocate_state(self, batch: int, length: int) -> Memory:
         """Return the memory before any token; `length` bounds the tokens an attention cache can take."""
-        return Memory(tuple(block.allocate_state(batch, length) for block in self._blocks()))
+        return States(tuple(block.allocate_state(batch, length) for block in self._blocks()))
+
+    def _lay_out(self, parameters: Sequence[Tensor]) -> Compiled | None:
+        from bench.nn.compiled import compile_backbone
+
+        return compile_backbone(*self.parts(), self.width, parameters)
+
+    def parts(self) -> tuple[list[Block[Any]], nn.Module]:
+        """The blocks, and the norm behind them."""
+        return list(self._blocks()), self.norm
 
     def _blocks(self) -> Iterable[Block[Any]]:
         return cast("Iterable[Block[Any]]", self.blocks)

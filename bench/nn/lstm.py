@@ -7,7 +7,7 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from bench.nn.state import Memory
+from bench.nn.state import Memory, States
 
 
 class LSTMState(NamedTuple):
@@ -50,11 +50,11 @@ class LSTMBackbone(nn.Module):
 
         mask (batch, length), bool: True for tokens that are not padding. Padding is on the left only and
         contributes nothing to any other token; the output there means nothing. Raises ValueError for padding
-        elsewhere.
+        elsewhere on a CPU; a GPU would have to be waited for.
         """
         if mask is None:
             return self.lstm(x)[0]
-        if (mask[:, 1:] < mask[:, :-1]).any():
+        if mask.device.type == "cpu" and (mask[:, 1:] < mask[:, :-1]).any():
             raise ValueError("mask: expected padding on the left alone, but a token is followed by padding")
         # An LSTM reads forward: with the padding moved behind the tokens it cannot change them.
         length = x.shape[1]
@@ -68,13 +68,19 @@ class LSTMBackbone(nn.Module):
         """Advance by one token x (batch, width); returns y (batch, width) and the new memory."""
         (state,) = cast("tuple[LSTMState]", memory.layers)
         y, (hidden, cell) = self.lstm(x.unsqueeze(1), tuple(state))
-        return y.squeeze(1), Memory((LSTMState(hidden, cell),))
+        return y.squeeze(1), States((LSTMState(hidden, cell),))
+
+    def read(self, tokens: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+        """Advance by tokens (batch, count, width); returns y (batch, width) at the last, and the memory."""
+        for x in tokens.unbind(1):
+            y, memory = self.step(x, memory)
+        return y, memory
 
     def allocate_state(self, batch: int, length: int) -> Memory:
         """Return the memory before any token; it has one size whatever the `length`."""
         weight = next(self.lstm.parameters())
         shape = (self.layers, batch, self.width)
-        return Memory((LSTMState(weight.new_zeros(shape), weight.new_zeros(shape)),))
+        return States((LSTMState(weight.new_zeros(shape), weight.new_zeros(shape)),))
 
 
 def _take(x: Tensor, places: Tensor) -> Tensor:

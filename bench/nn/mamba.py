@@ -134,7 +134,7 @@ class SelectiveMixer(Mixer[StepState]):
         if self._compiled(x.device, xz.dtype):
             from bench.nn.backends.numba_mixer import mix
 
-            return self.leave(mix(xz, *self._weights(), resets))
+            return self.leave(mix(xz, *self.weights(), resets))
         inputs = self._scan_inputs(xz, resets)
         y = selective_scan(**inputs._asdict(), resets=resets)
         assert isinstance(y, Tensor)
@@ -201,7 +201,7 @@ class SelectiveMixer(Mixer[StepState]):
 
         versions = [parameter._version for parameter in self.parameters()]
         if isinstance(state, MambaState) or self._prepared is None or self._prepared[0] != versions:
-            self._prepared = versions, prepare(*self._weights())
+            self._prepared = versions, prepare(*self.weights())
         if isinstance(state, MambaState):
             state = compiled_state(state.convolution, state.scan)
         return self.leave(advance(self.enter(x), state, self._prepared[1])), state
@@ -227,7 +227,8 @@ class SelectiveMixer(Mixer[StepState]):
         fits = dtype == torch.float32 and self.d_conv <= COMPILED_TAPS
         return fits and choose_backend("auto", device, dtype) == "numba"
 
-    def _weights(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    def weights(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """What the compiled kernels take: taps, their bias, x_proj, dt_proj, its bias, A and D."""
         weight, bias = self._convolution()
         decay = -torch.exp(self.A_log)
         return weight, bias, self.x_proj.weight, self.dt_proj.weight, self.dt_proj.bias, decay, self.D

@@ -20,16 +20,30 @@ class State(Protocol):
         """
 
 
-@dataclass(frozen=True)
-class Memory:
-    """The states of all layers, first to last."""
+class Memory(Protocol):
+    """The states of all layers, as plain ones or as a compiled step holds them."""
 
-    layers: tuple[State, ...]
+    @property
+    def layers(self) -> tuple[State, ...]:
+        """The state of each layer, first to last."""
 
     def forked(self, count: int) -> Memory:
         """The memory of batch * `count` rows: each row `count` times, the copies side by side."""
-        return Memory(tuple(state.forked(count) for state in self.layers))
 
     def at(self, position: int) -> Memory:
         """The memory moved to just before token `position`, for timing; see `State.at`."""
-        return Memory(tuple(state.at(position) for state in self.layers))
+
+
+@dataclass(frozen=True)
+class States:
+    """A memory of plain states, first layer to last."""
+
+    layers: tuple[State, ...]
+
+    def forked(self, count: int) -> States:
+        """The states of batch * `count` rows: each row `count` times, the copies side by side."""
+        return States(tuple(state.forked(count) for state in self.layers))
+
+    def at(self, position: int) -> States:
+        """The states moved to just before token `position`, for timing; see `State.at`."""
+        return States(tuple(state.at(position) for state in self.layers))

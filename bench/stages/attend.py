@@ -32,6 +32,7 @@ import numpy as np
 import torch
 
 from bench.errors import SpecError
+from bench.files import placed
 from bench.measure.attention_profiles import (
     fit_exponential,
     power_over_exponential,
@@ -84,11 +85,9 @@ def attend(job: Job) -> tuple[Rows, Facts]:
         ) from None
     before = attention_maps(untrained_like(learner, job.upstream[0]), episode, steps, fusion, channel)
     profiles = np.nanmean(maps.weights, axis=1)
-    job.folder.mkdir(parents=True, exist_ok=True)
-    temporary = job.arrays.with_name(f"building-{job.arrays.name}")
     half_lives = np.array([fit_exponential(profile).half_life for profile in profiles])
-    np.savez_compressed(temporary, steps=steps, half_lives=half_lives, channel=channel, **maps._asdict())
-    temporary.replace(job.arrays)
+    with placed(job.arrays) as temporary:
+        np.savez_compressed(temporary, steps=steps, half_lives=half_lives, channel=channel, **maps._asdict())
     measured = [
         *decay_rows(maps),
         *decay_rows(before, "untrained_"),

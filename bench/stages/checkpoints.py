@@ -5,17 +5,19 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import torch
 
 from bench.catalogue.option_types import Options
-from bench.errors import DatasetError, UserError
+from bench.errors import DamagedError, DatasetError, UserError
 from bench.methods.base import Learner, make_learner
 from bench.seeds import stream_seed
 from bench.stages.runner import require_ok
 from bench.work.availability import evaluator_module, world_test
 from bench.work.jobs import Job, dataset_job
 from bench.work.record import Facts
+from bench.work.state_files import read_state
 
 
 def checkpoint_steps(options: Options) -> list[int]:
@@ -25,25 +27,40 @@ def checkpoint_steps(options: Options) -> list[int]:
 
 
 def checkpoint_path(folder: Path, step: int) -> Path:
-    """Where the checkpoint after `step` updates lies."""
-    return folder / "checkpoints" / f"step-{step:07d}.pt"
+    """Where the checkpoint after `step` updates lies; its tensors lie beside it."""
+    return folder / "checkpoints" / f"step-{step:07d}.json"
 
 
 def require_trained(trained: Job, what: str = "its training") -> None:
     """Stop, with the status and its reason, where a training that a job builds on did not succeed.
 
-    Raises UnavailableError where the training's data are unavailable, SkippedError otherwise.
+    Raises UnavailableError where the training's data are unavailable, SkippedError where it ended otherwise,
+    UserError where its record is damaged or out of date.
     """
-    require_ok(what, trained.recorded())
+    require_ok(what, trained)
 
 
 def dataset_facts(job: Job) -> Facts:
-    """What the dataset of a job's cell says of itself; DatasetError where its record cannot be read."""
+    """What the dataset of a job's cell says of itself.
+
+    Raises DatasetError where its record is missing or damaged, and what `require_ok` raises.
+    """
     source = dataset_job(job.suite, job.tier, job.cell)
     record = source.recorded()
     if not record.is_made:
-        raise DatasetError(f"{source.record}: missing or damaged. Delete {source.folder} and run again.")
+        raise DatasetError(f"{source.record}: missing or damaged. {source.remedy}")
+    require_ok("its dataset", source)
     return record.facts
+
+
+def checked_data(source: Job) -> Path:
+    """The folder of a dataset, once every file in it was checked.
+
+    Raises DatasetError, naming the file and the remedy, for one that is missing or changed.
+    """
+    if source.trouble:
+        raise DatasetError(f"{source.trouble}. {source.remedy}")
+    return source.folder / source.row.keeps
 
 
 def imported_test(job: Job) -> tuple[ModuleType, ModuleType]:
@@ -54,25 +71,47 @@ def imported_test(job: Job) -> tuple[ModuleType, ModuleType]:
 
 
 def test_options(job: Job) -> Options:
-    """A job's options, its target being the largest return of the dataset where `target_source` says so."""
+    """A job's options, its target being the largest return of the dataset where `target_source` says so.
+
+    More than that is then not asked for: of `target_multiples` those above 1 are left out, and 1 is
+    what is left of them all.
+    """
     if job.options.get("target_source", "printed") == "printed":
         return job.options
+    multiples = [one for one in job.options["target_multiples"].split("-") if float(one) <= 1] or ["1"]
     largest = dataset_facts(job)["largest_return"]
-    return job.options | {"target_return": largest, "target_multiples": "1"}
+    # Those left need not be among the declared choices.
+    return job.options | {  # type: ignore[return-value]
+        "target_return": largest, "target_multiples": "-".join(multiples)
+    }  # fmt: skip
+
+
+def read_checkpoint(trained: Job, step: int) -> dict[str, Any]:
+    """The checkpoint of a training after `step` updates.
+
+    Raises DamagedError where it is missing or damaged, or is that of another training or step.
+    """
+    path = checkpoint_path(trained.folder, step)
+    saved = read_state(path)
+    if saved["fingerprint"] != trained.fingerprint:
+        raise DamagedError(
+            f"{path}: the checkpoint of another training (fingerprint {saved['fingerprint']}, and that of "
+            f"{trained.cell.key} seed {trained.seed} is {trained.fingerprint})"
+        )
+    if saved["step"] != step:
+        raise DamagedError(f"{path}: the checkpoint after {saved['step']} updates, and not after {step}")
+    return saved
 
 
 def load_checkpoint(learner: Learner, trained: Job, step: int) -> None:
     """Give a learner the weights and normalisers after `step` updates, and put it in evaluation mode.
 
-    Raises UserError where the checkpoint is gone.
+    Raises UserError, with the remedy, where the checkpoint is not the one that the training left.
     """
-    path = checkpoint_path(trained.folder, step)
-    if not path.exists():
-        raise UserError(
-            f"{path}: missing, although {trained.record} says the cell is trained. "
-            f"Delete {trained.folder} and run again: the cell is then trained anew."
-        )
-    saved = torch.load(path, map_location="cpu", weights_only=False)
+    try:
+        saved = read_checkpoint(trained, step)
+    except DamagedError as error:
+        raise UserError(f"{error}. {trained.remedy}") from None
     learner.model.load_state_dict(saved["model"])
     learner.restore(saved["learner"])
     learner.model.eval()

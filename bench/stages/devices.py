@@ -4,7 +4,8 @@ Several trainings on one machine would all take the first GPU. Each therefore lo
 device and hides all others from CUDA. The system lets go of the lock when the process ends, however it ends.
 Where a cluster has given the job its devices (`CUDA_VISIBLE_DEVICES`), the choice is among those alone.
 
-Imported by `bench.stages.runner` only, which no fingerprint follows: which GPU computes changes no number.
+Imported by `bench.stages.runner` and the command line only, which no fingerprint follows: which GPU computes
+changes no number.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 from typing import IO
+
+from bench.catalogue.stages import STAGES
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 SECONDS_BETWEEN_TRIES = 1.0
@@ -31,6 +34,17 @@ def devices() -> list[str]:
     import torch
 
     return [str(number) for number in range(torch.cuda.device_count())]
+
+
+def hide_from(stage: str) -> None:
+    """Hide every GPU from a process of a stage that computes on the CPU, unless `BENCH_DEVICE` names one.
+
+    Done before torch is imported: asked whether there is a GPU it would start that one's driver, which takes
+    time and memory that are no part of the stage's work.
+    """
+    asked = os.environ.get("BENCH_DEVICE", "auto")
+    if stage in STAGES and not STAGES[stage].gpu and asked in ("auto", "cpu"):
+        os.environ[VISIBLE] = ""
 
 
 def lock_folder() -> Path:

@@ -7,13 +7,13 @@ its status says why, its table is empty, and the command ends normally.
 
 from __future__ import annotations
 
-import json
 import resource
 import sys
 import time
 import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import pandas as pd
@@ -23,8 +23,11 @@ from bench.catalogue.sources import VARIABLE
 from bench.errors import SpecError, UnavailableError, UserError, exit_with_message
 from bench.files import write_atomically
 from bench.stages.devices import hold_device
+from bench.stages.gpu_use import gpu_use
+from bench.work import numerics
 from bench.work.availability import why_not_built
 from bench.work.cells import parse_slug
+from bench.work.integrity import described, files_below, sealed
 from bench.work.jobs import Job, make_job
 from bench.work.provenance import provenance
 from bench.work.record import COLUMNS, OK, Facts, Record, Rows, Status
@@ -39,14 +42,24 @@ class SkippedError(Exception):
     """Work that has no point because what it builds on did not succeed."""
 
 
-def require_ok(what: str, record: Record) -> None:
-    """Pass where the record of `what` says `ok`.
+def require_ok(what: str, before: Job) -> None:
+    """Pass where the record of `before`, which is `what` to a job that builds on it, says `ok`.
 
     Raises UnavailableError where that is not to be had on this machine, so that the reason stands by every
-    number that rests on it, and SkippedError for any other status.
+    number that rests on it, and SkippedError for any other status. Raises UserError where the record is
+    damaged or of other code, options or data than the number would be noted under.
     """
+    record = before.recorded()
+    if record.status.has_failed and not record.is_made:
+        raise UserError(f"{before.record}: {record.status.why}. {before.remedy}")
     if not record.is_made:
         raise SkippedError(f"{what} is not made")
+    if record.fingerprint != before.fingerprint:
+        raise UserError(
+            f"{before.record}: key fingerprint: {what} was made by other code, options or data than now "
+            f"({record.fingerprint}, and now {before.fingerprint}). Let Snakemake make anew what is out of "
+            f"date: snakemake all --config tier={before.tier}"
+        )
     if record.status.kind == "unavailable":
         raise UnavailableError(record.status.why)
     if not record.status.is_ok:
@@ -62,6 +75,7 @@ def run(job: Job, work: Work) -> None:
 
     Raises UserError, before anything is written, for what the user has to mend.
     """
+    numerics.require()
     _check_data(job)
     # Evaluation and probes stay on the CPU. Waiting for a GPU is no part of what the work takes.
     gpu = hold_device() if job.row.gpu else ""
@@ -88,13 +102,17 @@ def run(job: Job, work: Work) -> None:
         status = Status("oom") if _is_out_of_memory(error) else Status("failed", why)
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     write_atomically(job.table, table.to_csv(index=False, lineterminator="\n"))
+    # Hashing what was left, and asking the GPU's driver, are no part of the work.
+    seconds, cpu_seconds = time.perf_counter() - clock, time.process_time() - cpu
     record = Record(
         status=status,
         **_identity(job),
+        files=described(job.folder, _left(job, status)),
         facts=facts,
         gpu=gpu,
-        seconds=round(time.perf_counter() - clock, 3),
-        cpu_seconds=round(time.process_time() - cpu, 3),
+        **gpu_use(),
+        seconds=round(seconds, 3),
+        cpu_seconds=round(cpu_seconds, 3),
         # What the process had used before the work began: Python's start and its imports.
         start_cpu_seconds=round(cpu, 3),
         peak_memory_mib=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
@@ -102,8 +120,17 @@ def run(job: Job, work: Work) -> None:
         **provenance(),
         parts=job.parts,
     )
-    write_atomically(job.record, json.dumps(record.as_dict(), indent=1) + "\n")
+    write_atomically(job.record, sealed(record.as_dict()))
     print(f"{job.stage} {job.cell.key} seed {job.seed}: {status} in {record.seconds} s")
+
+
+def _left(job: Job, status: Status) -> list[Path]:
+    """The files that a job has left: where it did not end well, its empty table alone."""
+    if not status.is_ok:
+        return [job.table]
+    arrays = [job.arrays] if job.arrays.exists() else []
+    kept = files_below(job.folder / job.row.keeps) if job.row.keeps else []
+    return [job.table, *arrays, *kept]
 
 
 def _check_data(job: Job) -> None:

@@ -10,41 +10,49 @@ from __future__ import annotations
 import importlib
 import math
 import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from bench.catalogue.option_types import Options
-from bench.datasets.integrity import verified
+from bench.errors import DamagedError
 from bench.methods.base import Learner
+from bench.methods.optimisation import in_tokens, learning_rate_factor, make_optimiser
 from bench.seeds import stream, stream_seed
-from bench.stages.checkpoints import checkpoint_path, checkpoint_steps, initial_learner
+from bench.stages.checkpoints import (
+    checked_data,
+    checkpoint_path,
+    checkpoint_steps,
+    initial_learner,
+    read_checkpoint,
+)
 from bench.stages.runner import DivergedError, require_ok, stage_command
 from bench.stages.runtime import described, device_name, one_thread, training_device
 from bench.work.availability import collector_module
 from bench.work.jobs import Job
 from bench.work.record import Facts, Rows
+from bench.work.state_files import tensors_beside, write_state
 
 LOSS_POINTS = 50
 
 
-def learning_rate_factor(step: int, options: Options) -> float:
-    """Share of the peak learning rate at an update: linear warm-up, then constant or cosine to zero."""
-    warmup = options["warmup_updates"]
-    if step < warmup:
-        return (step + 1) / warmup
-    if options["decay"] == "constant":
-        return 1.0
-    progress = (step - warmup) / max(options["updates"] - warmup, 1)
-    return 0.5 * (1.0 + math.cos(math.pi * progress))
+def clock_of(device: torch.device) -> Callable[[], float]:
+    """What an update is timed by: the processor's seconds; on a GPU, whose loss is waited for, the wall's."""
+    return time.process_time if device.type == "cpu" else time.perf_counter
+
+
+def clocks(devices: list[str]) -> str:
+    """What a record calls the clocks of a training on the devices named; seconds of two do not compare."""
+    return " and ".join(dict.fromkeys("processor" if name == "cpu" else "wall" for name in devices))
 
 
 class Run:
     """A training run: everything that moves, and how it is saved and taken up again."""
 
     def __init__(self, job: Job) -> None:
-        self.options, self.folder = job.options, job.folder
-        self.identity = job.fingerprint
+        self.job, self.options = job, job.options
         self.learner: Learner = initial_learner(job)
         self.device = training_device()
         self.devices = [device_name(self.device)]
@@ -52,55 +60,50 @@ class Run:
         self.dropout = ("dropout", job.cell.key, job.seed)
         torch.manual_seed(stream_seed(*self.dropout))
         self.generator = stream("batch", job.cell.key, job.seed)
-        self.optimiser = torch.optim.AdamW(
-            self.learner.model.parameters(),
-            lr=self.options["learning_rate"],
-            weight_decay=self.options["weight_decay"],
-            eps=self.options["adam_epsilon"],
-        )
-        self.scheduler = torch.optim.lr_scheduler.LambdaLR(
-            self.optimiser, lambda step: learning_rate_factor(step, self.options)
-        )
-        self.step = 0
+        self.optimiser = make_optimiser(self.learner.model, self.options)
+        self.in_tokens = in_tokens(self.options)
+        self.step = self.tokens = 0
         self._seed_device()
         self.losses: list[float] = []
-        # Processor seconds of the updates so far, and at each checkpoint: for comparisons at equal time.
+        # Seconds of the updates so far, and at each checkpoint, by `clock_of` the device.
         self.spent = 0.0
         self.spent_at: dict[int, float] = {}
 
     def update(self) -> None:
         """One gradient update; raises DivergedError where the loss is not finite."""
-        begun = time.process_time()
+        now = clock_of(self.device)
+        begun = now()
         self.learner.begin_update(self.step, self.generator)
-        loss = self.learner.loss(self.learner.on_device(self.learner.draw(self.generator)))
+        batch = self.learner.draw(self.generator)
+        if self.in_tokens:
+            self.tokens += self.learner.tokens(batch)
+        rate = self.options["learning_rate"] * learning_rate_factor(self.step, self.tokens, self.options)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        loss = self.learner.loss(self.learner.on_device(batch))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         for parameters in self.learner.clipped():
             torch.nn.utils.clip_grad_norm_(parameters, self.options["gradient_clip"])
         self.optimiser.step()
-        self.scheduler.step()
         self.step += 1
         value = float(loss.detach())
-        self.spent += time.process_time() - begun
+        self.spent += now() - begun
         if not math.isfinite(value):
             raise DivergedError(f"loss is {value} after {self.step} updates")
         self.losses.append(value)
 
     def save(self) -> None:
         """Write a checkpoint beside its place and move it in."""
-        path = checkpoint_path(self.folder, self.step)
         self.spent_at[self.step] = round(self.spent, 3)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".building")
-        torch.save({
-            "fingerprint": self.identity, "step": self.step, "losses": self.losses,
+        write_state(checkpoint_path(self.job.folder, self.step), {
+            "fingerprint": self.job.fingerprint, "step": self.step, "losses": self.losses,
             "spent": self.spent, "spent_at": self.spent_at,
             "model": self.learner.model.state_dict(), "learner": self.learner.state(),
-            "optimiser": self.optimiser.state_dict(), "scheduler": self.scheduler.state_dict(),
+            "optimiser": self.optimiser.state_dict(), "tokens": self.tokens,
             "torch": torch.get_rng_state(), "numpy": self.generator.bit_generator.state,
             "devices": self.devices,
-        }, temporary)  # fmt: skip
-        temporary.replace(path)
+        })  # fmt: skip
         self._seed_device()
 
     def _seed_device(self) -> None:
@@ -113,32 +116,48 @@ class Run:
                 torch.cuda.manual_seed(stream_seed(*self.dropout, self.step))
 
     def resume(self) -> None:
-        """Go on from the newest checkpoint of this fingerprint; those of another one are removed."""
-        for path in sorted((self.folder / "checkpoints").glob("step-*.pt"), reverse=True):
-            saved = torch.load(path, map_location="cpu", weights_only=False)
-            if saved["fingerprint"] != self.identity:
+        """Go on from the newest checkpoint before which none is missing, damaged or of another training.
+
+        Everything behind it is removed, and made again.
+        """
+        kept: set[Path] = set()
+        saved: dict[str, Any] = {}
+        for step in checkpoint_steps(self.options):
+            path = checkpoint_path(self.job.folder, step)
+            if not path.exists():
+                break
+            try:
+                saved = read_checkpoint(self.job, step)
+            except DamagedError as error:
+                print(f"{error}; it is made again")
+                break
+            kept |= {path, tensors_beside(path)}
+        for path in (self.job.folder / "checkpoints").glob("*"):
+            if path not in kept:
                 path.unlink()
-            elif self.step == 0:
-                self.step, self.losses = saved["step"], saved["losses"]
-                self.spent, self.spent_at = saved["spent"], saved["spent_at"]
-                self.learner.model.load_state_dict(saved["model"])
-                self.learner.restore(saved["learner"])
-                self.optimiser.load_state_dict(saved["optimiser"])
-                self.scheduler.load_state_dict(saved["scheduler"])
-                torch.set_rng_state(saved["torch"])
-                self.generator.bit_generator.state = saved["numpy"]
-                self.devices = list(dict.fromkeys([*saved["devices"], *self.devices]))
-                self._seed_device()
-                print(f"resumed after {self.step} updates")
+        if saved:
+            self._take_up(saved)
+            print(f"resumed after {self.step} updates")
+
+    def _take_up(self, saved: dict[str, Any]) -> None:
+        self.step, self.tokens, self.losses = saved["step"], saved["tokens"], saved["losses"]
+        self.spent, self.spent_at = saved["spent"], saved["spent_at"]
+        self.learner.model.load_state_dict(saved["model"])
+        self.learner.restore(saved["learner"])
+        self.optimiser.load_state_dict(saved["optimiser"])
+        torch.set_rng_state(saved["torch"])
+        self.generator.bit_generator.state = saved["numpy"]
+        self.devices = list(dict.fromkeys([*saved["devices"], *self.devices]))
+        self._seed_device()
 
 
 def train(job: Job) -> tuple[Rows, Facts]:
     """Train to the end; returns the loss curve and facts about the model."""
     one_thread()
     source = job.upstream[0]
-    require_ok("its dataset", source.recorded())
+    require_ok("its dataset", source)
     collector = importlib.import_module(collector_module(job.suite.catalogue, job.cell.task))
-    dataset = collector.load(verified(source.record))
+    dataset = collector.load(checked_data(source))
     run = Run(job)
     run.learner.prepare(dataset)
     run.resume()
@@ -155,7 +174,8 @@ def train(job: Job) -> tuple[Rows, Facts]:
         for start in range(0, len(run.losses) - every + 1, every)
     ]
     parameters = sum(p.numel() for p in run.learner.model.parameters() if p.requires_grad)
-    facts = {"updates": run.step, "trainable_parameters": parameters, "training_seconds": run.spent_at}
+    facts: Facts = {"updates": run.step, "trainable_parameters": parameters}
+    facts |= {"training_seconds": run.spent_at, "training_clock": clocks(run.devices)}
     return curve, facts | described(run.device) | {"device": " and ".join(run.devices)}
 
 

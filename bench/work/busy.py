@@ -13,12 +13,12 @@ MARK = "busy machine"
 def wall_over_processor(record: Record) -> float | None:
     """Wall time over processor time of a job: of what a probe timed, else of the whole; None if unknown.
 
-    Unknown, too, for what held a GPU: its processor waits for that.
+    Unknown, too, for what a GPU computed, held alone or shared: its processor waits for that.
     """
     wall, processor = record.seconds, record.cpu_seconds
     if "timed_processor_seconds" in record.facts:
         wall, processor = record.facts["timed_wall_seconds"], record.facts["timed_processor_seconds"]
-    if record.gpu or not processor:
+    if record.gpu or record.device not in ("", "cpu") or not processor:
         return None
     return float(wall / processor)
 

@@ -21,8 +21,8 @@ from bench.work.modules import module_path
 from bench.work.shape import Shape
 from bench.work.syntax import Imported, Source, parse
 
-# What the specification says arrives as resolved options. How a record is written, and which of several GPUs
-# a training is given, change no number.
+# What the specification says arrives as resolved options. How a record is written, which of several GPUs
+# a training is given, and what is noted of it, change no number.
 LEFT_OUT = (
     "bench.catalogue",
     "bench.work",
@@ -30,6 +30,7 @@ LEFT_OUT = (
     "bench.files",
     "bench.stages.runner",
     "bench.stages.devices",
+    "bench.stages.gpu_use",
 )
 # Every name of a module, and what importing it runs.
 EVERYTHING, EFFECTS = "*", ""

@@ -17,9 +17,10 @@ from bench.files import shown, write_atomically
 from bench.work.availability import why_missing
 from bench.work.cells import parse_slug
 from bench.work.jobs import RESULTS, Job, make_job
+from bench.work.stored import SEEDS
 from bench.work.suite import Suite
 
-NAME = "settle.json"
+NAME = SEEDS
 # `stage task method settings` -> number of seeds, which are 0, 1, ...
 Seeds = Mapping[str, int]
 
@@ -87,9 +88,10 @@ def seeds_for(jobs: Iterable[Job]) -> dict[str, int]:
 def extra_jobs(suite: Suite, tier: str) -> list[Job]:
     """Every job that the files of run and store ask for; those of a cell that the tier does not run are out.
 
-    Raises UserError for a file that is none, and for a cell that nothing declares.
+    Raises UserError for a file that is none, for one of the store that is not as it was promoted, and for a
+    cell that nothing declares.
     """
-    stored = read_seeds(suite.store.folder / tier / NAME)
+    stored = read_seeds(suite.store.seeds(tier))
     asked = united(stored, read_seeds(ledger_of(tier))) if suite.source.makes else stored
     found = []
     for name, seeds in asked.items():

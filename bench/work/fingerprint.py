@@ -2,8 +2,10 @@
 
 The parts: the digest of the code that the stage can run (`bench.work.digests`), the data files shipped beside
 that code that the options name, the resolved options, the seed, the fingerprints of what was made before, and
-the versions of the packages that the code names. `code` and `python` are kept beside them, outside of the
-hash: the first to say what changed, the second because the interpreter's version changes no number.
+the versions of the packages that the code names, and the numeric profile with its variables where it is not
+native. `code`
+and `python` are kept beside them, outside of the hash: the first to say what changed, the second because the
+interpreter's version changes no number.
 """
 
 from __future__ import annotations
@@ -20,8 +22,11 @@ from typing import Any
 
 from bench.work.digests import Closure
 from bench.work.modules import module_path
+from bench.work.numerics import NATIVE, PROFILES, chosen
 
 HASHED = ("digest", "files", "options", "seed", "upstream", "packages")
+# Hashed where it is there: what is made natively has the fingerprint that it had before there were profiles.
+NUMERICS = "numerics"
 # What no number of a CPU depends on: on a GPU the device in the record tells the numbers apart.
 GPU_PACKAGES = frozenset({"mamba_ssm", "triton"})
 
@@ -105,12 +110,13 @@ def fingerprint_parts(
         "upstream": list(upstream),
         "packages": _versions(roots),
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",
+        **({} if chosen() == NATIVE else {NUMERICS: {"profile": chosen(), **PROFILES[chosen()]}}),
     }
 
 
 def fingerprint(parts: Ingredients) -> str:
     """Hash of the parts: 16 hexadecimal digits."""
-    hashed = {name: parts[name] for name in HASHED}
+    hashed = {name: parts[name] for name in (*HASHED, NUMERICS) if name != NUMERICS or name in parts}
     return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -130,6 +136,17 @@ def changes(before_parts: Ingredients, after_parts: Ingredients) -> list[str]:
         *(f"file {name}{suffix}" for name, suffix, _ in files),
         *(f"package {name}{suffix}" for name, suffix, version in packages if suffix and version != "absent"),
         *_package_versions(before_parts, after_parts),
+        *_changed_numerics(before_parts, after_parts),
+    ]
+
+
+def _changed_numerics(before_parts: Ingredients, after_parts: Ingredients) -> list[str]:
+    before, after = (parts.get(NUMERICS, {"profile": NATIVE}) for parts in (before_parts, after_parts))
+    if before["profile"] != after["profile"]:
+        return [f"{NUMERICS}: {before['profile']} -> {after['profile']}"]
+    sides = {NUMERICS: before}, {NUMERICS: after}
+    return [
+        f"{NUMERICS} {name}{suffix or f': {values}'}" for name, suffix, values in _changed(*sides, NUMERICS)
     ]
 
 

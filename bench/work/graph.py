@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,10 +16,11 @@ from types import MappingProxyType
 from typing import Any
 
 from bench.catalogue.stages import STAGES
-from bench.errors import SpecError
+from bench.errors import SpecError, UserError
 from bench.work.cells import parse_slug
 from bench.work.claims import MUTATIONS, load_claims
 from bench.work.fingerprint import fingerprint, fingerprint_parts
+from bench.work.gathered import files_of, trouble_of
 from bench.work.jobs import RESULTS, Job, make_job
 from bench.work.plan import all_jobs, must_jobs
 from bench.work.progress import START_SECONDS
@@ -105,12 +106,16 @@ class Graph:
         return self.job(stage, names).command
 
     def waits(self, job: Job) -> bool:
-        """Whether a job has to run: out of date, missing, or not ok while `retry` is asked for."""
+        """Whether a job has to run: out of date, damaged or missing.
+
+        While `retry` is asked for, also where it is not ok, or its data or checkpoints are damaged.
+        """
         if self.stored:
             return False
-        if job.state not in ("current", "stored"):
+        state = job.state
+        if state not in ("current", "stored"):
             return True
-        return self.retry and not job.result.status.is_ok
+        return self.retry and (not job.result.status.is_ok or (state == "current" and bool(job.trouble)))
 
     def is_made(self, job: Job) -> bool:
         """Whether a job runs as soon as something here needs its files.
@@ -146,9 +151,14 @@ class Graph:
     def markers_of(self, file: str) -> list[Path]:
         """The marker of what is said of all jobs, such as `cells.csv`, if it stands and one has to run.
 
-        Without it the file stands for good once a record behind it is gone.
+        Without it the file stands for good once a record behind it is gone. So it does where it is damaged.
         """
-        return _marker(self._any_waits, RESULTS / self.tier / file, self.tier, file)
+        files = files_of(self.tier, file)
+        return _marker(self._any_waits or bool(trouble_of(files)), files[0], self.tier, file)
+
+    def markers_of_pages(self, files: Sequence[Path]) -> list[Path]:
+        """The marker of files that one command writes from other files, if one of them is damaged."""
+        return _marker(bool(trouble_of(files)), files[0], self.tier, files[0].name)
 
     @cached_property
     def _any_waits(self) -> bool:
@@ -187,6 +197,19 @@ class Graph:
     def expected_seconds(self, rule: str, names: Names) -> float:
         """What a job of a rule is expected to take: its process's start, and a stage's estimate."""
         return START_SECONDS + (self.job(rule, names).core_seconds if rule in STAGES else 0.0)
+
+    def check_done(self, jobs: Iterable[Job], files: Iterable[Path]) -> None:
+        """Check, after a run, that what it was asked for is there and current.
+
+        Raises UserError at the first file that is missing, or job that is damaged, missing or out of date.
+        """
+        again = f"Run the same command again; `snakemake all --config tier={self.tier}` makes what is missing"
+        for path in files:
+            if not path.exists():
+                raise UserError(f"{path}: missing, although Snakemake ended well. {again}")
+        for job in jobs:
+            if job.state not in ("current", "stored"):
+                raise UserError(f"{job.record}: {job.state}, although Snakemake ended well. {again}")
 
     @cached_property
     def gathered(self) -> str:

@@ -17,9 +17,9 @@ from bench.work.availability import root_of
 from bench.work.cells import Cell, Resolved, option_names, options_under, reads_of, recorded_cell, resolve
 from bench.work.entries import dataset_users
 from bench.work.fingerprint import Ingredients, fingerprint, fingerprint_parts
-from bench.work.record import Record, read_record
+from bench.work.integrity import first_trouble
+from bench.work.record import Key, Record, read_record
 from bench.work.rivals import Rival, rival_cell
-from bench.work.stored import Key
 from bench.work.suite import Suite
 
 RESULTS = Path("results")
@@ -151,12 +151,12 @@ class Job:
         words = ["python", "-m", "bench", self.stage, "--tier", self.tier, "--task", self.cell.task]
         if self.cell.method:
             words += ["--method", self.cell.method, "--seed", str(self.seed)]
-        given = self.suite.catalogue.assignments(self.cell.task)
+        given = self.suite.assignments(self.cell.task)
         return given + " ".join([*words, "--settings", f"'{self.cell.slug}'"])
 
     def recorded(self) -> Record:
         """Its sidecar as it stands on disk; one that is absent or damaged says so by its status."""
-        return read_record(self.record)
+        return read_record(self.record, self.key)
 
     @property
     def result(self) -> Record:
@@ -173,9 +173,22 @@ class Job:
         """Whether a run of its tier takes a stored result of its fingerprint as done."""
         return self.suite.catalogue.tier(self.tier).takes_stored
 
+    @cached_property
+    def trouble(self) -> str:
+        """What is wrong with a file that its record lists, data and checkpoints too; empty where nothing is.
+
+        Reads them all, once.
+        """
+        return first_trouble(self.folder, self.recorded().files, self.record)
+
+    @property
+    def remedy(self) -> str:
+        """How it is made again where one of its files is damaged."""
+        return f"Make it again: snakemake all --config tier={self.tier} retry=true"
+
     @property
     def state(self) -> str:
-        """`current`, `stored`, `stale` (made by other code, options or data), or `missing`."""
+        """`current`, `stored`, `stale` (made by other code, options or data), `damaged`, or `missing`."""
         return self.suite.source.state(self)
 
 

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 from bench.files import ROOT
+from bench.work import numerics
 from bench.work.record import Facts
 
 # The widest vector instructions of a processor, the widest first: which kernels of a library run on it.
@@ -18,7 +19,7 @@ KERNEL_CHOICES = ("ATEN_CPU_CAPABILITY", "OPENBLAS_CORETYPE", "MKL_CBWR")
 
 
 def provenance() -> Facts:
-    """Commit, versions of the packages that compute, Python and platform."""
+    """Commit, versions of the packages that compute, Python, platform, and in which arithmetic."""
     names = ("torch", "numpy", "numba", "gymnasium", "mujoco", "minari", "pandas", "fvcore")
     versions = {}
     for name in names:
@@ -31,6 +32,8 @@ def provenance() -> Facts:
         "versions": versions,
         "python": platform.python_version(),
         "platform": platform_name(),
+        "numerics": numerics.chosen(),
+        "libc": numerics.library(),
     }
 
 

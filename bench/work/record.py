@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+from bench.work.integrity import Files, unsealed
+from bench.work.numerics import NATIVE
 
 Kind = Literal["ok", "diverged", "unavailable", "skipped", "oom", "failed", "not-run"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -26,6 +28,8 @@ class Row(NamedTuple):
 
 COLUMNS = Row._fields
 Rows = list[tuple[str, int, float, float]]
+# What names a job in the store of its tier: stage, task, method, settings and seed.
+Key = tuple[str, str, str, str, int]
 # What a stage says of its work beside numbers: name -> what JSON can hold.
 Facts = dict[str, Any]
 
@@ -91,8 +95,13 @@ class Record(BaseModel):
     data_source: str = ""
     fingerprint: str = ""
     command: str = ""
+    # What was left with it: name in its folder -> the file as it was written.
+    files: Files = Field(default={})
     facts: Facts = Field(default={})
     gpu: str = ""
+    # Where it used a GPU: the peak of that one's memory (`peak_memory_mib` is the host's), and what computed.
+    gpu_memory_mib: float | None = None
+    gpu_versions: dict[str, str] = Field(default={})
     seconds: float = 0.0
     # None in what was never made.
     cpu_seconds: float | None = None
@@ -104,13 +113,29 @@ class Record(BaseModel):
     versions: dict[str, str] = Field(default={})
     python: str = ""
     platform: str = ""
+    # The numeric profile; what was made before there were any was made natively.
+    numerics: str = NATIVE
+    libc: str = ""
     parts: dict[str, Any] = Field(default={})
     restamped: dict[str, Any] = Field(default={})
+
+    @property
+    def key(self) -> Key:
+        """What names its job in the store of its tier."""
+        return (self.stage, self.task, self.method, self.settings, self.seed)
 
     @property
     def is_made(self) -> bool:
         """Whether there is such a record at all, and it can be read."""
         return bool(self.fingerprint)
+
+    @property
+    def arithmetic(self) -> str:
+        """What decides a number's last bit, beside device and packages.
+
+        The platform; under a profile that is the same on every processor, the profile and the C library.
+        """
+        return self.platform if self.numerics == NATIVE else f"{self.numerics} numerics, {self.libc}"
 
     @property
     def device(self) -> str:
@@ -132,14 +157,20 @@ class Record(BaseModel):
 
 
 NOT_MADE = Record(status=Status("not-run", "no record yet"))
-DAMAGED = Record(status=Status("failed", "its record is damaged; delete it and run again"))
+# `snakemake all` makes both again, with `retry=true` or without: neither has a fingerprint.
+DAMAGED = Record(status=Status("failed", "its record is damaged; snakemake makes it again"))
+MISPLACED = Record(status=Status("failed", "its record is that of another job; snakemake makes it again"))
 
 
-def read_record(path: Path) -> Record:
-    """A sidecar; one that is absent or damaged says so by its status."""
+def read_record(path: Path, key: Key) -> Record:
+    """The sidecar of the job that `key` names.
+
+    One that is absent, damaged in a single byte, or another job's says so by its status.
+    """
     try:
-        return Record.model_validate(json.loads(path.read_text()))
+        record = Record.model_validate(unsealed(path))
     except FileNotFoundError:
         return NOT_MADE
-    except (json.JSONDecodeError, ValidationError):
+    except ValueError:
         return DAMAGED
+    return record if record.key == key else MISPLACED

@@ -11,9 +11,11 @@ from typing import Any
 
 from bench.catalogue.artifacts import KINDS, TABLE, Artifact
 from bench.catalogue.once import once
+from bench.errors import UserError
 from bench.work.cells import asked_by, resolve, values_of
 from bench.work.entries import Entry, entries
 from bench.work.fingerprint import fingerprint, fingerprint_parts
+from bench.work.integrity import Written, first_trouble, unsealed
 from bench.work.jobs import RESULTS, Job
 from bench.work.plan import jobs_of
 from bench.work.suite import Suite
@@ -97,12 +99,42 @@ class Rendering:
 
     @property
     def state(self) -> str:
-        """`current`, `stale` or `missing`."""
-        try:
-            record = json.loads(self.outputs[-1].read_text())
-        except (FileNotFoundError, json.JSONDecodeError):
+        """`current`, `stale`, `damaged` or `missing`."""
+        said = self.sidecar
+        if not said:
             return "missing"
-        return "current" if record.get("fingerprint") == self.fingerprint else "stale"
+        if said["fingerprint"] != self.fingerprint:
+            return "stale"
+        return "damaged" if self._trouble else "current"
+
+    @property
+    def sidecar(self) -> dict[str, Any]:
+        """What its sidecar says; nothing where it is missing, or differs in a byte from what was written."""
+        try:
+            return unsealed(self.outputs[-1])
+        except (FileNotFoundError, ValueError):
+            return {}
+
+    @property
+    def _trouble(self) -> str:
+        """What is wrong with one of its files; empty where nothing is."""
+        *files, sidecar = self.outputs
+        written = {name: Written.model_validate(one) for name, one in self.sidecar.get("files", {}).items()}
+        if set(written) != {path.name for path in files}:
+            return f"{sidecar}: missing, damaged or edited"
+        return first_trouble(self.folder, written, sidecar)
+
+    def checked(self, path: Path) -> Path:
+        """One of its files, once all of them were checked.
+
+        Raises UserError, with the remedy, where one is missing or not as it was written.
+        """
+        if self._trouble:
+            raise UserError(
+                f"{self._trouble}. Make it again: snakemake {self.name} --config tier={self.tier}"
+                f"{self.suite.source.config}"
+            )
+        return path
 
 
 def outputs(kind: str, tier: str, name: str) -> list[Path]:

@@ -15,8 +15,8 @@ from tempfile import TemporaryDirectory
 from bench.errors import UserError
 from bench.files import ROOT
 from bench.work.jobs import Job
-from bench.work.record import read_record
-from bench.work.stored import VARIABLE, Key
+from bench.work.record import Key, read_record
+from bench.work.stored import VARIABLE
 
 
 class Checkout:
@@ -49,7 +49,7 @@ class Checkout:
                 self.make(before)
             self.run(self.command_of(job))
             self._made.add(job)
-            status = read_record(self.folder / job.record).status
+            status = read_record(self.folder / job.record, job.key).status
             if not status.is_ok:
                 raise UserError(f"`{self.command_of(job)}` ended with status {status}.")
         return self.folder / job.folder

@@ -7,6 +7,8 @@ from typing import Protocol
 
 import pandas as pd
 
+from bench.errors import UserError
+from bench.work.integrity import Files, first_trouble
 from bench.work.record import COLUMNS, Record, read_record
 from bench.work.stored import Filed, Store
 
@@ -24,16 +26,19 @@ class Results(Protocol):
         """The record of a job; one that is absent or damaged says so by its status."""
 
     def rows(self, job: Filed) -> pd.DataFrame:
-        """Metrics, steps, indices and values of a job; empty if it did not end well."""
+        """Metrics, steps, indices and values of a job; empty if it did not end well.
+
+        Raises UserError, naming file and remedy, where its file is not as it was written.
+        """
 
     def arrays(self, job: Filed) -> Path:
-        """The file of what is too large for a job's table."""
+        """The file of what is too large for a job's table; UserError where it is not as it was written."""
 
     def taken(self, job: Filed) -> Record | None:
         """The store's record of a job if the job is read from there, else None."""
 
     def state(self, job: Filed) -> str:
-        """`current`, `stored`, `stale` (made by other code, options or data), or `missing`."""
+        """`current`, `stored`, `stale` (made by other code, options or data), `damaged` or `missing`."""
 
     def files(self, tier: str) -> list[Path]:
         """The files that every number of a tier is read from; none if each job has its own."""
@@ -65,30 +70,32 @@ class Run:
 
     def record(self, job: Filed) -> Record:
         """The record of a job; one that is absent or damaged says so by its status."""
-        return self.taken(job) or read_record(job.record)
+        return self.taken(job) or read_record(job.record, job.key)
 
     def rows(self, job: Filed) -> pd.DataFrame:
-        """Metrics, steps, indices and values of a job; empty if it did not end well."""
+        """Metrics, steps, indices and values of a job; empty if it did not end well.
+
+        Raises UserError, naming file and remedy, where its table is not as it was written.
+        """
         if self.taken(job):
             return self.store.rows(job)
-        if not read_record(job.record).status.is_ok or not job.table.exists():
+        record = read_record(job.record, job.key)
+        if not record.status.is_ok:
             return pd.DataFrame(columns=list(COLUMNS))
-        return pd.read_csv(job.table, float_precision="round_trip")
+        return pd.read_csv(_checked(job, record, job.table), float_precision="round_trip")
 
     def arrays(self, job: Filed) -> Path:
-        """The file of what is too large for a job's table."""
-        return self.store.arrays(job) if self.taken(job) else job.arrays
+        """The file of what is too large for a job's table; UserError where it is not as it was written."""
+        if self.taken(job):
+            return self.store.arrays(job)
+        return _checked(job, read_record(job.record, job.key), job.arrays)
 
     def state(self, job: Filed) -> str:
-        """`current`, `stored`, `stale` (made by other code, options or data), or `missing`."""
-        if self.taken(job):
-            return "stored"
-        if not job.table.exists() or not read_record(job.record).is_made:
-            return "missing"
-        return "current" if self._is_current(job) else "stale"
+        """`current`, `stored`, `stale` (made by other code, options or data), `damaged` or `missing`."""
+        return "stored" if self.taken(job) else _own_state(job)
 
     def _is_current(self, job: Filed) -> bool:
-        return job.table.exists() and read_record(job.record).fingerprint == job.fingerprint
+        return _own_state(job) == "current"
 
     def files(self, tier: str) -> list[Path]:
         """The files that every number of a tier is read from: none, since each job has its own."""
@@ -100,3 +107,32 @@ class Run:
 
     def refuse_store(self, why: str) -> None:
         """Nothing: this is a run."""
+
+
+def _own_state(job: Filed) -> str:
+    """`current`, `stale`, `damaged` or `missing`, by the files beside a job's record.
+
+    The folder it keeps is left out: it may be large, and whatever reads from there checks what it reads.
+    """
+    record = read_record(job.record, job.key)
+    if not record.is_made or not job.table.exists():
+        return "missing"
+    if record.fingerprint != job.fingerprint:
+        return "stale"
+    beside = {name: written for name, written in record.files.items() if "/" not in name}
+    return "damaged" if _trouble(job, beside, job.table) else "current"
+
+
+def _trouble(job: Filed, files: Files, wanted: Path) -> str:
+    """What is wrong with one of a job's files, among which the wanted one has to be."""
+    if wanted.name not in files:
+        return f"{wanted}: key files of {job.record} does not list it"
+    return first_trouble(job.record.parent, files, job.record)
+
+
+def _checked(job: Filed, record: Record, path: Path) -> Path:
+    """A file of a job that is as it was written; UserError, with the remedy, where it is not."""
+    files = {name: written for name, written in record.files.items() if name == path.name}
+    if trouble := _trouble(job, files, path):
+        raise UserError(f"{trouble}. {job.remedy}")
+    return path

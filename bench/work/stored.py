@@ -1,8 +1,9 @@
 """The committed store: what finished runs left, one folder a tier in `results/stored`.
 
 `cells.csv` holds every number, `records.jsonl` the sidecar of every job (one a line), `closures.json` the
-modules and packages that many of these share, and `arrays/` what is too large for a table. Nothing here is
-written by a run; `bench.commands.store` promotes one.
+modules and packages that many of these share, and `arrays/` what is too large for a table. `SHA256SUMS` has
+the digest of each file, which is checked before one is read. Nothing here is written by a run;
+`bench.commands.store` promotes one.
 """
 
 from __future__ import annotations
@@ -18,21 +19,28 @@ from pydantic import ValidationError
 from bench.catalogue.stages import STAGES
 from bench.errors import UserError, unknown
 from bench.files import ROOT, shown
-from bench.work.record import COLUMNS, Record, Status
+from bench.work.integrity import digests_trouble, files_below, write_digests
+from bench.work.record import COLUMNS, Key, Record, Status
 
 STORED = ROOT / "results" / "stored"
 # Set by Snakemake's config key `source`: with `stored`, all numbers are read from the store and none is made.
 VARIABLE = "BENCH_SOURCE"
-Key = tuple[str, str, str, str, int]
+# The file of digests of a tier's store.
+DIGESTS = "SHA256SUMS"
+TABLES = ("cells.csv", "records.jsonl", "closures.json")
+# The seeds beyond those of a budget that its records have; a store may be without.
+SEEDS = "settle.json"
 # Parts of a fingerprint that many jobs have in common.
 SHARED_PARTS = ("digest", "code", "packages", "python")
 # Unknown where it is empty, and for all of a store that was written before it was recorded.
 LOAD = "wall_over_processor"
+# Of a training: the seconds of all its updates, over every process that had a part in it. Unknown likewise.
+TRAINED = "training_seconds"
 # The columns of `cells.csv`.
 CELL_COLUMNS = [
     "task", "method", "settings", "seed", "step", "metric", "index", "value", "unit", "protocol",
     "data_source", "budget", "status", "fingerprint", "seconds", "peak_memory_mib", "device", "scan_backend",
-    "platform", "git_commit", LOAD,
+    "platform", "git_commit", LOAD, TRAINED,
 ]  # fmt: skip
 NOT_STORED = Record(status=Status("not-run", "not in the committed results"))
 
@@ -65,6 +73,10 @@ class Filed(Protocol):
         """Where that lies, relative to the folder of its tier."""
 
     @property
+    def remedy(self) -> str:
+        """How it is made again where one of its files is damaged."""
+
+    @property
     def fingerprint(self) -> str:
         """Hash of everything its number depends on."""
 
@@ -82,18 +94,42 @@ class Store:
         self.folder = folder
         self._records: dict[str, dict[Key, Record]] = {}
         self._cells: dict[str, dict[str, pd.DataFrame]] = {}
+        self._checked: set[Path] = set()
 
     def files(self, tier: str) -> list[Path]:
-        """The files of a tier's store; UserError where there is none."""
-        files = [self.folder / tier / name for name in ("cells.csv", "records.jsonl", "closures.json")]
-        for path in files:
-            if not path.exists():
-                raise UserError(
-                    f"{shown(path)}: missing, so there is no store of the {tier} tier. Finish a run with "
-                    f"`snakemake all --config tier={tier}`, then promote it: snakemake store --config "
-                    f"tier={tier}"
-                )
+        """The files of a tier's store, each as it was promoted.
+
+        Raises UserError where there is no store, or where one of them is missing or damaged.
+        """
+        files = [self.folder / tier / name for name in TABLES]
+        if not self._holds(tier):
+            raise UserError(
+                f"{shown(files[0])}: missing, so there is no store of the {tier} tier. Finish a run with "
+                f"`snakemake all --config tier={tier}`, then promote it: snakemake store --config tier={tier}"
+            )
+        self._check(tier, files)
         return files
+
+    def _holds(self, tier: str) -> bool:
+        return (self.folder / tier).is_dir()
+
+    def _check(self, tier: str, files: list[Path]) -> None:
+        """Raise UserError, naming the first of these files that is not as it was promoted; each once."""
+        folder = self.folder / tier
+        trouble = digests_trouble(folder / DIGESTS, [file for file in files if file not in self._checked])
+        if trouble:
+            raise UserError(f"{trouble}. {restoring_all(folder)}")
+        self._checked |= {*files}
+
+    def seeds(self, tier: str) -> Path:
+        """The file of seeds beyond the budgets', which need not be there.
+
+        Raises UserError where it is damaged, or missing although the store lists it.
+        """
+        path, digests = self.folder / tier / SEEDS, self.folder / tier / DIGESTS
+        if path.exists() or (digests.is_file() and SEEDS.encode() in digests.read_bytes().split()):
+            self._check(tier, [path])
+        return path
 
     def digest(self, tier: str) -> str:
         """Hash of what the store of a tier holds."""
@@ -127,7 +163,13 @@ class Store:
         return rows[list(COLUMNS)].dropna(subset="value").reset_index(drop=True)
 
     def arrays(self, job: Filed) -> Path:
-        """The file of what is too large for a job's table."""
+        """The file of what is too large for a job's table; UserError where it is missing or damaged."""
+        path = self.place_of_arrays(job)
+        self._check(job.tier, [path])
+        return path
+
+    def place_of_arrays(self, job: Filed) -> Path:
+        """Where that file lies, or would."""
         return self.folder / job.tier / "arrays" / job.arrays_name
 
     def records(self, tier: str) -> dict[Key, Record]:
@@ -140,11 +182,12 @@ class Store:
         return self._records[tier]
 
     def _read_records(self, tier: str) -> dict[Key, Record]:
-        if not (self.folder / tier / "records.jsonl").exists():
+        if not self._holds(tier):
             return {}
-        _, records, closures = self.files(tier)
+        records, closures = (self.folder / tier / name for name in ("records.jsonl", "closures.json"))
+        self._check(tier, [records, closures])
         found: dict[Key, Record] = {}
-        remedy = f"Restore the files: git checkout -- {shown(records)} {shown(closures)}"
+        remedy = restoring(self.folder / tier)
         try:
             shared = _read_closures(json.loads(closures.read_text()))
         except (json.JSONDecodeError, KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
@@ -173,23 +216,46 @@ class Store:
         Raises UserError, naming the file, where it is no table or lacks a column.
         """
         if tier not in self._cells:
-            self._cells[tier] = self._read_cells(self.folder / tier / "cells.csv")
+            self._cells[tier] = self._read_cells(tier) if self._holds(tier) else {}
         return self._cells[tier]
 
-    def _read_cells(self, path: Path) -> dict[str, pd.DataFrame]:
-        if not path.exists():
-            return {}
-        remedy = f"Restore the file: git checkout -- {shown(path)}"
+    def _read_cells(self, tier: str) -> dict[str, pd.DataFrame]:
+        path = self.folder / tier / "cells.csv"
+        self._check(tier, [path])
+        remedy = restoring(path.parent)
         try:
             cells = pd.read_csv(path, float_precision="round_trip", low_memory=False, keep_default_na=False,
-                                na_values={"value": [""], LOAD: [""]})  # fmt: skip
+                                na_values={"value": [""], LOAD: [""], TRAINED: [""]})  # fmt: skip
         except ValueError as error:
             raise UserError(f"{shown(path)}: not a table ({error}). {remedy}") from None
-        cells = cells if LOAD in cells else cells.assign(**{LOAD: float("nan")})
+        later = {name: float("nan") for name in (LOAD, TRAINED) if name not in cells}
+        cells = cells.assign(**later)
         lacking = set(CELL_COLUMNS) - set(cells.columns)
         if lacking:
             raise UserError(f"{shown(path)}: column {min(lacking)} is missing. {remedy}")
         return {str(name): rows for name, rows in cells.groupby("fingerprint", sort=False)}
+
+
+def restoring(folder: Path) -> str:
+    """How the files of a tier's store are had again as they were."""
+    return f"Restore the files: git checkout -- {shown(folder)}"
+
+
+def restoring_all(folder: Path) -> str:
+    """The same, and what to do with what an interrupted promotion has left, of which git has nothing."""
+    if (folder / DIGESTS).exists():
+        return restoring(folder)
+    return (
+        f"{restoring(folder)}. Where git holds none of them, delete the folder and promote again: "
+        f"python -m bench store --tier {folder.name}"
+    )
+
+
+def seal_store(folder: Path) -> None:
+    """Write the digests of a tier's store, once its files are written; what else lies there has none."""
+    files = [folder / name for name in (*TABLES, SEEDS)]
+    arrays = [file for file in files_below(folder / "arrays") if file.suffix == ".npz"]
+    write_digests(folder / DIGESTS, sorted([*filter(Path.is_file, files), *arrays]))
 
 
 def _read_closures(text: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -11,6 +11,7 @@ from bench.catalogue import choices, folders, sources
 from bench.catalogue.catalogue import WORKFLOW, Catalogue
 from bench.catalogue.load import load_catalogue
 from bench.errors import SpecError
+from bench.work import numerics
 from bench.work.results import Results, Run
 from bench.work.stored import VARIABLE, Store
 
@@ -58,3 +59,10 @@ class Suite:
             for name in (folders.VARIABLE, sources.VARIABLE, VARIABLE, choices.VARIABLE)
         )
         return cls.open(papers=papers, data=given if data is None else data, source=source, reading=reading)
+
+    def assignments(self, task: str = "") -> str:
+        """What stands before a command that is to compute what this process computes.
+
+        The profile of its arithmetic, then what `Catalogue.assignments` says of a task, or of all.
+        """
+        return numerics.assignment() + self.catalogue.assignments(task)

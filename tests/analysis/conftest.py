@@ -1,9 +1,8 @@
 """Records of cells that were never run, written as a stage would write them."""
 
-import json
-
 import pandas as pd
 import pytest
+import records
 
 from bench.work.record import COLUMNS
 
@@ -19,13 +18,7 @@ def write_record(tmp_path, monkeypatch):
     def write(job, rows, status="ok", options=None):
         job.folder.mkdir(parents=True, exist_ok=True)
         pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(job.table, index=False)
-        sidecar = {
-            "status": status,
-            "fingerprint": f"print-{job.seed}",
-            "seconds": 2.0,
-            "peak_memory_mib": 5.0,
-            "parts": {"options": options or job.options},
-        }
-        job.record.write_text(json.dumps(sidecar))
+        sidecar = {"seconds": 2.0, "peak_memory_mib": 5.0, "parts": {"options": options or job.options}}
+        records.write_record(job, status=status, fingerprint=f"print-{job.seed}", **sidecar)
 
     return write

@@ -1,10 +1,10 @@
 """A machine that was busy while something was timed: how a record tells, and where that is said."""
 
-import json
 import re
 
 import pandas as pd
 import pytest
+from records import write_record
 from suites import CATALOGUE, SUITE
 
 from bench.analysis.readings import job_rows
@@ -18,9 +18,10 @@ from bench.commands.health import main as health
 from bench.work.busy import BUSY, wall_over_processor, was_busy
 from bench.work.cells import make_cell
 from bench.work.jobs import Job
+from bench.work.plan import all_jobs
 from bench.work.record import COLUMNS, Record
 from bench.work.renderings import Rendering
-from bench.work.stored import CELL_COLUMNS, LOAD, STORED, Store
+from bench.work.stored import CELL_COLUMNS, LOAD, STORED, TRAINED, Store, seal_store
 
 ROWS = [
     ("parameters", 0, 0.0, 10.0),
@@ -42,8 +43,7 @@ def probed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     JOB.folder.mkdir(parents=True)
     pd.DataFrame(ROWS, columns=list(COLUMNS)).to_csv(JOB.table, index=False)
-    record = made(LOADED, fingerprint=JOB.fingerprint).as_dict()
-    JOB.record.write_text(json.dumps(record | {"status": "ok"}))
+    write_record(JOB, **made(LOADED).as_dict())
     return tmp_path
 
 
@@ -57,7 +57,9 @@ def test_of_other_work_the_whole_counts():
     assert wall_over_processor(made({}, seconds=3.0, cpu_seconds=2.0)) == 1.5
 
 
-@pytest.mark.parametrize("record", [made({}, cpu_seconds=None), made({}, cpu_seconds=0.0), made({}, gpu="H")])
+@pytest.mark.parametrize("record", [
+    made({}, cpu_seconds=None), made({}, cpu_seconds=0.0), made({}, gpu="H"), made({"device": "H"}),
+])  # fmt: skip
 def test_what_no_processor_was_timed_for_is_unknown(record):
     assert wall_over_processor(record) is None
     assert not was_busy(record)
@@ -73,12 +75,16 @@ def test_a_store_from_before_it_was_recorded_reads_as_unknown(tmp_path):
     folder = tmp_path / "quick"
     folder.mkdir()
     text = pd.read_csv(STORED / "quick" / "cells.csv", dtype=str, keep_default_na=False, nrows=5)
-    text.drop(columns=LOAD, errors="ignore").to_csv(folder / "cells.csv", index=False)
+    text.drop(columns=[LOAD, TRAINED], errors="ignore").to_csv(folder / "cells.csv", index=False)
+    seal_store(folder)
     (rows, *_) = Store(tmp_path).cells("quick").values()
-    assert rows[LOAD].isna().all()
+    assert rows[[LOAD, TRAINED]].isna().all().all()
 
 
 def test_health_names_the_probes_that_were_timed_on_a_busy_machine(probed):
+    for job in all_jobs(SUITE, "quick"):
+        if job != JOB:
+            write_record(job)
     health("quick")
     said = (probed / "results/quick/health.txt").read_text()
     assert "busy machine: probe of hopper-medium/dema/default seed 0, wall over processor 2.00" in said

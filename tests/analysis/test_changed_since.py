@@ -8,9 +8,10 @@ from suites import CATALOGUE, SUITE
 from bench.analysis.readings import changed_since
 from bench.errors import UserError
 from bench.work.cells import parse_slug
+from bench.work.integrity import write_digests
 from bench.work.jobs import Job
 from bench.work.record import OK, Record
-from bench.work.stored import Store, stored_texts
+from bench.work.stored import DIGESTS, Store, stored_texts
 from bench.work.suite import Suite
 
 EVALUATION = Job(SUITE, "evaluate", "quick", parse_slug(CATALOGUE, "darkroom", "ad-mamba", "default"), 0)
@@ -23,6 +24,14 @@ def record(job, fingerprint=None, **parts):
     return Record(status=OK, **names, fingerprint=fingerprint or job.fingerprint, parts=job.parts | parts)
 
 
+def write(folder, texts):
+    """The store of a tier without numbers: its texts by file, and the digests of what is written."""
+    texts = {"cells.csv": ""} | texts
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    write_digests(folder / DIGESTS, [folder / name for name in texts])
+
+
 @pytest.fixture
 def changed(tmp_path):
     """What has changed since the evaluation was stored, in a store of these records and their jobs."""
@@ -30,9 +39,7 @@ def changed(tmp_path):
     def since(*stored):
         folder = tmp_path / "quick"
         folder.mkdir(exist_ok=True)
-        (folder / "cells.csv").write_text("")
-        for name, text in stored_texts({job.key: one for job, one in stored}).items():
-            (folder / name).write_text(text)
+        write(folder, stored_texts({job.key: one for job, one in stored}))
         return changed_since(replace(EVALUATION, suite=Suite.open(source="stored", store=tmp_path)))
 
     return since
@@ -80,9 +87,8 @@ def test_a_number_whose_training_is_not_the_stored_one_is_marked(changed, promot
 def test_a_damaged_store_is_said_with_its_remedy(tmp_path, name, damage, words):
     folder = tmp_path / "damaged"
     folder.mkdir()
-    (folder / "cells.csv").write_text("")
-    for file, text in stored_texts({TRAINING.key: record(TRAINING)}).items():
-        (folder / file).write_text(damage(text) if file == name else text)
+    texts = stored_texts({TRAINING.key: record(TRAINING)})
+    write(folder, texts | {name: damage(texts[name])})
     with pytest.raises(UserError) as caught:
         Store(tmp_path).records("damaged")
     assert words in str(caught.value)

@@ -1,11 +1,11 @@
 """How a score is read off the records of a cell, and what is said where there is none."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from records import reseal
 from suites import CATALOGUE, SUITE
 
 from bench.analysis.readings import job_rows, read_entry, selected
@@ -130,8 +130,9 @@ def test_a_derived_number_is_the_ratio_of_two_cells(write_record):
 def test_a_damaged_sidecar_reads_as_a_status(tmp_path):
     path = tmp_path / "train.json"
     path.write_text('{"status": "o')
-    assert str(read_record(path).status) == "failed: its record is damaged; delete it and run again"
-    assert str(read_record(tmp_path / "none.json").status) == "not-run: no record yet"
+    key = ("train", "darkroom", "dmh", "default", 0)
+    assert str(read_record(path, key).status) == "failed: its record is damaged; snakemake makes it again"
+    assert str(read_record(tmp_path / "none.json", key).status) == "not-run: no record yet"
 
 
 def test_every_row_says_what_it_is_of(write_record):
@@ -152,13 +153,22 @@ def test_every_row_says_what_it_is_of(write_record):
     assert bare["status"].tolist() == ["failed: ValueError: planted"]
 
 
+def test_rows_of_a_training_say_the_seconds_of_all_its_updates(write_record):
+    (job, *_) = jobs_of(CURVE, "quick")[0].upstream
+    assert job.stage == "train"
+    write_record(job, [("training_loss", 10, 0.0, 0.5)])
+    assert job_rows(job)["training_seconds"].isna().all(), "an older record does not say"
+    reseal(job.record, facts={"training_seconds": {"9": 4.5, "10": 5.25}})
+    assert job_rows(job)["training_seconds"].tolist() == [5.25]
+
+
 def test_a_row_rests_on_the_data_that_was_used_whatever_is_given_now(write_record):
     entry = next(e for e in Rendering(SUITE, "quick", "dema_table06").entries if not e.missing and e.metric)
     jobs = jobs_of(entry, "quick")
     for job in jobs:
         write_record(job, [(entry.metric, 1, 0.0, 7.5)])
         assert job_rows(job)["data_source"].tolist() == ["stand-in"]
-        job.record.write_text(json.dumps(json.loads(job.record.read_text()) | {"data_source": "real"}))
+        reseal(job.record, data_source="real")
         assert job_rows(job)["data_source"].tolist() == ["real"]
     assert read_entry(entry, "quick").data_source == "real"
 

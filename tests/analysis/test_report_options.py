@@ -88,6 +88,8 @@ def test_no_option_that_a_probe_reads_is_left_out(method, page):
     job.__dict__["options"] = options
     probe(job)
     assert "embedding_dim" in options.read
-    # The optimiser of a timed step needs the first two, and its time depends on neither.
-    unmeasured = {"learning_rate", "gradient_clip"}
+    # The optimiser of a timed step needs these, and its time depends on none of their values.
+    unmeasured = {
+        "learning_rate", "gradient_clip", "weight_decay", "decayed", "adam_beta2", "adam_epsilon"
+    }  # fmt: skip
     assert options.read & options.keys() - unmeasured <= options_of(page, "probe", method)["probe"].keys()

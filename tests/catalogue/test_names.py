@@ -171,9 +171,9 @@ def test_a_labs_budget_is_like_a_recipe_of_the_suites_tier():
     [
         ("options: rooms-ad", "options: room-ad", ("budgets.25.options: unknown recipe", "'rooms-ad'")),
         (
-            "{like: mujoco-sequence, batch",
-            "{like: mujoco-sequense, batch",
-            ("budgets.38.options", "'mujoco-sequence'"),
+            "{like: mujoco-sequence, updates",
+            "{like: mujoco-sequense, updates",
+            ("budgets.44.options", "'mujoco-sequence'"),
         ),
         (
             "rooms-ad: {like: ad,",

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from records import write_record
 from suites import SUITE
 
 from bench.analysis.costs import planned_hours
@@ -13,14 +14,14 @@ from bench.work.plan import all_jobs
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def write_record(job, **changes):
+def write_cost(job, **changes):
     record = {
-        "status": "ok", "facts": {"device": "cpu"}, "seconds": 20.0, "cpu_seconds": 10.0,
+        "facts": {"device": "cpu"}, "seconds": 20.0, "cpu_seconds": 10.0,
         "start_cpu_seconds": 2.0, "peak_memory_mib": 100.0,
     }  # fmt: skip
     job.folder.mkdir(parents=True, exist_ok=True)
-    job.record.write_text(json.dumps(record | changes))
     job.table.write_text("metric,step,index,value\n")
+    write_record(job, **(record | changes))
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     jobs = all_jobs(SUITE, "quick")
     for job in jobs:
-        write_record(job)
+        write_cost(job)
     return jobs
 
 
@@ -59,7 +60,7 @@ def test_the_estimate_is_of_the_jobs_that_have_a_record(run):
 
 def test_a_job_on_a_gpu_is_compared_by_how_long_it_held_it(run):
     trained = next(job for job in run if job.stage == "train")
-    write_record(trained, facts={"device": "NVIDIA H200"}, seconds=7200.0)
+    write_cost(trained, facts={"device": "NVIDIA H200"}, seconds=7200.0)
     total = bill(SUITE, "quick", By.STAGE)[0]["total"]
     assert total.gpu == pytest.approx(2.0)
     assert total.ratio == pytest.approx((2.0 + (len(run) - 1) * 10 / 3600) / planned_hours(run))
@@ -68,7 +69,7 @@ def test_a_job_on_a_gpu_is_compared_by_how_long_it_held_it(run):
 def test_memory_is_the_largest_jobs_and_disk_counts_checkpoints(run):
     trained = next(job for job in run if job.stage == "train")
     before = bill(SUITE, "quick", By.STAGE)[0]
-    write_record(trained, peak_memory_mib=900.0)
+    write_cost(trained, peak_memory_mib=900.0)
     kept = trained.folder / "checkpoints" / "step-0000001.pt"
     kept.parent.mkdir()
     kept.write_bytes(bytes(5000))

@@ -8,13 +8,15 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from records import reseal, write_record, write_sidecar
 from rocrate.rocrate import ROCrate
 from suites import CATALOGUE, SUITE
 
 import bench.commands.cells
-from bench.analysis.crate import results_of, workflow_files
+from bench.analysis.crate import results_of, sealed_of, workflow_files
 from bench.commands.crate import main
 from bench.files import ROOT
+from bench.work.gathered import seal
 from bench.work.plan import all_jobs
 from bench.work.renderings import Rendering
 
@@ -22,17 +24,15 @@ STARTS = ("2026-01-03T10:00:00+00:00", "2026-01-01T10:00:00+00:00", "2026-01-02T
 METADATA = "ro-crate-metadata.json"
 
 
-def write_record(job, number):
+def write_numbered(job, number):
     job.folder.mkdir(parents=True, exist_ok=True)
     job.table.write_text("metric,step,index,value\n")
     record = {
-        "status": "ok", "stage": job.stage, "tier": job.tier, "task": job.cell.task,
-        "method": job.cell.method, "settings": job.cell.slug, "seed": job.seed, "facts": {},
-        "fingerprint": job.fingerprint, "git_commit": "0123456789ab", "seconds": 90.0, "cpu_seconds": 36.0,
+        "facts": {}, "git_commit": "0123456789ab", "seconds": 90.0, "cpu_seconds": 36.0,
         "started": STARTS[number % 3], "platform": "A processor", "python": "3.11.7",
         "versions": {"torch": "2.13.0", "minari": "absent"}, "parts": job.parts,
     }  # fmt: skip
-    job.record.write_text(json.dumps(record))
+    write_record(job, **record)
 
 
 @pytest.fixture
@@ -41,14 +41,16 @@ def run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     jobs = all_jobs(SUITE, "quick")
     for number, job in enumerate(jobs):
-        write_record(job, number)
+        write_numbered(job, number)
     for path in results_of(SUITE, "quick"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"{path}\n")
     for name in CATALOGUE.artifacts:
         rendering = Rendering(SUITE, "quick", name)
-        rendering.outputs[-1].write_text(json.dumps({"fingerprint": rendering.fingerprint}))
+        write_sidecar(rendering)
     bench.commands.cells.main("quick")
+    for files in sealed_of(SUITE, "quick"):
+        seal(files)
     return jobs
 
 
@@ -190,11 +192,11 @@ def test_it_is_made_without_torch_and_in_a_new_folder_below_another(run):
 
 def test_an_unfinished_run_is_refused(run, capsys):
     run[-1].record.unlink()
-    refused(capsys, f"1 of {len(run)} jobs are missing or out of date", "snakemake all --config tier=quick")
+    refused(capsys, f"1 of {len(run)} jobs are missing", "snakemake all --config tier=quick")
 
 
 def test_a_broken_job_is_refused(run, capsys):
-    run[4].record.write_text(json.dumps(json.loads(run[4].record.read_text()) | {"status": "failed: x"}))
+    reseal(run[4].record, status="failed: x")
     refused(capsys, str(run[4].record), "failed: x", "snakemake all --config tier=quick retry=true")
 
 
@@ -204,13 +206,15 @@ def test_a_page_that_is_missing_is_named(run, capsys):
 
 
 def test_a_table_or_figure_of_other_code_is_named(run, capsys):
-    Path("figures/quick/dmh_fig02.json").write_text('{"fingerprint": "another"}')
-    refused(capsys, "figures/quick/dmh_fig02.json: key fingerprint: dmh_fig02 is out of date")
+    reseal(Path("figures/quick/dmh_fig02.json"), fingerprint="another")
+    refused(capsys, "figures/quick/dmh_fig02.json: dmh_fig02 is stale")
 
 
 def test_numbers_gathered_from_other_records_are_refused(run, capsys):
     path = Path("results/quick/cells.csv")
     path.write_text(path.read_text().replace(run[-1].fingerprint, "another"))
+    refused(capsys, "results/quick/cells.csv: damaged or edited")
+    seal([path])
     refused(capsys, "results/quick/cells.csv: column fingerprint: made from other records")
 
 

@@ -12,7 +12,7 @@ from bench.work.cells import parse_slug
 from bench.work.jobs import Job
 from bench.work.record import OK, Record
 from bench.work.results import Run
-from bench.work.stored import STORED, Store
+from bench.work.stored import STORED, Store, seal_store
 
 EVALUATION = Job(SUITE, "evaluate", "quick", parse_slug(CATALOGUE, "darkroom", "ad-mamba", "default"), 0)
 TRAINING = EVALUATION.upstream[0]
@@ -106,14 +106,15 @@ def test_a_count_that_breaks_is_an_alarm_of_its_cell_and_of_no_other(monkeypatch
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "cells.csv: not a table (No columns to parse from file). Restore the file: git checkout"),
-        ("task,method\n", "cells.csv: column budget is missing. Restore the file: git checkout"),
+        ("", "cells.csv: not a table (No columns to parse from file). Restore the files: git checkout"),
+        ("task,method\n", "cells.csv: column budget is missing. Restore the files: git checkout"),
     ],
 )
 def test_a_store_that_cannot_be_read_is_said_with_its_remedy(tmp_path, text, words):
     path = tmp_path / "damaged" / "cells.csv"
     path.parent.mkdir()
     path.write_text(text)
+    seal_store(path.parent)
     with pytest.raises(UserError) as caught:
         Store(tmp_path).cells("damaged")
     assert words in str(caught.value)

@@ -1,11 +1,11 @@
 """REPRODUCED.md: one line a finished run of one clean commit, and none for anything else."""
 
-import json
 import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from records import reseal, write_record
 from suites import CATALOGUE, SUITE
 
 import bench.commands.reproduced as reproduced
@@ -39,19 +39,19 @@ def run(tmp_path, monkeypatch, stored):
         numbers = stored.get(key, pd.DataFrame(columns=NUMBERS))
         numbers[NUMBERS].to_csv(job.table, index=False)
         record = {
-            "status": "ok", "facts": {}, "fingerprint": job.fingerprint, "git_commit": COMMIT,
+            "facts": {}, "git_commit": COMMIT,
             "seconds": 72.0, "cpu_seconds": 36.0, "started": f"2026-01-0{1 + number % 3}T00:00:00+00:00",
             "platform": "A processor", "python": "3.11.7",
             "versions": dict.fromkeys(reproduced.VERSIONS, "1.0"),
         }  # fmt: skip
-        job.record.write_text(json.dumps(record))
+        write_record(job, **record)
     shutil.copy(ROOT / "REPRODUCED.md", tmp_path / "REPRODUCED.md")
     monkeypatch.setattr(reproduced, "PAGE", tmp_path / "REPRODUCED.md")
     return jobs
 
 
 def change(job, **changes):
-    job.record.write_text(json.dumps(json.loads(job.record.read_text()) | changes))
+    reseal(job.record, **changes)
 
 
 def refused(capsys, *words, by="A. Name"):
@@ -90,12 +90,12 @@ def test_another_run_adds_another_line(run):
 
 def test_an_unfinished_run_is_refused(run, capsys):
     run[-1].record.unlink()
-    refused(capsys, "1 of 204 jobs are missing or out of date", "Run: snakemake all --config tier=quick")
+    refused(capsys, "1 of 204 jobs are missing", "Run: snakemake all --config tier=quick")
 
 
 def test_a_damaged_record_is_refused(run, capsys):
     run[3].record.write_text("{")
-    refused(capsys, "missing or out of date", f"{run[3].stage} of {run[3].cell.key}")
+    refused(capsys, "missing, damaged or out of date", f"{run[3].stage} of {run[3].cell.key}")
 
 
 def test_a_broken_job_is_refused(run, capsys):

@@ -55,9 +55,9 @@ def test_a_damaged_dataset_file(suite):
     shutil.rmtree(suite.root / "results/tiny/cells/darkroom/ad-mamba/default/seed-0")
     said = suite.snakemake("dmh_fig02", "--cores", "1", check=False)
     assert suite.exit_code != 0
-    assert "histories.npz: damaged or edited: sha256 is" in said
-    assert "key facts.sha256" in said
-    assert "Delete results/tiny/datasets/darkroom/default and run again" in said
+    assert "histories.npz: damaged or edited: its sha256 is" in said
+    assert "results/tiny/datasets/darkroom/default/dataset.json says" in said
+    assert "Make it again: snakemake all --config tier=tiny retry=true" in said
     assert not (suite.root / "results/tiny/cells/darkroom/ad-mamba/default/seed-0/train.json").exists()
 
 
@@ -67,8 +67,10 @@ def test_a_missing_checkpoint(suite):
     (folder / "evaluate.json").unlink()
     said = suite.snakemake("dmh_fig02", "--cores", "1", check=False)
     assert suite.exit_code != 0
-    assert "missing, although" in said
-    assert "run again: the cell is then trained anew" in said
+    assert "checkpoints/step-0000003.json: missing" in said
+    assert "Make it again: snakemake all --config tier=tiny retry=true" in said
+    suite.snakemake("dmh_fig02", "--cores", "1", config=("retry=true",))
+    assert sorted(path.name for path in (folder / "checkpoints").glob("*.json"))[-1] == "step-0000006.json"
 
 
 def test_a_bad_setting_on_the_command_line(suite):

@@ -1,9 +1,9 @@
 """What a run shows of itself, on a terminal and in a file; errors are never hidden behind it."""
 
-import json
 import sys
 
 import pytest
+from records import reseal
 
 pytestmark = pytest.mark.slow
 TARGETS = ["results/tiny/health.txt", "results/tiny/tables/dema_table07.json", "--cores", "1"]
@@ -13,7 +13,7 @@ TARGETS = ["results/tiny/health.txt", "results/tiny/tables/dema_table07.json", "
 def half_broken(suite):
     """A suite of which one table has to be made again, and whose check of health will fail."""
     record = suite.root / "results/tiny/cells/darkroom/ad-mamba/default/seed-0/probe.json"
-    record.write_text(json.dumps(json.loads(record.read_text()) | {"status": "failed: KeyError: planted"}))
+    reseal(record, status="failed: KeyError: planted")
     for name in ("health.txt", "tables/dema_table07.json"):
         (suite.root / "results/tiny" / name).unlink()
     return suite

@@ -7,6 +7,9 @@ import sys
 
 import pandas as pd
 import pytest
+from records import retell
+
+from bench.work.stored import seal_store
 
 pytestmark = pytest.mark.slow
 STORE = "results/stored/tiny/cells.csv"
@@ -84,6 +87,7 @@ def edit_store(suite, change):
     """Rewrite the store as `change` makes it of its rows."""
     rows = pd.read_csv(suite.root / STORE, dtype=str, keep_default_na=False)
     change(rows).to_csv(suite.root / STORE, index=False)
+    seal_store((suite.root / STORE).parent)
 
 
 def test_an_unchanged_tree_raises_no_alarm_and_times_nothing(stored):
@@ -131,6 +135,7 @@ def test_seeds_swapped(stored):
     texts = [table.read_text() for table in tables]
     for table, text in zip(tables, reversed(texts), strict=True):
         table.write_text(text)
+        retell(table.with_suffix(".json"))
     said = compare(stored, "--all-cells")
     assert alarmed(stored, said) == {(MAMBA, "train")}
     assert f"| {MAMBA} seed 0, train" in page(stored)
@@ -147,6 +152,7 @@ def test_a_row_deleted_from_the_store_and_one_from_the_run(stored):
     table = stored.root / f"results/tiny/cells/{DT}/seed-0/evaluate.csv"
     rows = table.read_text().splitlines(keepends=True)
     table.write_text("".join(row for row in rows if not row.startswith("normalised_score")))
+    retell(table.with_suffix(".json"))
     assert alarmed(stored, compare(stored, "--all-cells")) == {(MAMBA, "evaluate"), (DT, "evaluate")}
     extra = rf"{MAMBA} seed 1, evaluate \| last_return \(step 6.* 1 of 2 rows not in the store"
     assert re.search(extra, page(stored))
@@ -183,6 +189,7 @@ def edit_records(suite, change):
     for record in records:
         change(record)
     path.write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    seal_store(path.parent)
 
 
 def test_a_stale_row_that_keeps_its_number_is_a_note_and_no_alarm(stored):
@@ -216,4 +223,4 @@ def test_storing_an_unfinished_run_is_refused(suite):
     said = suite.run([sys.executable, "-m", "bench", "store", "--tier", "tiny"], check=False)
     assert suite.exit_code == 2
     assert "results/tiny: 1 of " in said
-    assert "jobs are missing or out of date, the first being probe of darkroom/ad-mamba" in said
+    assert "jobs are missing, damaged or out of date, the first being probe of darkroom/ad-mamba" in said

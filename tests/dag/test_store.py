@@ -7,6 +7,9 @@ import sys
 
 import pandas as pd
 import pytest
+from records import reseal
+
+from bench.work.stored import seal_store
 
 pytestmark = pytest.mark.slow
 STORE = "results/stored/tiny"
@@ -93,6 +96,7 @@ def test_what_the_store_lacks_is_not_run_there(fresh):
     path = fresh.root / STORE / "records.jsonl"
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(line for line in lines if json.loads(line)["method"] != "ad-mamba"))
+    seal_store(path.parent)
     from_store(fresh, "dmh_fig02")
     data = pd.read_csv(fresh.root / "figures/tiny/dmh_fig02.csv")
     status = data.groupby("method")["status"].first()
@@ -118,6 +122,7 @@ def test_a_stored_training_is_run_again_where_its_checkpoint_is_needed(fresh):
     lines = path.read_text().splitlines(keepends=True)
     lost = [line for line in lines if '"stage": "evaluate"' in line and '"method": "dt"' in line]
     path.write_text("".join(line for line in lines if line not in lost))
+    seal_store(path.parent)
     would_run = fresh.would_run("all")
     assert {"train dt/0", "evaluate dt/0", "dataset hopper-medium"} <= would_run
     assert not any("ad-mamba" in job for job in would_run)
@@ -126,13 +131,13 @@ def test_a_stored_training_is_run_again_where_its_checkpoint_is_needed(fresh):
 def test_what_is_out_of_date_beside_a_stored_result_is_read_by_nothing(stored):
     stored.edit("workflow/tiers/tiny.yaml", "budget: reduced", "budget: reduced\ntakes_stored: true")
     folder = stored.root / "results/tiny/cells/hopper-medium/dt/default/seed-0"
-    training = json.loads((folder / "train.json").read_text())
-    (folder / "train.json").write_text(json.dumps(training | {"fingerprint": "by older code"}))
+    reseal(folder / "train.json", fingerprint="by older code")
     (folder / "evaluate.json").unlink()
     path = stored.root / STORE / "records.jsonl"
     lines = path.read_text().splitlines(keepends=True)
     lost = [line for line in lines if '"stage": "evaluate"' in line and '"method": "dt"' in line]
     path.write_text("".join(line for line in lines if line not in lost))
+    seal_store(path.parent)
     subprocess.run(["rm", "-r", str(stored.root / ".snakemake")], check=True)
     assert {"train dt/0", "evaluate dt/0"} <= stored.would_run("cells")
 
@@ -145,6 +150,7 @@ def test_what_did_not_end_well_in_the_store_is_tried_again_where_that_is_asked_f
         if (record["stage"], record["method"]) == ("probe", "ad-mamba"):
             record["status"] = "oom"
     path.write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    seal_store(path.parent)
     work = ("train", "evaluate", "probe")
     assert not [job for job in fresh.would_run("all") if job.split()[0] in work]
     again = fresh.would_run("all", "retry=true")
@@ -168,7 +174,7 @@ def test_part_of_a_run_is_promoted_beside_what_the_store_holds(stored):
     stored.snakemake("results/tiny/cells/darkroom/ad-mamba/default/seed-0/probe.json", "--cores", "1")
     said = stored.run(PROMOTE, check=False)
     assert stored.exit_code == 2
-    assert "are missing or out of date" in said
+    assert "are missing, damaged or out of date" in said
     assert "promote what there is with --partial" in said
     said = stored.run([*PROMOTE, "--partial"])
     assert "as they were" in said
@@ -186,6 +192,7 @@ def test_a_damaged_store_is_named_by_file_and_line(fresh):
     path = fresh.root / STORE / "records.jsonl"
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join([*lines[:2], lines[2][:40] + "\n", *lines[3:]]))
+    seal_store(path.parent)
     said = from_store(fresh, "tables", check=False)
     assert fresh.exit_code != 0
     assert "results/stored/tiny/records.jsonl: line 3 is no record" in said

@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+from records import reseal
 
 pytestmark = pytest.mark.slow
 
@@ -59,7 +60,7 @@ def test_a_changed_budget_reruns_what_it_budgets(suite):
 
 def test_retry_runs_again_what_is_not_ok_and_nothing_else(suite):
     record = suite.root / "results/tiny/cells/darkroom/ad-mamba/default/seed-1/train.json"
-    record.write_text(record.read_text().replace('"status": "ok"', '"status": "diverged: a test"'))
+    reseal(record, status="diverged: a test")
     again = suite.would_run("all", "retry=true")
     assert again >= {"train ad-mamba/1", "evaluate ad-mamba/1", "figure dmh_fig02", "cells", "health"}
     assert "train ad-mamba/0" not in again
@@ -68,6 +69,6 @@ def test_retry_runs_again_what_is_not_ok_and_nothing_else(suite):
 
 def test_one_artifact_alone_can_be_retried(suite):
     record = suite.root / "results/tiny/cells/darkroom/ad-mamba/default/seed-1/evaluate.json"
-    record.write_text(record.read_text().replace('"status": "ok"', '"status": "oom"'))
+    reseal(record, status="oom")
     assert suite.would_run("dmh_fig02", "retry=true") == {"evaluate ad-mamba/1", "figure dmh_fig02"}
     assert "evaluate ad-mamba/1" not in suite.would_run("dmh_fig02", "retry=false")

@@ -39,8 +39,9 @@ def of_lengths(options, lengths):
     return Episodes(made.states, made.actions, made.rewards, np.array(lengths))
 
 
-def steps_of(predicted, inside):
-    """Predictions (real steps, A) back in their blocks (S, c, A), zero at padding."""
-    laid = predicted.new_zeros(*inside.shape, predicted.shape[-1])
-    laid[inside] = predicted[: int(inside.sum())]
-    return laid
+def steps_of(predicted, batch):
+    """Predictions (real steps, A) of a batch back in their blocks (S, c, A), zero at padding."""
+    real, shape = batch["real"], batch["rewards"].shape
+    laid = predicted.new_zeros(shape.numel(), predicted.shape[-1])
+    laid[real] = predicted[: len(real)]
+    return laid.unflatten(0, shape)

@@ -61,5 +61,5 @@ class Acting(nn.Module):
         super().__init__()
         self.answer = answer
 
-    def forward(self, returns, states, actions, previous_actions, timesteps, mask):
+    def forward(self, returns, states, actions, previous_actions, timesteps, mask, real=None):
         return self.answer(returns, states)

@@ -44,6 +44,12 @@ CASES = [
 PLAYED = [case for case in CASES if case[1] not in ("qt", "q-dema")]
 FACTS = {"test_tasks": [[2, 2], [1, 2]], "train_tasks": [[0, 0]]}
 NEAR = {"rtol": 1e-3, "atol": 1e-4}
+# A gradient is a sum of float32 terms, in another order on another device. What that changes is a share of
+# the terms, and so of a tensor's largest gradient, whatever its smallest: on an H200 terms in the thousands
+# that cancel to 0.02 (AMAGO's attention) differed by 2e-4 and were right, and where no gradient is above 1e-4
+# such a difference is all wrong. By that measure float32 is within 4e-6 of float64 in all cases here; a
+# gradient that is 1.01 times too large is at 1e-2.
+SHARE_OF_LARGEST = 1e-4
 PLACES = [
     "elsewhere",
     pytest.param("cuda", marks=[
@@ -85,7 +91,8 @@ def values_of(tensor):
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize(("task", "method", "changes"), CASES)
-def test_an_update_is_the_same_on_another_device(tmp_path, task, method, changes, place):
+def test_an_update_is_the_same_on_another_device(tmp_path, monkeypatch, task, method, changes, place):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)  # as training has it
     found = []
     for there in (False, True):
         learner = tiny_learner(task, method, SMALL, **changes)
@@ -106,7 +113,8 @@ def test_an_update_is_the_same_on_another_device(tmp_path, task, method, changes
     torch.testing.assert_close(other_loss, loss, **NEAR)
     assert gradients.keys() == other_gradients.keys()
     for name, gradient in gradients.items():
-        torch.testing.assert_close(other_gradients[name], gradient, **NEAR)
+        allowed = SHARE_OF_LARGEST * float(gradient.abs().max())
+        torch.testing.assert_close(other_gradients[name], gradient, rtol=0, atol=allowed)
 
 
 @pytest.mark.parametrize("place", PLACES)

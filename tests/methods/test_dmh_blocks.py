@@ -69,8 +69,8 @@ def test_a_share_of_the_blocks_is_trained_and_stays_what_it_is():
     places = torch.searchsorted(all_blocks["trained"], some["trained"])
     assert len(some["trained"]) == round(0.5 * ROOMS * 3 * 3)
     with torch.no_grad():
-        expected = steps_of(whole.model(**all_blocks), all_blocks["inside"])[places]
-        torch.testing.assert_close(steps_of(half.model(**some), some["inside"]), expected)
+        expected = steps_of(whole.model(**all_blocks), all_blocks)[places]
+        torch.testing.assert_close(steps_of(half.model(**some), some), expected)
 
 
 def test_the_loss_can_be_that_of_the_last_episode_of_each_context_alone():

@@ -60,7 +60,7 @@ def test_an_action_is_predicted_before_it_is_seen(name):
     changed = batch | {"actions": batch["actions"].clone()}
     changed["actions"][:, 1] = (batch["actions"][:, 1] + 1) % ACTIONS
     with torch.no_grad():
-        before, after = (steps_of(learner.model(**given), batch["inside"]) for given in (batch, changed))
+        before, after = (steps_of(learner.model(**given), batch) for given in (batch, changed))
     torch.testing.assert_close(before[:, :2], after[:, :2], rtol=0, atol=1e-6)
     assert (before[:, 2] - after[:, 2]).abs().max() > 1e-3
 
@@ -75,7 +75,7 @@ def test_a_sub_goal_is_recalled_before_its_own_block_has_earned_anything(name, t
     values = changed[told][:, 2]
     changed[told][:, 2] = ~values if told == "block_completed" else values + 1.0
     with torch.no_grad():
-        before, after = (steps_of(learner.model(**given), batch["inside"]) for given in (batch, changed))
+        before, after = (steps_of(learner.model(**given), batch) for given in (batch, changed))
     moved = (before - after).abs().amax(dim=(1, 2)).reshape(ROOMS, blocks).amax(dim=0)
     assert moved[:3].max() < 1e-6
     assert moved[3] > 1e-4

@@ -139,9 +139,9 @@ def test_a_block_has_one_draw_of_its_sub_goal_or_one_for_each_position(draws, di
     learner = make("dmh", subgoal="sampled", subgoal_draws=draws, valuable_subgoals=False, horizon=6)
     batch = batch_of(learner, history(learner.options, 3))
     with torch.no_grad():
-        before = steps_of(learner.model(**batch), batch["inside"])
+        before = steps_of(learner.model(**batch), batch)
         batch["noise"][:, -1] += 1.0
-        after = steps_of(learner.model(**batch), batch["inside"])
+        after = steps_of(learner.model(**batch), batch)
     moved = (after - before).abs().amax(dim=(0, 2))
     assert (moved[:2].max() < 1e-6) == differ, "the last position's own draw reaches no other"
     assert moved[2] > 1e-3

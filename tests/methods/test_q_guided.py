@@ -17,7 +17,7 @@ from bench.catalogue.values import defaults
 from bench.errors import SpecError
 from bench.measure.counting import macs, macs_by_torch, parameters
 from bench.methods.base import make_learner
-from bench.methods.q_guided import backed_up
+from bench.methods.q_guided import backed_up, with_target
 from bench.methods.windows import random_windows
 from bench.work.cells import parse_slug
 
@@ -76,6 +76,7 @@ def test_critics_learn_from_the_target_policys_actions_and_the_smaller_target_cr
         "previous_actions": torch.zeros(2, 2, 1),
         "timesteps": torch.tensor([[0, 1], [0, 1]]),
         "mask": torch.ones(2, 2, dtype=torch.bool),
+        "learnt": torch.tensor([0, 2, 3]),
         "rewards": torch.tensor([[1.0, 7.0], [1.0, 7.0]]),
         "terminations": torch.tensor([0.0, 1.0]),
     }
@@ -92,11 +93,15 @@ def test_critics_learn_from_the_target_policys_actions_and_the_smaller_target_cr
     torch.testing.assert_close(learner.targets(batch), torch.tensor([[16.0, 7.0], [1 + 0.5 * 4, 7.0]]))
 
 
+def test_real_steps_but_a_last_one_that_does_not_terminate_have_a_target():
+    mask = np.array([[False, True, True], [True, True, True]])
+    assert with_target(mask, np.array([1.0, 0.0])).tolist() == [1, 2, 3, 4]
+
+
 def test_windows_without_any_target_teach_the_critics_nothing():
     learner = make()
     batch = next_batch(learner, np.random.default_rng(0))
-    batch["mask"][:, :-1] = False
-    batch["terminations"][:] = 0.0
+    batch["learnt"] = with_target(np.zeros_like(batch["mask"].numpy()), np.zeros(len(batch["mask"])))
     assert learner.critic_loss(batch).item() == 0.0
 
 
@@ -134,6 +139,7 @@ def test_the_policys_loss_of_a_hand_made_window():
         "previous_actions": torch.zeros(1, 3, 1),
         "timesteps": torch.zeros(1, 3, dtype=torch.long),
         "mask": torch.tensor([[False, True, True]]),
+        "real": torch.tensor([1, 2]),
     }
     # Values: 1.5 and -1.5 by the first critic, -3.5 and -4.5 by the second.
     imitation = (0.5**2 + 1.5**2) / 2
@@ -151,7 +157,7 @@ def test_no_gradient_passes_through_the_scale_of_the_values():
     )
     batch = learner.sampler.synthetic(1, np.random.default_rng(0))
     batch = {name: values[:, :2] if values.dim() > 1 else values for name, values in batch.items()}
-    batch |= {"actions": torch.tensor([[[0.0], [1.0]]]), "judge": torch.tensor(1)}
+    batch |= {"actions": torch.tensor([[[0.0], [1.0]]]), "judge": torch.tensor(1), "real": torch.arange(2)}
     learner.policy_loss(batch).backward()
     # d/da of mean((a - b)^2) - 2 / 1.5 mean(a - 4), the scale 2 / mean |Q_1| = 2 / 1.5 being a constant.
     torch.testing.assert_close(acted.grad, torch.tensor([[[0.5], [-1.5]]]) - 2 / 1.5 / 2)

@@ -63,12 +63,12 @@ def test_cold_processes_share_one_kernel_and_edits_are_never_stale(source, tmp_p
 
     helper = source / "bench" / "nn" / "kernels" / "functions.py"
     times = helper.stat()
-    helper.write_text(
-        helper.read_text().replace("return one / (one + exp2", "return one / (one + one + exp2")
-    )
+    code = helper.read_text()
+    sigmoid = "return where_negative(x, e, broadcast(ONE)) * inverse_of_one_plus(e)"
+    assert code.count(sigmoid) == 1
+    helper.write_text(code.replace(sigmoid, "return where_negative(x, e, broadcast(ONE))"))
     os.utime(helper, ns=(times.st_atime_ns, times.st_mtime_ns))
-    value, compiled, _ = outcome(start(source, cache))
-    assert (round(value, 4), compiled) == (0.3333, 1)
+    assert outcome(start(source, cache))[:2] == (1.0, 1)
 
 
 def test_a_torn_file_is_compiled_again(source, tmp_path):
@@ -98,16 +98,20 @@ def test_kernels_depend_on_nothing_outside_their_folder():
 
 TRAIN = """
 import torch
-from bench.nn.backends import numba_mixer, numba_scan, numba_step
+from bench.nn.backbone import Backbone
+from bench.nn.backends import numba_mixer, numba_program, numba_scan, numba_step
 from bench.nn.mamba import MambaMixer
 
 mixer = MambaMixer(8)
 mixer(torch.randn(2, 5, 8)).sum().backward()
 with torch.no_grad():
     mixer.step(torch.randn(2, 8), mixer.allocate_state(2, 1))
+    net = Backbone(1, 8, lambda _: mixer).eval()
+    net.step(torch.randn(1, 8), net.allocate_state(1, 1))
 kernels = [
     numba_mixer.forward_kernel(), numba_mixer.backward_kernel(), numba_scan.forward_kernel(),
     numba_scan.backward_kernel(), numba_step.convolution_kernel(), numba_step.scan_kernel(),
+    numba_program.program_kernel(),
 ]
 print(len(kernels), sum(sum(kernel._cache_misses.values()) for kernel in kernels))
 """
@@ -121,4 +125,4 @@ def test_a_second_process_compiles_nothing(monkeypatch):
         ).stdout
         for _ in range(2)
     ]
-    assert printed[1].split() == ["6", "0"]
+    assert printed[1].split() == ["7", "0"]

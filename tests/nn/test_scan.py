@@ -145,6 +145,30 @@ def test_a_rerun_gives_the_same_bits_on_one_thread_and_on_two(backend, batch):
             assert torch.equal(value, runs[second][name]), name
 
 
+@pytest.mark.parametrize("shape", [(2, 70, 32, 16), (1, 48, 16, 13), (2, 33, 20, 16), (2, 33, 32, 8)])
+def test_the_last_backward_overwrites_what_it_read_and_an_earlier_one_does_not(shape):
+    """A gradient may take the memory of the saved states, but not while another backward will read them."""
+    case = {name: value.requires_grad_() for name, value in arguments(*shape).items()}
+    inputs = list(case.values())
+    y = selective_scan(**case, backend="numba")
+    weights = torch.randn(y.shape, generator=torch.Generator().manual_seed(1))
+    runs = [torch.autograd.grad(y, inputs, weights, retain_graph=kept) for kept in (True, True, False)]
+    for others in runs[1:]:
+        assert all(torch.equal(first, other) for first, other in zip(runs[0], others, strict=True))
+    exact = torch.autograd.grad(selective_scan(**case, backend="reference"), inputs, weights)
+    for found, expected in zip(runs[2], exact, strict=True):
+        torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_the_last_backward_needs_no_memory_for_the_gradient_of_u():
+    case = {name: value.requires_grad_() for name, value in arguments(1, 64, 32, 16).items()}
+    y = selective_scan(**case, backend="numba")
+    grad_u, grad_delta = torch.autograd.grad(y.sum(), (case["u"], case["delta"]))
+    state = 32 * 16 * grad_u.element_size()
+    assert grad_u.untyped_storage().nbytes() == (64 // 16 + 1) * state
+    assert grad_delta.untyped_storage().nbytes() == grad_delta.nbytes
+
+
 def test_fading_states_are_flushed_and_the_caller_keeps_its_denormals():
     case = arguments(1, 200, 16, 16, decay=50.0)
     case["u"][:, 3:] = 0

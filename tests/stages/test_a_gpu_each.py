@@ -16,6 +16,47 @@ HOLD = (
 )
 
 
+MODULES = ("evaluate", "attend", "intervene", "probe", "dataset", "train")
+# Stands in for a stage's module: says, at its import, what torch would see.
+SEEN = """
+import importlib, os, sys
+real = importlib.import_module
+def imported(name, package=None):
+    if name.startswith("bench.stages."):
+        assert "torch" not in sys.modules
+        print(os.environ.get("CUDA_VISIBLE_DEVICES", "unset"))
+        sys.exit()
+    return real(name, package)
+importlib.import_module = imported
+from bench.__main__ import main
+sys.argv = ["bench", {name!r}]
+main()
+"""
+
+
+def seen_by(name, **environment):
+    """What is visible to a stage when its module is imported, by the command line."""
+    base = {k: v for k, v in os.environ.items() if not k.startswith(("SLURM", "CUDA", "BENCH"))}
+    run = subprocess.run(
+        [sys.executable, "-c", SEEN.format(name=name)],
+        env=base | {"PYTHONPATH": str(ROOT)} | environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert not run.stderr
+    return run.stdout.strip()
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_all_stages_but_training_see_no_gpu(name):
+    """Hidden before torch is imported, which would start the driver when asked for a GPU."""
+    assert seen_by(name, CUDA_VISIBLE_DEVICES="0,1") == ("0,1" if name == "train" else "")
+    assert seen_by(name) == ("unset" if name == "train" else "")
+
+
+def test_a_stage_sees_the_gpu_that_was_asked_for():
+    assert seen_by("probe", BENCH_DEVICE="cuda:1") == "unset"
+    assert seen_by("probe", BENCH_DEVICE="cpu") == ""
+
+
 class Machine:
     """Starts processes that take a device and hold it until they are told to end."""
 

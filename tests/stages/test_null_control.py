@@ -49,7 +49,7 @@ def evaluations(tmp_path_factory):
             dataset,
         )
         held = read_run([trained(seed) for seed in range(STORED + RUNS)])
-        for path in folder.glob("results/**/checkpoints/*.pt"):
+        for path in folder.glob("results/**/checkpoints/*"):
             path.unlink()
         yield held, read_run([trained(0)])
 

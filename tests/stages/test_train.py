@@ -1,8 +1,11 @@
 """The same cell gives the same bytes, run twice or taken up after a kill; what goes wrong is a status."""
 
+import importlib
 import json
 import shutil
+import time
 from contextlib import nullcontext
+from itertools import count
 
 import pytest
 import torch
@@ -10,13 +13,16 @@ from suites import suite_with
 
 from bench.errors import UserError
 from bench.methods.ad import ADLearner
-from bench.stages.checkpoints import checkpoint_steps
+from bench.stages import runner
+from bench.stages.checkpoints import checked_data, checkpoint_path, checkpoint_steps
 from bench.stages.dataset import dataset
 from bench.stages.evaluate import evaluate
 from bench.stages.runner import run
-from bench.stages.train import Run, learning_rate_factor, train
+from bench.stages.train import Run, train
+from bench.work.availability import collector_module
 from bench.work.cells import make_cell
 from bench.work.jobs import Job, dataset_job
+from bench.work.state_files import read_state, write_state
 
 TINY_TIER = """
 title: Every stage for real on almost nothing
@@ -60,6 +66,7 @@ budgets:
     core_seconds: {train: 1, evaluate: 1}
 """
 SUITE = suite_with(tiny=TINY_TIER)
+CHECKPOINT = ["step-0000003.json", "step-0000003.safetensors"]
 METHODS = [
     ("darkroom", "ad-mamba"),
     ("darkroom", "ad-transformer"),
@@ -115,9 +122,9 @@ def finish(task, method, seed=0):
         run(job, work)
         assert str(job.recorded().status) == "ok", str(job.recorded().status)
         tables.append(job.table.read_bytes())
-    saved = sorted((job.folder / "checkpoints").glob("*.pt"))
+    saved = sorted((job.folder / "checkpoints").glob("*.json"))
     assert len(saved) == 2
-    return tables, [torch.load(path, weights_only=False)["model"] for path in saved]
+    return tables, [read_state(path)["model"] for path in saved]
 
 
 def assert_same_weights(first, second):
@@ -158,7 +165,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(place, monkeypatch, c
             run(job_of("train", task, method), train)
     job = job_of("train", task, method)
     assert job.state == "missing", "a killed run leaves no record"
-    assert [path.name for path in (job.folder / "checkpoints").iterdir()] == ["step-0000003.pt"]
+    assert sorted(path.name for path in (job.folder / "checkpoints").iterdir()) == CHECKPOINT
     capsys.readouterr()
     resumed_tables, resumed_weights = finish(task, method)
     assert "resumed after 3 updates" in capsys.readouterr().out
@@ -170,8 +177,8 @@ def test_checkpoints_of_other_code_are_not_gone_on_from(place, capsys):
     place("whole")
     tables, _ = finish("darkroom", "ad-mamba")
     job = job_of("train")
-    for path in (job.folder / "checkpoints").glob("*.pt"):
-        torch.save(torch.load(path, weights_only=False) | {"fingerprint": "of other code"}, path)
+    for path in (job.folder / "checkpoints").glob("*.json"):
+        write_state(path, read_state(path) | {"fingerprint": "of other code"})
     capsys.readouterr()
     again, _ = finish("darkroom", "ad-mamba")
     assert "resumed" not in capsys.readouterr().out
@@ -194,12 +201,32 @@ def test_a_run_may_go_on_on_another_device(place, monkeypatch):
     place("moved")
     whole, _ = finish("darkroom", "ad-transformer")
     job = job_of("train", method="ad-transformer")
-    first, last = sorted((job.folder / "checkpoints").glob("*.pt"))
+    first, last = sorted((job.folder / "checkpoints").glob("*.json"))
     last.unlink()
-    torch.save(torch.load(first, weights_only=False) | {"devices": ["a GPU"]}, first)
+    write_state(first, read_state(first) | {"devices": ["a GPU"]})
     again, _ = finish("darkroom", "ad-transformer")
     assert again == whole
     assert job.recorded().device == "a GPU and cpu"
+    assert job.recorded().facts["training_clock"] == "wall and processor", "seconds that are no one's"
+
+
+def test_updates_are_timed_by_the_processor_and_on_a_gpu_by_the_wall(place, monkeypatch):
+    """While a GPU works, the processor's time is that of Python and of waiting in a loop."""
+    place("timed")
+    finish("darkroom", "ad-transformer")
+    assert job_of("train", method="ad-transformer").recorded().facts["training_clock"] == "processor"
+    ticks = {"processor": count(0, 1.0), "wall": count(0, 10.0)}
+    monkeypatch.setattr("bench.stages.train.time.process_time", lambda: next(ticks["processor"]))
+    monkeypatch.setattr("bench.stages.train.time.perf_counter", lambda: next(ticks["wall"]))
+    collector = importlib.import_module(collector_module(SUITE.catalogue, "darkroom"))
+    spent = {}
+    for device in ("cpu", "cuda"):
+        run = Run(job_of("train", method="ad-transformer"))
+        run.learner.prepare(collector.load(checked_data(run.job.upstream[0])))
+        run.device = torch.device(device)
+        run.update()
+        spent[device] = run.spent
+    assert spent == {"cpu": 1.0, "cuda": 10.0}
 
 
 def test_dropout_on_a_gpu_is_seeded_by_the_checkpoint(place, monkeypatch):
@@ -216,8 +243,7 @@ def test_dropout_on_a_gpu_is_seeded_by_the_checkpoint(place, monkeypatch):
     assert len(seeds) == 1
     going_on = Run(job_of("train", method="ad-transformer"))
     going_on.device = torch.device("cuda")
-    for path in (going_on.folder / "checkpoints").glob("step-0000006.pt"):
-        path.unlink()
+    checkpoint_path(going_on.job.folder, 6).unlink()
     going_on.resume()
     assert seeds == [seeds[0]] * 2
 
@@ -266,6 +292,17 @@ def test_training_without_its_dataset_is_skipped(tmp_path, monkeypatch):
     assert str(job_of("train").recorded().status) == "skipped: its dataset is not made"
 
 
+def test_the_seconds_of_a_record_are_those_of_its_work_and_not_of_what_is_asked_afterwards(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(runner, "gpu_use", lambda: time.sleep(1.5) or {})
+    run(job_of("train"), lambda _: ([("training_loss", 1, 0.0, 0.5)], {}))
+    record = job_of("train").recorded()
+    assert record.status.is_ok
+    assert record.seconds < 1.5
+
+
 def test_the_sidecar_says_what_was_run(place):
     place("whole")
     finish("darkroom", "ad-mamba")
@@ -293,13 +330,3 @@ def test_the_sidecar_says_what_was_run(place):
 )
 def test_checkpoints_are_evenly_spaced_and_the_last_is_the_end(updates, checkpoints, steps):
     assert checkpoint_steps({"updates": updates, "checkpoints": checkpoints}) == steps
-
-
-def test_the_learning_rate_rises_and_then_stays_or_falls_to_zero():
-    options = {"warmup_updates": 4, "updates": 12, "decay": "constant"}
-    assert [learning_rate_factor(step, options) for step in range(6)] == [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
-    cosine = options | {"decay": "cosine"}
-    assert learning_rate_factor(4, cosine) == 1.0
-    assert learning_rate_factor(8, cosine) == pytest.approx(0.5)
-    assert learning_rate_factor(12, cosine) == pytest.approx(0.0)
-    assert learning_rate_factor(0, options | {"warmup_updates": 0}) == 1.0

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from bench.datasets.policies import load_ladder
+from bench.datasets.policies import SHIPPED, load_snapshots, shipped_policies
 from bench.errors import SpecError
-from tools.behaviour.command import app
+from tools.behaviour.command import app, snapshots_in
 from tools.behaviour.ppo import PPOSettings, generalised_advantages, train
 from tools.behaviour.rollout import Rollout, RunningMoments
 
@@ -32,7 +33,7 @@ def snapshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_training_writes_a_snapshot_after_every_so_many_steps(snapshots: Path) -> None:
     names = [f"hopper-{steps:08d}" for steps in (0, 2048, 4096)]
     assert sorted(path.stem for path in snapshots.glob("*.npz")) == names
-    policies = [load_ladder(name, snapshots)[0] for name in names]
+    policies = [load_snapshots(name, snapshots)[0] for name in names]
     assert [policy.record["environment_steps"] for policy in policies] == [0, 2048, 4096]
     assert all(weights.dtype == np.float16 for weights in policies[0].weights)
     command = "python -m tools.behaviour train hopper --every=2048 --seed=0 --setting=epochs=1"
@@ -40,33 +41,66 @@ def test_training_writes_a_snapshot_after_every_so_many_steps(snapshots: Path) -
 
 
 def test_the_command_of_a_record_makes_the_same_bytes(snapshots: Path, tmp_path: Path) -> None:
-    command = load_ladder("hopper-00002048", snapshots)[0].record["command"]
+    command = load_snapshots("hopper-00002048", snapshots)[0].record["command"]
     run(*command.replace("--output=zoo", f"--output={tmp_path}").split()[3:])
     for suffix in ("npz", "json"):
         file = f"hopper-00002048.{suffix}"
         assert (tmp_path / file).read_bytes() == (snapshots / file).read_bytes()
 
 
-def test_shipping_takes_one_snapshot_or_all_up_to_it(snapshots: Path, tmp_path: Path) -> None:
+def test_shipping_takes_the_snapshots_that_are_named(snapshots: Path, tmp_path: Path) -> None:
     run("ship", "hopper", "--from", snapshots, "--medium=2048", "--expert=4096", "--output", tmp_path)
     steps = {
-        quality: [policy.record["environment_steps"] for policy in load_ladder(f"hopper-{quality}", tmp_path)]
-        for quality in ("medium", "medium-replay", "expert")
+        name: [policy.record["environment_steps"] for policy in load_snapshots(name, tmp_path)]
+        for name in shipped_policies(tmp_path)
     }
-    assert steps == {"medium": [2048], "medium-replay": [0, 2048], "expert": [4096]}
-    shipped, trained = load_ladder("hopper-expert", tmp_path)[0], load_ladder("hopper-00004096", snapshots)[0]
+    assert steps == {"hopper-medium": [2048], "hopper-expert": [4096]}
+    shipped, trained = (
+        load_snapshots("hopper-expert", tmp_path)[0],
+        load_snapshots("hopper-00004096", snapshots)[0],
+    )
     np.testing.assert_array_equal(shipped.weights[0], trained.weights[0])
 
 
 def test_an_expert_may_come_from_a_run_of_its_own(snapshots: Path, tmp_path: Path) -> None:
     run("ship", "hopper", "--from", snapshots, "--medium=2048", "--output", tmp_path)
     medium = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
-    assert set(medium) == {
-        f"hopper-{name}.{kind}" for name in ("medium", "medium-replay") for kind in ("npz", "json")
-    }
+    assert set(medium) == {"hopper-medium.npz", "hopper-medium.json"}
     run("ship", "hopper", "--from", snapshots, "--expert=4096", "--output", tmp_path)
     assert {name: (tmp_path / name).read_bytes() for name in medium} == medium
-    assert load_ladder("hopper-expert", tmp_path)[0].record["environment_steps"] == 4096
+    assert load_snapshots("hopper-expert", tmp_path)[0].record["environment_steps"] == 4096
+
+
+def test_shipping_a_replay_ladder_again_gives_the_same_content(tmp_path: Path) -> None:
+    # The shipped files are a folder of snapshots too: Walker2d's best is of another run than its ladder.
+    run("ship", "walker2d", "--from", SHIPPED, "--replay=medium-replay", "--output", tmp_path)
+    name = "walker2d-medium-replay"
+    made, shipped = (json.loads((folder / f"{name}.json").read_text()) for folder in (tmp_path, SHIPPED))
+    assert made["ladder"] == shipped["ladder"]
+    assert made["snapshots"] == shipped["snapshots"]
+    assert made["command"] == "python -m tools.behaviour ship walker2d --replay=medium-replay --from=zoo"
+
+
+def test_a_ladder_is_of_one_run() -> None:
+    with pytest.raises(SpecError, match="holds the untrained snapshots of 2 runs of hopper"):
+        snapshots_in(SHIPPED, "hopper")
+
+
+def test_a_larger_tail_is_in_the_command(tmp_path: Path) -> None:
+    run(
+        "ship",
+        "walker2d",
+        "--from",
+        SHIPPED,
+        "--replay=mine",
+        "--tail=0.1",
+        "--tail-noise=1",
+        "--output",
+        tmp_path,
+    )
+    record = json.loads((tmp_path / "walker2d-mine.json").read_text())
+    assert record["ladder"][-1]["share"] == 0.1
+    assert "--replay=mine --tail=0.1 --tail-noise=1.0" in record["command"]
 
 
 def test_a_snapshot_does_not_depend_on_what_follows() -> None:
@@ -121,7 +155,11 @@ def test_running_moments_equal_those_of_all_samples() -> None:
         ),
         (
             ["ship", "hopper", "--from=nowhere"],
-            "nothing to ship. Name --medium=STEPS, --expert=STEPS or both",
+            "nothing to ship. Name --medium=STEPS, --expert=STEPS, --replay=NAME or several",
+        ),
+        (
+            ["ship", "hopper", "--from=nowhere", "--replay=medium-replay"],
+            "nowhere holds no snapshot of hopper: train a run with `python -m tools.behaviour train hopper`",
         ),
     ],
 )

@@ -1,15 +1,18 @@
 """Seeds beyond a budget's: commands on a whole tier see them, tables do not, and no fingerprint changes."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from suites import SUITE
 
 from bench.errors import UserError
+from bench.files import write_atomically
 from bench.work.entries import entries
-from bench.work.extra_seeds import NAME, ask_seeds, key_of, ledger_of, read_seeds, seeds_for
+from bench.work.extra_seeds import NAME, ask_seeds, extra_jobs, key_of, ledger_of, read_seeds, seeds_for
 from bench.work.jobs import make_job
 from bench.work.plan import all_jobs, jobs_of, must_jobs
+from bench.work.stored import Store, seal_store
 
 TIER = "quick"
 
@@ -77,3 +80,29 @@ def test_a_file_that_is_none_is_refused_by_name(working_folder):
         path.write_text(text)
         with pytest.raises(UserError, match=f"{NAME}: not what `bench settle` writes"):
             all_jobs(SUITE, TIER)
+
+
+def test_the_stores_own_file_is_read_only_as_it_was_promoted(working_folder):
+    store = Store(working_folder / "stored")
+    path = store.folder / TIER / NAME
+    assert read_seeds(store.seeds(TIER)) == {}
+    write_atomically(path, '{"train darkroom dmh default": 7}\n')
+    seal_store(path.parent)
+    assert read_seeds(store.seeds(TIER)) == {"train darkroom dmh default": 7}
+    path.write_text('{"train darkroom dmh default": 8}\n')
+    with pytest.raises(UserError, match=rf"{NAME}: damaged or edited.*git checkout"):
+        Store(store.folder).seeds(TIER)
+    path.unlink()
+    with pytest.raises(UserError, match=rf"{NAME}: missing.*git checkout"):
+        Store(store.folder).seeds(TIER)
+
+
+def test_jobs_of_a_damaged_file_of_the_store_are_not_listed(working_folder):
+    folder = working_folder / "stored"
+    write_atomically(folder / TIER / NAME, "{}\n")
+    seal_store(folder / TIER)
+    suite = replace(SUITE, store=Store(folder), found={})
+    assert extra_jobs(suite, TIER) == []
+    (folder / TIER / NAME).write_text("{} \n")
+    with pytest.raises(UserError, match=f"{NAME}: damaged or edited"):
+        extra_jobs(replace(SUITE, store=Store(folder), found={}), TIER)

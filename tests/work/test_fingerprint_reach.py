@@ -75,17 +75,18 @@ def test_a_module_may_be_renamed_and_a_room_too(suite, before):
 
 
 def test_a_function_may_move_to_another_file(suite, before):
-    train = (suite / "bench/stages/train.py").read_text()
-    start = train.index("def learning_rate_factor")
-    end = train.index("class Run:")
-    (suite / "bench/stages/schedule.py").write_text(
-        "import math\nfrom typing import Any\n\n\n" + train[start:end]
+    optimisation = suite / "bench/methods/optimisation.py"
+    text = optimisation.read_text()
+    start, end = text.index("def learning_rate_factor"), text.index("def in_tokens")
+    (suite / "bench/methods/schedule.py").write_text(
+        "import math\n\nfrom bench.catalogue.option_types import Options\n"
+        "from bench.methods.optimisation import in_tokens\n\n\n" + text[start:end]
     )
-    moved = train[:start] + train[end:]
-    (suite / "bench/stages/train.py").write_text(
-        moved.replace(
-            "import torch\n", "import torch\nfrom bench.stages.schedule import learning_rate_factor\n", 1
-        )
+    optimisation.write_text(text[:start] + text[end:])
+    edit_everywhere(
+        suite,
+        r"import in_tokens, learning_rate_factor, make_optimiser",
+        "import in_tokens, make_optimiser\nfrom bench.methods.schedule import learning_rate_factor",
     )
     assert not changed(suite, before)
 

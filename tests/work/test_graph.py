@@ -1,11 +1,12 @@
 """What a run has to make, and what Snakemake is told of it; none of this needs Snakemake."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import records
+from records import write_record
 from suites import SUITE
 
 from bench.errors import SpecError
@@ -27,12 +28,14 @@ def write(job, **fields):
     """A result of a job: a table and a sidecar, of its own fingerprint unless another is given."""
     job.folder.mkdir(parents=True, exist_ok=True)
     job.table.write_text("")
-    job.record.write_text(json.dumps({"status": "ok", "fingerprint": job.fingerprint} | fields))
+    write_record(job, **fields)
 
 
 def write_sidecar(shown):
     shown.outputs[-1].parent.mkdir(parents=True)
-    shown.outputs[-1].write_text(json.dumps({"fingerprint": shown.fingerprint}))
+    for path in shown.outputs[:-1]:
+        path.write_text("")
+    records.write_sidecar(shown)
 
 
 def test_what_is_missing_has_to_run_and_needs_no_marker(graph):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
 
-from bench.datasets.policies import load_ladder, shipped_policies
+from bench.datasets.ladders import load_ladder
+from bench.datasets.policies import load_snapshots, save_snapshots, shipped_policies
 from bench.datasets.trajectories import Trajectories
-from bench.errors import UnavailableError
+from bench.errors import DatasetError, UnavailableError
 from bench.worlds.mujoco.data import collect, episode_returns
 
 
@@ -44,7 +46,7 @@ def test_a_longer_collection_begins_with_the_shorter(small: Trajectories) -> Non
 @pytest.mark.parametrize("mode", ["deterministic", "stochastic"])
 @pytest.mark.parametrize("name", shipped_policies())
 def test_recorded_return_is_reproduced(name: str, mode: str) -> None:
-    policy = load_ladder(name)[-1]
+    policy = load_snapshots(name)[-1]
     recorded, evaluation = policy.record[mode], policy.record["evaluation"]
     returns = episode_returns(policy, evaluation["episodes"], evaluation["seed"], mode == "stochastic")
     # another processor may round otherwise, and a hopper amplifies it: means then agree within their spread
@@ -52,26 +54,79 @@ def test_recorded_return_is_reproduced(name: str, mode: str) -> None:
     assert abs(returns.mean() - recorded["return_mean"]) <= tolerance
 
 
-def test_a_ladder_shares_the_transitions_out_from_early_to_late() -> None:
-    trajectories = collect("hopper-medium-replay", 4000, 0, stochastic=True)
-    snapshots = len(load_ladder("hopper-medium-replay"))
-    bounds = [4000 * index // snapshots for index in range(snapshots + 1)]
-    assert trajectories.transitions == 4000
-    assert set(bounds) <= set(trajectories.starts), "each snapshot's share ends with an episode"
-    thirds = np.array_split(trajectories.returns, 3)
-    assert thirds[0].mean() < thirds[2].mean()
+TRANSITIONS = 10_000
 
 
-def test_the_same_ladder_gives_the_same_bytes() -> None:
-    digests = {collect("hopper-medium-replay", 1000, 0, stochastic=True).digest() for _ in range(2)}
-    assert len(digests) == 1
+@pytest.fixture(scope="module")
+def replay() -> Trajectories:
+    return collect("hopper-medium-replay", TRANSITIONS, 0, stochastic=True)
+
+
+def tail_of(trajectories: Trajectories, share: float) -> int:
+    """How many of the last episodes are a tail of this share: as many as fit, and at least one."""
+    count, steps = 1, int(trajectories.lengths[-1])
+    while steps + trajectories.lengths[-1 - count] <= share * trajectories.transitions:
+        steps += int(trajectories.lengths[-1 - count])
+        count += 1
+    return count
+
+
+def test_a_ladder_shares_the_transitions_out_in_its_order(replay: Trajectories) -> None:
+    *body, tail = load_ladder("hopper-medium-replay")
+    assert replay.transitions == TRANSITIONS
+    left = replay.starts[-1 - tail_of(replay, tail.share)]
+    shares = np.cumsum([rung.share for rung in body])
+    bounds = np.rint(shares / shares[-1] * left).astype(int)
+    assert set(bounds) <= set(replay.starts), "each snapshot's share ends with an episode"
+    untrained = replay.returns[: np.searchsorted(replay.starts, bounds[0])]
+    medium = replay.returns[np.searchsorted(replay.starts, bounds[-2]) : -1]
+    assert untrained.mean() < 0.1 * medium.mean()
+
+
+def test_episodes_of_the_tail_are_whole(replay: Trajectories) -> None:
+    *_, tail = load_ladder("hopper-medium-replay")
+    assert tail.whole_episodes
+    count = tail_of(replay, tail.share)
+    for episode in [replay[-1 - index] for index in range(count)]:
+        assert episode.terminations[-1] == 1.0 or len(episode) == 1000
+        assert episode.rewards.sum() > 2000, "the best snapshot acts, and quietly"
+
+
+def test_a_share_that_holds_several_episodes_is_filled_with_whole_ones(tmp_path, monkeypatch) -> None:
+    ladder = [{"snapshot": 2, "share": 0.5}, {"snapshot": 0, "share": 0.5, "whole_episodes": True}]
+    snapshots = load_snapshots("hopper-medium-replay")
+    save_snapshots(snapshots, "mine", tmp_path, "none", ladder)
+    monkeypatch.setattr("bench.worlds.mujoco.data.load_ladder", partial(load_ladder, folder=tmp_path))
+    trajectories = collect("mine", 1000, 0, stochastic=True)
+    ends = [episode.terminations[-1] for episode in trajectories]
+    (cut,) = np.flatnonzero(np.array(ends) == 0)
+    tail = trajectories.lengths[cut + 1 :]
+    assert trajectories.transitions == 1000
+    assert len(tail) > 5, "an untrained hopper falls soon"
+    assert 400 < tail.sum() <= 500
+
+
+def test_the_same_ladder_gives_the_same_bytes(replay: Trajectories) -> None:
+    again = collect("hopper-medium-replay", TRANSITIONS, 0, stochastic=True)
+    assert again.digest() == replay.digest()
+
+
+def test_a_quiet_rung_needs_room_for_an_episode_and_the_others() -> None:
+    with pytest.raises(
+        DatasetError, match=r"hopper-medium-replay: 0 transitions are left for \d+ parts of its"
+    ):
+        collect("hopper-medium-replay", 100, 0, stochastic=True)
 
 
 def test_messages() -> None:
     with pytest.raises(UnavailableError, match=r"no behaviour policy 'hoper'.*hopper-medium"):
         collect("hoper", 10, 0, stochastic=True)
-    with pytest.raises(ValueError, match="transitions is 0 and seed is 0; they must be at least 1 and 0"):
+    with pytest.raises(
+        DatasetError, match=r"hopper-medium: 0 transitions are left.*Raise the option transitions"
+    ):
         collect("hopper-medium", 0, 0, stochastic=True)
+    with pytest.raises(ValueError, match="seed is -1; it must be at least 0"):
+        collect("hopper-medium", 10, -1, stochastic=True)
 
 
 def test_collecting_and_reading_need_no_torch() -> None:

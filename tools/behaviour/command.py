@@ -2,9 +2,9 @@
 
 `python -m tools.behaviour train hopper --until 819200 --every 51200 --output zoo` trains one run and writes a
 snapshot of it after every so many environment steps. `python -m tools.behaviour ship hopper --from zoo
---medium 307200 --expert 665600` puts three of the four qualities of D4RL together from them: `hopper-medium`
-and `hopper-expert`, a snapshot each, and `hopper-medium-replay`, the ladder of all snapshots up to the medium
-one. It writes where the shipped policies lie; committing what it wrote ships it.
+--medium 307200 --expert 665600 --replay medium-replay` puts three of the four qualities of D4RL together
+from them: `hopper-medium` and `hopper-expert`, a snapshot each, and `hopper-medium-replay`, a ladder that the
+rule of `recipe.py` chooses. It writes where the shipped policies lie; committing what it wrote ships it.
 """
 
 from __future__ import annotations
@@ -17,14 +17,19 @@ from typing import Annotated, Any
 
 import typer
 
-from bench.datasets.policies import SHIPPED, BehaviourPolicy, load_ladder, save_ladder
+from bench.catalogue.load import load_catalogue
+from bench.catalogue.values import defaults
+from bench.datasets.ladders import written_ladder
+from bench.datasets.policies import SHIPPED, BehaviourPolicy, load_snapshots, save_snapshots
 from bench.errors import SpecError
 from bench.worlds.mujoco.data import episode_returns
 from tools.behaviour.ppo import PPOSettings
 from tools.behaviour.ppo import train as train_ppo
+from tools.behaviour.recipe import TAIL, TAIL_NOISE, replay_ladder
 
 ROBOTS = {"hopper": "Hopper-v5", "halfcheetah": "HalfCheetah-v5", "walker2d": "Walker2d-v5"}
 PACKAGES = ("torch", "numpy", "gymnasium", "mujoco")
+TRAIN = "python -m tools.behaviour train"
 EPISODES = 20
 EVALUATION_SEED = 0
 
@@ -50,46 +55,93 @@ def train(
     command = _command("train", robot, every=every, seed=seed, setting=changed)
     for done, policy in train_ppo(env_id, list(range(0, until + 1, every)), seed, settings):
         policy.record.update(describe(policy, done, seed), command=f"{command} --until={done} --output=zoo")
-        weights_file = save_ladder([policy], snapshot_name(robot, done), output, policy.record["command"])
+        weights_file = save_snapshots([policy], snapshot_name(robot, done), output, policy.record["command"])
         typer.echo(f"{weights_file}: {_scores(policy)}")
 
 
 @app.command()
 def ship(
     robot: Robot,
-    source: Annotated[Path, typer.Option("--from", help="Folder that `train` wrote its snapshots to.")],
+    source: Annotated[
+        Path, typer.Option("--from", help="Folder that `train` wrote its snapshots to, or shipped policies.")
+    ],
     medium: Annotated[
-        int | None,
-        typer.Option(min=1, help="Environment steps of the medium snapshot; ships medium-replay too."),
+        int | None, typer.Option(min=1, help="Environment steps of the medium snapshot.")
     ] = None,
     expert: Annotated[
         int | None, typer.Option(min=1, help="Environment steps of the expert snapshot.")
     ] = None,
+    replay: Annotated[
+        str | None, typer.Option(help="Name of a replay ladder of all snapshots there, as medium-replay.")
+    ] = None,
+    tail: Annotated[
+        float, typer.Option(min=0.001, max=0.5, help="Share of the best snapshot in the ladder.")
+    ] = TAIL,
+    tail_noise: Annotated[
+        float, typer.Option(min=0.001, help="Factor on the noise of that snapshot.")
+    ] = TAIL_NOISE,
     output: Annotated[
         Path, typer.Option(help="Folder for the .npz and .json files.", show_default="the shipped policies")
     ] = SHIPPED,
 ) -> None:
-    """Ship a run's medium snapshot with the ladder up to it, or its expert, which may be of another run."""
+    """Ship a run's medium or expert snapshot, or a replay ladder chosen from all by a fixed rule."""
     environment_of(robot)
     named = {"medium": medium, "expert": expert}
     wanted = {quality: steps for quality, steps in named.items() if steps}
-    if not wanted:
-        raise SpecError(f"ship {robot}: nothing to ship. Name --medium=STEPS, --expert=STEPS or both.")
-    trained = sorted(int(file.stem.rpartition("-")[2]) for file in source.glob(f"{robot}-*.npz"))
-    absent = [steps for steps in wanted.values() if steps not in trained]
-    if absent:
+    if not wanted and not replay:
+        raise SpecError(
+            f"ship {robot}: nothing to ship. Name --medium=STEPS, --expert=STEPS, --replay=NAME or several."
+        )
+    _refuse_absent(robot, source, list(wanted.values()))
+    command = _command("ship", robot, **wanted)
+    for quality, steps in wanted.items():
+        snapshots = load_snapshots(snapshot_name(robot, steps), source)
+        typer.echo(save_snapshots(snapshots, f"{robot}-{quality}", output, f"{command} --from=zoo"))
+    if replay:
+        changed = {} if (tail, tail_noise) == (TAIL, TAIL_NOISE) else {"tail": tail, "tail-noise": tail_noise}
+        command = _command("ship", robot, replay=replay, **changed) + " --from=zoo"
+        chosen, rungs = replay_ladder(snapshots_in(source, robot), _expert_return(robot), tail, tail_noise)
+        name = f"{robot}-{replay}"
+        typer.echo(save_snapshots(chosen, name, output, command, written_ladder(rungs)))
+        for rung in rungs:
+            policy = chosen[rung.snapshot]
+            typer.echo(
+                f"{rung.share:.4f} at {rung.noise} of the noise: "
+                f"{policy.record['environment_steps']} steps, {_scores(policy)}"
+            )
+
+
+def snapshots_in(source: Path, robot: str) -> list[BehaviourPolicy]:
+    """All snapshots of a robot in a folder's files, each once, by the steps of their training."""
+    found = {
+        b"".join(weight.tobytes() for weight in policy.weights): policy
+        for file in sorted(source.glob(f"{robot}-*.npz"))
+        for policy in load_snapshots(file.stem, source)
+    }
+    if not found:
+        raise SpecError(f"{source} holds no snapshot of {robot}: train a run with `{TRAIN} {robot}`.")
+    untrained = [policy for policy in found.values() if policy.record["environment_steps"] == 0]
+    if len(untrained) > 1:
+        raise SpecError(
+            f"{source} holds the untrained snapshots of {len(untrained)} runs of {robot}, and a ladder "
+            "begins with one: name by --from a folder without the other runs."
+        )
+    return sorted(found.values(), key=lambda policy: policy.record["environment_steps"])
+
+
+def _refuse_absent(robot: str, source: Path, wanted: list[int]) -> None:
+    names = (file.stem.rpartition("-")[2] for file in source.glob(f"{robot}-*.npz"))
+    trained = sorted(int(name) for name in names if name.isdigit())
+    if absent := [steps for steps in wanted if steps not in trained]:
         raise SpecError(
             f"{source} holds no snapshot of {robot} after {', '.join(map(str, absent))} steps, but after "
             f"{', '.join(map(str, trained)) or 'none'}: name some of these, or train a run with "
-            f"`python -m tools.behaviour train {robot}`."
+            f"`{TRAIN} {robot}`."
         )
-    qualities = {quality: [steps] for quality, steps in wanted.items()}
-    if medium:
-        qualities["medium-replay"] = [steps for steps in trained if steps <= medium]
-    command = _command("ship", robot, **wanted) + " --from=zoo"
-    for quality, chosen in qualities.items():
-        ladder = [load_ladder(snapshot_name(robot, steps), source)[0] for steps in chosen]
-        typer.echo(save_ladder(ladder, f"{robot}-{quality}", output, command))
+
+
+def _expert_return(robot: str) -> float:
+    return float(defaults(load_catalogue(), f"{robot}-medium-replay", None)["reference_high"])
 
 
 def environment_of(robot: str) -> str:

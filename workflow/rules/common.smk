@@ -10,8 +10,10 @@ from bench.catalogue.folders import VARIABLE as PAPERS
 from bench.catalogue.sources import VARIABLE
 from bench.catalogue.stages import STAGES
 from bench.errors import UserError
+from bench.work.gathered import AUDIT
 from bench.work.graph import Graph, asked_to_retry
 from bench.work.jobs import RESULTS
+from bench.work.numerics import VARIABLE as NUMERICS, chosen
 from bench.work.progress import follow
 from bench.work.renderings import Rendering, outputs
 from bench.work.reporting import report_files, report_inputs
@@ -27,6 +29,8 @@ if "source" in config:
     os.environ[SOURCE] = str(config["source"] or "")
 if "reading" in config:
     os.environ[READING] = str(config["reading"] or "")
+if "numerics" in config:
+    os.environ[NUMERICS] = str(config["numerics"] or "")
 # `python` is the one that Snakemake runs on, or that of conda's environment.
 commands = [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
 os.environ.update(PATH=os.pathsep.join(commands))
@@ -50,6 +54,7 @@ def refusing(function):
 
 # A job of a cluster is a Snakemake as well, and does what it was sent for.
 RETRY = refusing(asked_to_retry)(config) and workflow.exec_mode == ExecMode.DEFAULT
+refusing(chosen)()
 SUITE = refusing(Suite.from_environment)()
 CATALOGUE = SUITE.catalogue
 GRAPH = Graph(SUITE, TIER, RETRY)
@@ -95,16 +100,25 @@ def of_job(stage, ask):
     return refusing(lambda wildcards: ask(job_of(stage, wildcards)))
 
 
+def was_cut_off(path):
+    """Whether Snakemake notes of a file that its job was begun and not ended."""
+    # No public function of Snakemake says so of a file alone.
+    return bool(workflow.persistence._filter_incomplete_keys([str(path)]))
+
+
 def before(stage):
     """Input function: the records a job reads.
 
     One that stands is `ancient`: its fingerprint, and not its file time, says so. One that has to run is
-    not, since Snakemake never looks at a job behind an ancient input that is made anew.
+    not, since Snakemake never looks at a job behind an ancient input that is made anew. Nor is one whose
+    job was cut off, by Snakemake's notes: it runs again although its record may be whole.
     """
 
     def find(job):
-        read = GRAPH.upstream(job)
-        return [ancient(str(p)) if stands else str(p) for p, stands in read]
+        return [
+            ancient(str(path)) if stands and not was_cut_off(path) else str(path)
+            for path, stands in GRAPH.upstream(job)
+        ]
 
     return of_job(stage, find)
 
@@ -133,6 +147,22 @@ def command_of(ask):
 def expected_seconds(job):
     """What a job of Snakemake's graph is expected to take."""
     return GRAPH.expected_seconds(job.rule.name, dict(job.wildcards.items()))
+
+
+def check_done():
+    """UserError where Snakemake ends well and something that was asked for is not there, or out of date."""
+    done = list(workflow.dag.jobs)
+    worked = [
+        GRAPH.job(job.rule.name, dict(job.wildcards.items()))
+        for job in done
+        if job.rule.name in STAGES
+    ]
+    GRAPH.check_done(worked, [Path(file) for job in done for file in job.output])
+
+
+onsuccess:
+    if workflow.exec_mode == ExecMode.DEFAULT:
+        refusing(check_done)()
 
 
 onstart:

@@ -53,6 +53,7 @@ rule claims:
 rule audit:
     """The papers' own numbers against each other: averages, ratios, sizes, what text, tables and code say."""
     input:
+        lambda wildcards: texts(GRAPH.markers_of_pages(AUDIT)),
         texts(CATALOGUE.reported),
         texts(CATALOGUE.code_defaults),
         texts(CATALOGUE.contradictions),
@@ -72,6 +73,7 @@ rule audit:
 rule report:
     """Pages to read from disk: claims, every number with its command, figures, audit, provenance."""
     input:
+        lambda wildcards: texts(GRAPH.markers_of_pages(report_files(SUITE, TIER))),
         texts(report_inputs(SUITE, TIER)),
         results("claims.csv"),
         "results/audit/audit.csv",

@@ -22,6 +22,8 @@ class Layout(PanelLayout):
     y: str
     panel: str | tuple[str, ...] = "task"
     line: str = "method"
+    # A dotted line where both axes say the same, as where a return is earned that was asked for.
+    diagonal: bool = False
 
     @property
     def named_fields(self) -> tuple[str, ...]:
@@ -44,6 +46,8 @@ class Layout(PanelLayout):
                 data["index"], data["low"], data["high"], color=looks[name]["color"], alpha=0.18, linewidth=0
             )
             means += [*data["mean"]]
+        if self.diagonal:
+            ax.axline((0.0, 0.0), slope=1.0, color="0.5", linestyle=":", linewidth=1, zorder=0)
         ax.set_xlabel(self.x.replace("_", " "))
         ax.set_ylabel(metric_label(readings[0].entry.suite.catalogue, self.y))
         _focus(ax, means)

@@ -35,6 +35,7 @@ def picture_of(rendering: Rendering, numbers: list[Number]) -> Picture:
             f"{path}: missing, or no PNG file. Draw it again: snakemake {rendering.name} "
             f"--config tier={rendering.tier} --force"
         )
+    rendering.checked(path)
     return Picture(image_of(rendering), width, height, describe(rendering, numbers))
 
 

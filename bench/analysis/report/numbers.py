@@ -93,7 +93,7 @@ def _read_table(rendering: Rendering) -> list[dict[str, str]]:
             f"{path}: missing, so there is nothing to report. Make it: snakemake tables figures "
             f"--config tier={rendering.tier}"
         )
-    return pd.read_csv(path, dtype=str, keep_default_na=False).to_dict("records")  # type: ignore[return-value]
+    return pd.read_csv(rendering.checked(path), dtype=str, keep_default_na=False).to_dict("records")  # type: ignore[return-value]
 
 
 def _figure_rows(rendering: Rendering, reported: pd.DataFrame) -> list[dict[str, str]]:

@@ -74,6 +74,7 @@ def environment(jobs: list[Job], records: Records) -> list[tuple[str, list[tuple
         "status": [str(record.status) for record in every],
         "commit": [record.git_commit for record in every],
         "platform": [record.platform for record in every],
+        "numerics": [record.numerics for record in every],
         "device": [record.device for record in every],
         "scan backend": [record.scan_backend for record in every],
         "threads": [str(record.facts.get("threads", "")) for record in every],

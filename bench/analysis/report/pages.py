@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -31,7 +31,7 @@ from bench.catalogue.catalogue import Catalogue, paper_name
 from bench.catalogue.paper import OpenChoice
 from bench.errors import UserError
 from bench.work.claims import load_claims
-from bench.work.jobs import RESULTS
+from bench.work.gathered import AUDIT, checked, files_of
 from bench.work.plan import all_jobs
 from bench.work.renderings import Rendering, varied_in
 from bench.work.reporting import TEMPLATES, pages
@@ -122,19 +122,20 @@ class Report:
     def __post_init__(self) -> None:
         self.records = Records(self.tier)
         self.jobs = all_jobs(self.suite, self.tier)
-        answers = read_table(self._made(RESULTS / self.tier / "claims.csv"))
+        answers = read_table(self._made(files_of(self.tier, "claims.csv")))
         self.claims = overview.claims_shown(self.suite.catalogue, load_claims(self.suite), answers)
-        audit = self._made(RESULTS / "audit" / "audit.csv")
+        audit = self._made(AUDIT)
         self.findings = pd.read_csv(audit, dtype=str, keep_default_na=False).to_dict("records")
         self.artifacts = [self._artifact(name) for name in self.suite.catalogue.artifacts]
 
-    def _made(self, path: Path) -> Path:
+    def _made(self, files: Sequence[Path]) -> Path:
+        path = files[0]
         if not path.exists():
             raise UserError(
                 f"{path}: missing, so there is nothing to report. Make it: snakemake claims audit "
                 f"--config tier={self.tier}"
             )
-        return path
+        return checked(files, f"Make it again: snakemake claims audit --config tier={self.tier}")
 
     def _artifact(self, name: str) -> ArtifactShown:
         rendering = Rendering(self.suite, self.tier, name)

@@ -26,6 +26,7 @@ SIDECAR = {
     "fingerprint": "fingerprint",
     "git_commit": "commit",
     "platform": "platform",
+    "numerics": "numerics",
     "device": "device",
     "scan_backend": "scan backend",
     "python": "Python",
@@ -35,6 +36,9 @@ SIDECAR = {
     "seconds": "wall time [s]",
     "cpu_seconds": "processor time [s]",
     "peak_memory_mib": "peak memory [MiB]",
+    "gpu_memory_mib": "peak memory of the GPU [MiB]",
+    "gpu_versions": "on the GPU",
+    "training_clock": "updates timed by",
 }
 
 
@@ -174,6 +178,8 @@ class Records:
                 **record.facts,
                 **record.as_dict(),
                 "versions": listed(record.versions),
+                "gpu_versions": listed(record.gpu_versions),
+                "gpu_memory_mib": record.gpu_memory_mib or "",
                 "started": record.started.replace("T", " ").replace("+00:00", " UTC"),
             }
             for record in map(self.record, run.chain)

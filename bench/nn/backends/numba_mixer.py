@@ -102,11 +102,14 @@ class _Mix(torch.autograd.Function):
         _, B, C = split(projected, dt_rank)
         scanned = numba_scan.operands(u, delta, A, B, C, D, z, dt_bias, True, resets)
         grads = numba_scan.run_backward(scanned, states, grad_y, None, grad_z)
+        grad_delta = grads.delta.flatten(0, 1)
+        # A product with few columns takes several times as long as its transpose, with few rows.
+        grad_low_rank = (dt_weight.t() @ grad_delta.t()).t().view(*delta.shape[:2], dt_rank)
         parts = split(grad_projected, dt_rank)
-        for part, grad in zip(parts, (grads.delta @ dt_weight, grads.B, grads.C), strict=True):
+        for part, grad in zip(parts, (grad_low_rank, grads.B, grads.C), strict=True):
             part.copy_(grad)
         rows = grad_projected.flatten(0, 1)
-        grad_dt_weight = grads.delta.flatten(0, 1).t() @ projected.flatten(0, 1)[:, :dt_rank]
+        grad_dt_weight = (projected.flatten(0, 1)[:, :dt_rank].t() @ grad_delta).t()
         grad_u = grads.u.flatten(0, 1).addmm_(rows, x_proj).view_as(u)
         grad_x_proj = rows.t() @ u.flatten(0, 1)
         of_conv = convolve_backward(x, conv_weight, conv_bias, resets, grad_u, grad_x)

@@ -125,12 +125,22 @@ class Gradients:
 
 
 def run_backward(
-    scanned: Operands, states: Tensor, grad_y: Tensor, grad_state: Tensor | None, grad_z: Tensor | None
+    scanned: Operands,
+    states: Tensor,
+    grad_y: Tensor,
+    grad_state: Tensor | None,
+    grad_z: Tensor | None,
+    consume: bool = False,
 ) -> Gradients:
-    """Return all gradients but that of z, which is written to `grad_z`; states as `run_forward` kept them."""
+    """Return all gradients but that of z, which is written to `grad_z`; states as `run_forward` kept them.
+
+    With `consume` they may be overwritten: where it fits, the gradient of u takes their memory.
+    """
     batch, length, channels, padded = scanned.batch, scanned.length, scanned.channels, scanned.padded_states
     shares = scanned.shares()
-    grad_u, grad_delta = torch.empty(batch, length, channels), torch.empty(batch, length, channels)
+    place = _place_in(states, scanned) if consume else None
+    grad_u = torch.empty(batch, length, channels) if place is None else place
+    grad_delta = torch.empty(batch, length, channels)
     grad_B, grad_C = (torch.empty(batch, length, padded) for _ in range(2))
     parameters = torch.zeros(len(shares), 2, scanned.blocks, padded + 2, LANES)
     if grad_state is None:
@@ -158,6 +168,25 @@ def run_backward(
         delta_bias=of_channels[padded + 1],
         adjoint=adjoint,
     )
+
+
+def _place_in(states: Tensor, scanned: Operands) -> Tensor | None:
+    """Return the states' memory as (batch, length, channels), None where a chunk's state is of another size.
+
+    The kernel takes the chunks from the last to the first, and has read slot c + 1 when it writes chunk c.
+    """
+    if scanned.padded_states != CHUNK or scanned.channels != scanned.blocks * LANES:
+        return None
+    return states[:, 1:].view(scanned.batch, -1, scanned.channels)[:, : scanned.length]
+
+
+def _is_last_backward() -> bool:
+    """Whether the backward in progress frees its graph, so that nothing reads again what was saved.
+
+    Torch tells it under a private name alone, for the same use by its own compiler; False where it does not.
+    """
+    keeps = getattr(torch._C._autograd, "_get_current_graph_task_keep_graph", None)
+    return keeps is not None and not keeps()
 
 
 def scan(
@@ -232,7 +261,7 @@ class _Scan(torch.autograd.Function):
         u, delta, A, B, C, D, z, delta_bias, initial_state, resets, states = ctx.saved_tensors
         scanned = operands(u, delta, A, B, C, D, z, delta_bias, ctx.smooth, resets)
         grad_z = None if z is None else torch.empty_like(z, memory_format=torch.contiguous_format)
-        grads = run_backward(scanned, states, grad_y, grad_state, grad_z)
+        grads = run_backward(scanned, states, grad_y, grad_state, grad_z, _is_last_backward())
         grad_D = None if D is None else grads.D
         grad_bias = None if delta_bias is None else grads.delta_bias
         grad_initial = None

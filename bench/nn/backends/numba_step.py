@@ -49,7 +49,7 @@ def scan_kernel() -> Compiled:
 def compiled_state(convolution: Tensor, scan: Tensor) -> CompiledState:
     """Lay out earlier inputs (batch, taps - 1, channels) and a scan's state (batch, channels, states)."""
     earlier = F.pad(convolution, (0, 0, TAPS - convolution.shape[1], 0))
-    return CompiledState(by_block(earlier), by_block(scan.transpose(1, 2), _padded(scan.shape[2])))
+    return CompiledState(by_block(earlier), by_block(scan.transpose(1, 2), padded_states(scan.shape[2])))
 
 
 def plain_state(state: CompiledState, channels: int, states: int, taps: int) -> tuple[Tensor, Tensor]:
@@ -80,7 +80,7 @@ def prepare(
     D: Tensor,
 ) -> PreparedWeights:
     """Lay out a mixer's weights; A is -exp(A_log)."""
-    taps, channels, padded = conv_weight.shape[2], D.shape[0], _padded(A.shape[1])
+    taps, channels, padded = conv_weight.shape[2], D.shape[0], padded_states(A.shape[1])
     # x_proj's rows for B and C are padded to whole quads, so that what it computes is in place for the
     # kernel.
     step, B, C = x_proj.split([dt_weight.shape[1], A.shape[1], A.shape[1]])
@@ -111,5 +111,6 @@ def advance(xz: Tensor, state: CompiledState, weights: PreparedWeights) -> Tenso
     return y
 
 
-def _padded(states: int) -> int:
+def padded_states(states: int) -> int:
+    """States of a channel as the kernels hold them: whole quads."""
     return math.ceil(states / UNROLL) * UNROLL

@@ -10,10 +10,19 @@ from __future__ import annotations
 
 from numba import float32, njit, types
 
-from bench.nn.kernels.arithmetic import dot, exp2, fma, total, zero_quad
+from bench.nn.kernels.arithmetic import dot, exp2, fma, zero_quad
 from bench.nn.kernels.denormals import flush_denormals, restore_denormals
 from bench.nn.kernels.functions import ZERO, add_line, add_lines, silu_and_slope, softplus_and_slope
-from bench.nn.kernels.memory import broadcast, columns, load, load_first, load_quad, store, store_first
+from bench.nn.kernels.memory import (
+    broadcast,
+    columns,
+    load,
+    load_first,
+    load_quad,
+    store,
+    store_first,
+    store_totals,
+)
 from bench.nn.kernels.scan_forward import (
     CHUNK,
     GATE_SLOPE,
@@ -50,7 +59,7 @@ SUMS = TILES + 2 * CHUNK * UNROLL * LANES
 @njit(forceinline=True)
 def tile(which, t):
     """Where the scratch array holds token t of a tile."""
-    return (TILES + (which * CHUNK + t) * UNROLL * LANES,)
+    return (TILES + (2 * t + which) * UNROLL * LANES,)
 
 
 @njit(forceinline=True)
@@ -144,9 +153,9 @@ def store_chunk(
 def sum_channels(scratch, row, first, count, size, grad_B, grad_C):
     """Write a chunk's gradients of B and C, summing the lanes."""
     for t in range(count):
-        for n in range(size):
-            grad_B[row, first + t, n] = total(load(scratch, place(GRAD_B, t, n, size)))
-            grad_C[row, first + t, n] = total(load(scratch, place(GRAD_C, t, n, size)))
+        for n in range(0, size, UNROLL):
+            store_totals(grad_B, (row, first + t, n), load_quad(scratch, place(GRAD_B, t, n, size)))
+            store_totals(grad_C, (row, first + t, n), load_quad(scratch, place(GRAD_C, t, n, size)))
 
 
 @njit(forceinline=True)

@@ -1,25 +1,26 @@
 """Local MuJoCo datasets: whole episodes of a shipped behaviour policy, kept in Minari's format.
 
 Random streams are derived from (seed, episode number): each episode has one for its initial state, each round
-of sixteen, which run side by side, one for the policy's noise. Episodes are stored in the order of their
-numbers, so a longer collection begins with the shorter one's episodes, and long episodes are as likely to be
-included as short ones. The same arguments give the same bytes on the same machine; another processor, or
-another mujoco or numpy version, may round differently, and a walking robot multiplies such a difference until
-the trajectories are other ones (of the same distribution).
+of sixteen, which run side by side, one for the policy's noise. Episodes of one policy are stored in the order
+of their numbers, so a longer collection begins with the shorter one's episodes, and long episodes are as
+likely to be included as short ones. The same arguments give the same bytes on the same machine; another
+processor, or another mujoco or numpy version, may round differently, and a walking robot multiplies such a
+difference until the trajectories are other ones (of the same distribution).
 """
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.catalogue.option_types import Options
+from bench.datasets.ladders import Rung, load_ladder
 from bench.datasets.minari_store import load_minari, save_minari
-from bench.datasets.policies import BehaviourPolicy, load_ladder
+from bench.datasets.policies import BehaviourPolicy
 from bench.datasets.trajectories import Trajectories, Trajectory, delay_rewards
+from bench.errors import DatasetError
 from bench.seeds import stream_seed
 from bench.work.record import Facts
 from bench.worlds.mujoco.world import MujocoBatch
@@ -64,30 +65,67 @@ def load(folder: Path) -> Trajectories:
 
 
 def collect(policy_name: str, transitions: int, seed: int, stochastic: bool) -> Trajectories:
-    """Exactly `transitions` transitions of the shipped policy `policy_name`, in whole episodes.
+    """Exactly `transitions` transitions of the shipped policy `policy_name`, in the order of its ladder.
 
-    A ladder of snapshots shares them out evenly, the earliest first, as the replay buffer of its training
-    would hold them. Actions are stored as executed: clipped to the environment's bounds. Each snapshot's last
-    episode is cut where its count is reached and marked as truncated there (unless it ended just then).
-    `stochastic` samples the actions; otherwise they are the policy's means and only the initial states
-    differ between episodes.
+    Rungs of whole episodes are collected first and take as many as fit into their share, at least one; the
+    other rungs share out what is left. Actions are stored as executed: clipped to the environment's bounds.
+    The last episode of each of those other rungs is cut where its count is reached and marked as truncated
+    there (unless it ended just then). `stochastic` samples the actions; otherwise they are the policy's means
+    and only the initial states differ between episodes.
 
-    Raises DatasetError for an unknown policy, ValueError for fewer transitions than snapshots or a negative
-    seed.
+    Raises DatasetError for an unknown policy, or fewer transitions than its ladder needs, ValueError for a
+    negative seed.
     """
+    if seed < 0:
+        raise ValueError(f"collect({policy_name!r}): seed is {seed}; it must be at least 0.")
     ladder = load_ladder(policy_name)
-    if transitions < len(ladder) or seed < 0:
-        raise ValueError(
-            f"collect({policy_name!r}): transitions is {transitions} and seed is {seed}; "
-            f"they must be at least {len(ladder)} and 0."
-        )
-    bounds = [transitions * index // len(ladder) for index in range(len(ladder) + 1)]
-    batch = MujocoBatch(ladder[0].env_id, ENVIRONMENTS)
-    episodes: list[Trajectory] = []
-    for policy, (start, end) in zip(ladder, pairwise(bounds), strict=True):
-        episodes += _collect_from(policy, batch, end - start, seed, stochastic, len(episodes))
+    batch = MujocoBatch(ladder[0].policy.env_id, ENVIRONMENTS)
+    parts: dict[int, list[Trajectory]] = {}
+    first = 0  # number of the next episode
+    for index, rung in enumerate(ladder):
+        if rung.whole_episodes:
+            fitting, longest = round(rung.share * transitions), batch.max_episode_steps
+            parts[index] = _whole_episodes(rung, fitting, longest, seed, stochastic, first)
+            first += len(parts[index])
+    taken = sum(len(episode) for part in parts.values() for episode in part)
+    for index, count in _counts(policy_name, ladder, transitions - taken).items():
+        parts[index] = _collect_from(ladder[index].policy, batch, count, seed, stochastic, first)
+        first += len(parts[index])
     batch.close()
-    return Trajectories.from_episodes(episodes)
+    return Trajectories.from_episodes([episode for index in sorted(parts) for episode in parts[index]])
+
+
+def _counts(policy_name: str, ladder: list[Rung], transitions: int) -> dict[int, int]:
+    """How many of `transitions` each rung that may be cut has, by its index."""
+    indices = [index for index, rung in enumerate(ladder) if not rung.whole_episodes]
+    shares = np.cumsum([0.0, *(ladder[index].share for index in indices)])
+    counts = np.diff(np.rint(shares / shares[-1] * transitions).astype(int)).tolist()
+    if min(counts) < 1:
+        raise DatasetError(
+            f"{policy_name}: {max(transitions, 0)} transitions are left for {len(indices)} parts of its "
+            "ladder after those of whole episodes, and each needs one. Raise the option transitions."
+        )
+    return dict(zip(indices, counts, strict=True))
+
+
+def _whole_episodes(
+    rung: Rung, transitions: int, longest: int, seed: int, stochastic: bool, first: int
+) -> list[Trajectory]:
+    """As many uncut episodes of a rung as fit into `transitions`, and at least one.
+
+    `longest` is the time limit of an episode: no more are played side by side than fit at that length.
+    """
+    kept: list[Trajectory] = []
+    batch = MujocoBatch(rung.policy.env_id, min(ENVIRONMENTS, max(1, transitions // longest)))
+    while not kept or transitions > 0:
+        for episode in roll_out(rung.policy, batch, seed, first + len(kept), stochastic):
+            if kept and len(episode) > transitions:
+                batch.close()
+                return kept
+            kept.append(episode)
+            transitions -= len(episode)
+    batch.close()
+    return kept
 
 
 def _collect_from(

@@ -126,6 +126,53 @@ def test_after_equal_training_time_the_slower_one_is_read_at_an_earlier_checkpoi
     )
 
 
+def test_seconds_of_training_on_two_devices_do_not_compare_and_those_of_one_gpu_are_the_walls():
+    def frames(dt, dema):
+        return [
+            rows(TASKS[0], "dt", [1.0, 2.0, 3.0]),
+            rows(TASKS[0], "dt", [0.5] * 3, "training_loss", seconds=50.0, device=dt),
+            rows(TASKS[0], "dema", [3.0, 4.0, 5.0], step=5),
+            rows(TASKS[0], "dema", [90.0, 91.0, 92.0], step=10),
+            rows(TASKS[0], "dema", [0.5] * 3, "training_loss", seconds=100.0, device=dema,
+                 wall_over_processor=2.0),
+        ]  # fmt: skip
+
+    timed = comparison(tasks=TASKS[:1], matched="training-time")
+    mixed = found(timed, *frames("cpu", "some GPU"))
+    assert mixed.word == "not-run"
+    assert "trained on cpu and some GPU, whose seconds do not compare" in mixed.why
+    assert found(timed, *frames("some GPU", "some GPU")).effect == pytest.approx(2.0)
+    assert found(timed, *frames("cpu", "cpu")).effect == pytest.approx(89.0)
+
+
+def test_equal_time_counts_every_process_of_a_training_and_not_only_the_last():
+    """DeMa was taken up again for a second; its updates took twice as long as DT's."""
+    frames = [
+        rows(TASKS[0], "dt", [1.0, 2.0, 3.0]),
+        rows(TASKS[0], "dt", [0.5] * 3, "training_loss", seconds=50.0, training_seconds=50.0),
+        rows(TASKS[0], "dema", [3.0, 4.0, 5.0], step=5),
+        rows(TASKS[0], "dema", [90.0, 91.0, 92.0], step=10),
+        rows(TASKS[0], "dema", [0.5] * 3, "training_loss", seconds=1.0, training_seconds=100.0),
+    ]
+    timed = comparison(tasks=TASKS[:1], matched="training-time")
+    assert found(timed, *frames).effect == pytest.approx(2.0)
+    busy = [frame.assign(wall_over_processor=2.0) for frame in frames]
+    assert found(timed, *busy).effect == pytest.approx(2.0), "they are the processor's already"
+    older = [frame.assign(training_seconds=float("nan")) for frame in frames]
+    assert found(timed, *older).word == "not-run", "of older numbers only the last process is known"
+
+
+def test_trainings_that_changed_their_device_alike_do_not_compare():
+    frames = [
+        rows(TASKS[0], method, values, metric, seconds=50.0, device="cpu and some GPU")
+        for method, values in (("dt", [1.0, 2.0, 3.0]), ("dema", [3.0, 4.0, 5.0]))
+        for metric in ("normalised_score", "training_loss")
+    ]
+    timed = found(comparison(tasks=TASKS[:1], matched="training-time"), *frames)
+    assert timed.word == "not-run"
+    assert "trained on cpu and some GPU, whose seconds do not compare" in timed.why
+
+
 def test_counts_are_exact_and_memory_is_trusted_within_its_tolerance():
     asked = {"first": DT, "second": DEMA, "tasks": TASKS[:1]}
     counts = [rows(TASKS[0], m, [v], "parameters") for m, v in (("dt", 400.0), ("dema", 100.0))]

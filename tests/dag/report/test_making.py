@@ -7,9 +7,11 @@ import sys
 
 import pytest
 
+from bench.work.integrity import described, sealed, unsealed
 from bench.work.reporting import report_folder
 
 pytestmark = pytest.mark.slow
+TABLE = "results/tiny/tables/dmh_table02.csv"
 MAKE = [sys.executable, "-m", "bench", "report", "--tier", "tiny"]
 
 
@@ -60,17 +62,36 @@ def test_the_report_comes_with_a_run_and_again_after_an_edit_of_its_looks(suite)
 def test_a_table_that_is_missing_ends_with_a_message_and_writes_nothing(suite):
     folder = suite.root / report_folder("tiny")
     shutil.rmtree(folder)
-    (suite.root / "results/tiny/tables/dmh_table02.csv").unlink()
+    (suite.root / TABLE).unlink()
     said = suite.run(MAKE, check=False)
     assert suite.exit_code == 2
-    assert "results/tiny/tables/dmh_table02.csv: missing" in said
+    assert f"{TABLE}: missing" in said
     assert "snakemake tables figures" in said
     assert not folder.exists()
 
 
+def shorten(table):
+    """Leave a table its first four numbers."""
+    table.write_text("".join(table.read_text().splitlines(keepends=True)[:5]))
+
+
+def test_a_table_that_was_edited_is_refused_by_name(suite):
+    shorten(suite.root / TABLE)
+    said = suite.run(MAKE, check=False)
+    assert suite.exit_code == 2
+    assert f"{TABLE}: damaged or edited: " in said
+    assert "snakemake dmh_table02 --config tier=tiny" in said
+
+
 def test_a_table_of_another_specification_is_refused_by_name(suite):
-    path = suite.root / "results/tiny/tables/dmh_table02.csv"
-    path.write_text("".join(path.read_text().splitlines(keepends=True)[:5]))
+    table = suite.root / TABLE
+    shorten(table)
+    sidecar = table.with_suffix(".json")
+    content = unsealed(sidecar)
+    written = content["files"] | {
+        name: one.model_dump(exclude_unset=True) for name, one in described(table.parent, [table]).items()
+    }
+    sidecar.write_text(sealed(content | {"files": written}))
     said = suite.run(MAKE, check=False)
     assert suite.exit_code == 2
     assert "dmh_table02.csv: it has 4 numbers of" in said
