@@ -41,6 +41,7 @@ class Task:
     data_source: str
     environment_options: OptionTable
     data_options: OptionTable
+    model_options: OptionTable
     values: dict[str, Any]
     built: bool
     given: Given | None
@@ -148,7 +149,7 @@ class Catalogue:
         """Every option a cell of this task and method can set (`None`: the task's alone)."""
         family = self.tasks[task]
         protocol = self.protocols[family.protocol]
-        own = {**self.method_options[method], **self.probe_options} if method else {}
+        own = {**family.model_options, **self.method_options[method], **self.probe_options} if method else {}
         return {
             **family.environment_options,
             **family.data_options,

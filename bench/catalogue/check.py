@@ -162,6 +162,7 @@ def _check_no_overlap(catalogue: Catalogue, method: str, task: str) -> None:
     groups = [
         family.environment_options,
         family.data_options,
+        family.model_options,
         protocol.options,
         protocol.drawn,
         catalogue.method_options[method],

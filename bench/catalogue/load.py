@@ -104,6 +104,7 @@ def _tasks(
                 DATA_SOURCES[given.reader] if given else family.data_source,
                 family.environment_options,
                 family.data_options,
+                family.model_options,
                 _values(family, entry, given, f"{shown(path)}: key tasks.{name}"),
                 entry.built,
                 given,

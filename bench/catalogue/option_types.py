@@ -46,6 +46,7 @@ class Options(TypedDict, total=False):
     context_packing: Literal["none", "similar"]
     context_selection: Literal["random", "contiguous"]
     context_transitions: int
+    convolution_projection: bool  # a linear map and dropout behind each convolution
     convolution_window: int  # tokens that each convolution sees, in the place of attention
     corridor_length: int  # steps from the start to the junction; the memory length of the figures
     count_critics: bool  # whether the critics are among the parameters counted
@@ -67,6 +68,8 @@ class Options(TypedDict, total=False):
     embedding_dim: int
     embedding_norm: Literal["modality", "shared"]
     empty_context_trained: bool  # whether the prediction after no transition at all is trained as well
+    encoder: Literal["end-to-end", "frozen"]
+    encoder_precision: Literal["float32", "bfloat16"]  # what the encoder of frames computes in
     entropy_weight: float
     environment_id: str
     environment_version: Literal["v4", "v5"]
@@ -85,6 +88,7 @@ class Options(TypedDict, total=False):
     experience: Literal["own", "histories", "both"]
     exploration: float
     first_step: Literal["predicted", "context"]
+    frame_input: Literal["levels", "centred"]
     frame_side: int  # pixels along a side of a grey frame
     frame_skip: int  # frames that one action lasts
     goal_column: int  # its column
@@ -210,5 +214,5 @@ class Options(TypedDict, total=False):
     waypoint_spread: float  # metres from a cell's middle within which its waypoint is drawn along each axis
     weight_ceiling: float  # largest of those weights
     weight_decay: float
-    window_start: Literal["anywhere", "beginning"]
+    window_start: Literal["anywhere", "beginning", "full"]
     world: Literal["darkroom", "darkroom-hard", "dark-key-to-door", "darkroom-dynamic"]  # rules of the room

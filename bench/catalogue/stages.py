@@ -33,6 +33,8 @@ class Stage:
     reads: tuple[str, ...] = ()
     # An option and its value with which it reads the same of the cell's donor too.
     donor_if: tuple[str, str] | None = None
+    # An option and its value with which it also reads the training that clones the task's actions.
+    clone_if: tuple[str, str] | None = None
     # A stage of a task is done once for all cells that share the data.
     subject: Literal["task", "cell"] = "cell"
     in_cells: bool = True
@@ -58,7 +60,15 @@ class Stage:
 
     def reads_donor(self, options: Mapping[str, object]) -> bool:
         """Whether a cell of these options is read together with its donor."""
-        return self.donor_if is not None and options.get(self.donor_if[0]) == self.donor_if[1]
+        return _has(options, self.donor_if)
+
+    def reads_clone(self, options: Mapping[str, object]) -> bool:
+        """Whether a cell of these options takes its encoder from the training that clones actions."""
+        return _has(options, self.clone_if)
+
+
+def _has(options: Mapping[str, object], wanted: tuple[str, str] | None) -> bool:
+    return wanted is not None and options.get(wanted[0]) == wanted[1]
 
 
 ROWS = (
@@ -79,6 +89,7 @@ ROWS = (
         options=("data", "method"),
         calls=("method.Learner", "collector.load"),
         reads=("dataset",),
+        clone_if=("encoder", "frozen"),
         keeps="checkpoints",
         gpu=True,
     ),

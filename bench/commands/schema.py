@@ -97,6 +97,7 @@ def option_tables(catalogue: Catalogue) -> list[OptionTable]:
         *(protocol.drawn for protocol in catalogue.protocols.values()),
         *(task.environment_options for task in catalogue.tasks.values()),
         *(task.data_options for task in catalogue.tasks.values()),
+        *(task.model_options for task in catalogue.tasks.values()),
     ]
 
 

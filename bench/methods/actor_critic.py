@@ -117,4 +117,4 @@ class ActorCriticLearner(Learner):
 
     def policy(self, trial: Trial) -> FeedForwardPolicy:
         """The trained actor as a policy."""
-        return FeedForwardPolicy(self.model)
+        return FeedForwardPolicy(self.model, trial, discrete=False)

@@ -146,6 +146,16 @@ class Learner(ABC):
         """Take what training needs from the dataset."""
         self.sampler.prepare(dataset)
 
+    @hook
+    def take_encoder(self, cloned: Learner) -> None:
+        """Take the encoder of frames of a trained learner that clones actions, and leave it as it is.
+
+        Called before `prepare`. Raises SpecError for a method that has no such encoder to replace.
+        """
+        raise SpecError(
+            "option encoder: frozen is for sequence models over frames. Set it to end-to-end for this method."
+        )
+
     def begin_update(self, done: int, generator: np.random.Generator) -> None:
         """Begin the update after `done` updates: what moves between updates moves now."""
         self.update = done + 1

@@ -18,13 +18,20 @@ def receptive_field(options: Options) -> int:
     return 1 + options["layers"] * (options["convolution_window"] - 1)
 
 
+def convolution(options: Options) -> ConvolutionMixer:
+    """The mixer of a block. `convolution_projection` adds what DC's Atari code has in some games."""
+    width, window = options["embedding_dim"], options["convolution_window"]
+    dropout = options["dropout"] if options["convolution_projection"] else None
+    return ConvolutionMixer(width, window, projection_dropout=dropout)
+
+
 def convolutions(options: Options) -> Backbone:
     """Convolutions, each followed by a network of four times the width."""
     width = options["embedding_dim"]
     return Backbone(
         options["layers"],
         width,
-        mixer=lambda _: ConvolutionMixer(width, options["convolution_window"]),
+        mixer=lambda _: convolution(options),
         feed_forward=options["activation"],
         dropout=options["dropout"],
     )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bench.catalogue.option_types import Options
 from bench.datasets.episodes import Episodes
 from bench.methods.base import Floats, Observation, Trial
-from bench.methods.frames import state_shape
-from bench.methods.heads import drawn_actions
+from bench.methods.frame_reader import FrameReader
+from bench.methods.frames import kept_shape
+from bench.methods.heads import chosen_actions
 from bench.methods.normaliser import Normaliser
 from bench.methods.return_conditioned import ReturnConditionedModel
 from bench.nn.state import Memory
@@ -20,23 +21,22 @@ def choose_actions(predicted: Tensor, trial: Trial, discrete: bool) -> Tensor:
     """(count, A) predictions to actions: themselves, or one-hot if they are `discrete`."""
     if not discrete:
         return predicted
-    chosen = drawn_actions(predicted, trial.temperature, trial.generator)
-    return nn.functional.one_hot(chosen, predicted.shape[-1]).to(predicted.dtype)
+    return chosen_actions(predicted, trial.temperature, trial.generator)
 
 
 class Inputs:
     """What a model reads of what a policy is shown."""
 
-    def __init__(self, normaliser: Normaliser, options: Options) -> None:
+    def __init__(self, normaliser: Normaliser | FrameReader, options: Options) -> None:
         self.normaliser, self.scale = normaliser, np.float32(options["return_scale"])
 
     @property
     def device(self) -> torch.device:
         """Where the model is."""
-        return self.normaliser.mean.device
+        return self.normaliser.device
 
     def __call__(self, seen: Observation) -> tuple[Tensor, Tensor]:
-        """Returns still wanted (count, 1), scaled, and states (count, S), standardised."""
+        """Returns still wanted (count, 1), scaled, and states (count, S), standardised; of frames features."""
         wanted, device = torch.from_numpy(seen.wanted / self.scale).unsqueeze(-1), self.device
         return wanted.to(device), self.normaliser(torch.from_numpy(seen.states).to(device))
 
@@ -51,7 +51,8 @@ class Window:
         self.length, self.last = options["context_length"], options["max_timestep"] - 1
         self.padded = options["padding"] == "attended"
         self.returns = torch.zeros(count, 0, 1, device=device)
-        self.states = torch.zeros(count, 0, *state_shape(options), device=device)
+        kept = kept_shape(options, options["embedding_dim"])
+        self.states = torch.zeros(count, 0, *kept, device=device)
         # One more than there are steps: the first is the action before them, zero before an episode.
         self.actions = torch.zeros(count, 1, options["action_dim"], device=device)
         self.time = 0
@@ -89,7 +90,11 @@ class WindowPolicy:
     """Decodes from the last K steps: the whole window is read again at every decision."""
 
     def __init__(
-        self, model: ReturnConditionedModel, normaliser: Normaliser, options: Options, trial: Trial
+        self,
+        model: ReturnConditionedModel,
+        normaliser: Normaliser | FrameReader,
+        options: Options,
+        trial: Trial,
     ) -> None:
         self.model, self.options, self.trial = model.eval(), options, trial
         self.inputs = Inputs(normaliser, options)
@@ -125,7 +130,11 @@ class StepPolicy:
     memory: Memory
 
     def __init__(
-        self, model: ReturnConditionedModel, normaliser: Normaliser, options: Options, trial: Trial
+        self,
+        model: ReturnConditionedModel,
+        normaliser: Normaliser | FrameReader,
+        options: Options,
+        trial: Trial,
     ) -> None:
         self.model, self.options, self.trial = model.eval(), options, trial
         self.inputs = Inputs(normaliser, options)

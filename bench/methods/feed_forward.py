@@ -14,8 +14,12 @@ from torch import Tensor, nn
 
 from bench.catalogue.option_types import Options
 from bench.datasets.episodes import Episodes
-from bench.methods.base import Floats, Observation
-from bench.methods.normaliser import Normaliser
+from bench.methods.base import Floats, Observation, Trial
+from bench.methods.decoding import choose_actions
+from bench.methods.frame_reader import FrameReader
+from bench.methods.frames import frame_encoder
+from bench.methods.heads import action_head
+from bench.methods.normaliser import Normaliser, make_normaliser
 from bench.nn.perceptron import Perceptron
 
 
@@ -25,16 +29,38 @@ def perceptron(inputs: int, outputs: int, options: Options) -> Perceptron:
     return Perceptron([inputs, *hidden, outputs], nn.ReLU, options["dropout"])
 
 
+def reader_of(actor: nn.Module, options: Options) -> Normaliser | FrameReader:
+    """How states reach a network: standardised, or as frames that its own encoder reads."""
+    return FrameReader(actor.encoder, options) if isinstance(actor, FrameNetwork) else make_normaliser(options)
+
+
 def make_actor(options: Options, further: int = 0) -> nn.Sequential:
     """From states, with `further` numbers beside them, (..., S + further) to actions in -1 ... 1 (..., A)."""
     inputs = options["observation_dim"] + further
     return nn.Sequential(perceptron(inputs, options["action_dim"], options), nn.Tanh())
 
 
+class FrameNetwork(nn.Module):
+    """From frames, or their features, to one output for each action: an encoder and a linear map.
+
+    The encoder has the width `hidden_dim`; there are no further layers, as there are none in DQN.
+    """
+
+    def __init__(self, options: Options) -> None:
+        super().__init__()
+        self.encoder = frame_encoder(options, options["hidden_dim"])
+        self.head = action_head(options, options["hidden_dim"])
+
+    def forward(self, states: Tensor) -> Tensor:
+        """(B, A) of grey levels (B, frames, side, side), uint8, or features (B, hidden_dim)."""
+        outputs: Tensor = self.head(self.encoder(states))
+        return outputs
+
+
 class FeedForwardModel(nn.Module):
     """The networks of a method. A forward pass is a decision, so that what is counted is acting."""
 
-    def __init__(self, actor: nn.Module, normaliser: Normaliser) -> None:
+    def __init__(self, actor: nn.Module, normaliser: Normaliser | FrameReader) -> None:
         super().__init__()
         self.actor, self.normaliser = actor, normaliser
 
@@ -45,19 +71,20 @@ class FeedForwardModel(nn.Module):
 
 
 class FeedForwardPolicy:
-    """Acts from the present state alone."""
+    """Acts from the present state alone; of several actions it draws one as the trial says."""
 
-    def __init__(self, model: FeedForwardModel) -> None:
-        self.model = model.eval()
+    def __init__(self, model: FeedForwardModel, trial: Trial, discrete: bool) -> None:
+        self.model, self.trial, self.discrete = model.eval(), trial, discrete
 
     def begin(self, past: Episodes) -> None:
         """Nothing is remembered."""
 
     def act(self, seen: Observation) -> Floats:
-        """(count, A) actions; the return still wanted is ignored."""
+        """(count, A) actions, one-hot if discrete; the return still wanted is ignored."""
         normaliser = self.model.normaliser
-        states = normaliser(torch.from_numpy(seen.states).to(normaliser.mean.device))
-        actions: Floats = self.model(states=states).cpu().numpy()
+        states = normaliser(torch.from_numpy(seen.states).to(normaliser.device))
+        predicted = self.model(states=states)
+        actions: Floats = choose_actions(predicted, self.trial, self.discrete).cpu().numpy()
         return actions
 
     def observe(self, rewards: Floats) -> None:

@@ -6,15 +6,15 @@ those of DT's Atari code (mingpt/model_atari.py), which DeMa's takes over.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from bench.catalogue.option_types import Options
+from bench.datasets.arrays import States
 from bench.methods.token_layout import TokenLayout
 from bench.nn.frames import FrameEncoder
 from bench.nn.linear import INITIAL_STD
-
-GREY_LEVELS = 255.0  # the largest
 
 
 def reads_frames(options: Options) -> bool:
@@ -27,6 +27,25 @@ def state_shape(options: Options) -> tuple[int, ...]:
     if reads_frames(options):
         return options["stacked_frames"], options["frame_side"], options["frame_side"]
     return (options["observation_dim"],)
+
+
+def kept_shape(options: Options, width: int) -> tuple[int, ...]:
+    """The shape of a state as a policy keeps it for its window: its numbers, or the features of its frames."""
+    return (width,) if reads_frames(options) else state_shape(options)
+
+
+def random_states(options: Options, shape: tuple[int, ...], generator: np.random.Generator) -> States:
+    """States (*shape, ...) with random content: numbers, or grey levels."""
+    size = *shape, *state_shape(options)
+    if reads_frames(options):
+        return generator.integers(256, size=size, dtype=np.uint8)
+    return generator.standard_normal(size, dtype=np.float32)
+
+
+def frame_encoder(options: Options, width: int) -> FrameEncoder:
+    """The encoder of a task's frames, of that width."""
+    precision = options["encoder_precision"]
+    return FrameEncoder(options["stacked_frames"], options["frame_side"], width, precision)
 
 
 class ActionEmbedding(nn.Module):
@@ -47,7 +66,7 @@ def frame_embeddings(options: Options) -> tuple[nn.Module, nn.Module, nn.Module]
     width = options["embedding_dim"]
     return (
         nn.Sequential(nn.Linear(1, width), nn.Tanh()),
-        FrameEncoder(options["stacked_frames"], options["frame_side"], width),
+        frame_encoder(options, width),
         ActionEmbedding(options["action_dim"], width),
     )
 
@@ -74,7 +93,10 @@ class WindowPlaces(nn.Module):
         if timesteps.dim() == 1:
             first, places = torch.zeros_like(timesteps), timesteps
         else:
-            first, places = timesteps[:, :1], torch.arange(timesteps.shape[1], device=timesteps.device)
+            # A window that is padded on the left holds the whole of an episode. Padding has the timestep 0 too.
+            padding = ((timesteps == 0).sum(1, keepdim=True) - 1).clamp(min=0)
+            first = timesteps[:, :1]
+            places = (torch.arange(timesteps.shape[1], device=timesteps.device) - padding).clamp(min=0)
         if int(places.max()) >= self.steps:
             raise ValueError(f"timesteps: a window has {self.steps} steps, got step {int(places.max()) + 1}")
         of_window, of_tokens = self.in_episode[first], self.in_window[places]

@@ -5,6 +5,7 @@ A action numbers, or A actions to choose from (`discrete`).
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -29,6 +30,18 @@ def prediction_loss(predicted: Tensor, actions: Tensor, discrete: bool) -> Tenso
     if discrete:
         return nn.functional.cross_entropy(predicted, actions)
     return nn.functional.mse_loss(predicted, actions)
+
+
+def random_choices(actions: int, shape: tuple[int, ...], generator: np.random.Generator) -> Tensor:
+    """One-hot choices (*shape, A) of so many actions, drawn evenly."""
+    drawn = torch.from_numpy(generator.integers(actions, size=shape))
+    return nn.functional.one_hot(drawn, actions).float()
+
+
+def chosen_actions(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
+    """One-hot actions (n, A) drawn from logits (n, A)."""
+    drawn = drawn_actions(logits, temperature, generator)
+    return nn.functional.one_hot(drawn, logits.shape[-1]).to(logits.dtype)
 
 
 def drawn_actions(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:

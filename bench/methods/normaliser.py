@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from bench.catalogue.option_types import Options
 from bench.datasets.arrays import States
 from bench.datasets.trajectories import Trajectories
-from bench.methods.frames import GREY_LEVELS, reads_frames
 
 
 class Normaliser(nn.Module):
@@ -33,6 +32,11 @@ class Normaliser(nn.Module):
         if self.wanted:
             self.mean.copy_(torch.from_numpy(dataset.observation_mean))
             self.std.copy_(torch.from_numpy(dataset.observation_std))
+
+    @property
+    def device(self) -> torch.device:
+        """Where it is, with its model."""
+        return self.mean.device
 
     def forward(self, states: Tensor) -> Tensor:
         """Standardised states (..., S)."""
@@ -60,9 +64,5 @@ class Unchanged(nn.Module):
 
 
 def make_normaliser(options: Options) -> Normaliser:
-    """The normaliser of states, not fitted yet; that of frames is not fitted, and takes them to 0 ... 1."""
-    if reads_frames(options):
-        normaliser = Normaliser(1, wanted=False)
-        normaliser.std.fill_(GREY_LEVELS)
-        return normaliser
+    """The normaliser of states that are numbers, not fitted yet."""
     return Normaliser(options["observation_dim"], options["normalise_states"])

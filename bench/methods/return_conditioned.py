@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.catalogue.option_types import Options
+from bench.methods.frame_reader import FrameReader
 from bench.methods.frames import WindowPlaces, frame_embeddings, reads_frames
 from bench.methods.normaliser import Normaliser
 from bench.methods.token_layout import ACTION, RETURN, STATE, TokenLayout
@@ -82,11 +83,12 @@ class ReturnConditionedModel(nn.Module, ABC):
     It maps (returns (B, K, 1), states (B, K, S), actions (B, K, A), previous_actions (B, K, A), timesteps
     (B, K), mask (B, K)) to predicted actions, or their logits, (B, K, A), each from what came before it. In
     training it is told the places `real` (n,) of the real steps too.
-    `layout` says what its tokens are. Its learner gives it the normaliser of states.
+    `layout` says what its tokens are. Its learner gives it the normaliser of states. States that are frames may
+    come as grey levels (B, K, frames, side, side), uint8, or as features (B, K, D) of theirs.
     """
 
     layout: TokenLayout
-    normaliser: Normaliser
+    normaliser: Normaliser | FrameReader
 
     @abstractmethod
     def step(

@@ -18,8 +18,8 @@ from bench.datasets.episodes import Episodes
 from bench.datasets.trajectories import Trajectories
 from bench.methods.base import Batch, Floats, Observation, Trial
 from bench.methods.base import Learner as BaseLearner
-from bench.methods.cloning import action_error
 from bench.methods.feed_forward import make_actor
+from bench.methods.heads import prediction_loss
 from bench.methods.normaliser import Normaliser, make_normaliser
 from bench.methods.transitions import Columns, Transitions, states_and_actions
 
@@ -65,7 +65,7 @@ class RvSPolicy:
             means = self.asked / self.options["max_episode_steps"]
         self.time += 1
         normaliser = self.model.normaliser
-        device = normaliser.mean.device
+        device = normaliser.device
         states = normaliser(torch.from_numpy(seen.states).to(device))
         told = torch.from_numpy(means.astype(np.float32)).unsqueeze(-1).to(device)
         actions: Floats = self.model(states=states, mean_rewards_to_go=told).cpu().numpy()
@@ -92,7 +92,7 @@ class Learner(BaseLearner):
 
     def loss(self, batch: Batch) -> Tensor:
         """Mean squared error between predicted and recorded actions."""
-        return action_error(self.model(**batch), batch)
+        return prediction_loss(self.model(**batch), batch["actions"], discrete=False)
 
     def policy(self, trial: Trial) -> RvSPolicy:
         """The trained network as a policy."""

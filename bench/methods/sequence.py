@@ -12,16 +12,27 @@ from torch import Tensor
 from bench.catalogue.option_types import Options
 from bench.methods.base import Batch, Learner, Observation, OnlineTimed, OnlineWork, Policy, Timed, Trial
 from bench.methods.decoding import StepPolicy, WindowPolicy
-from bench.methods.frames import state_shape
+from bench.methods.frame_reader import FrameReader
+from bench.methods.frames import random_states, reads_frames
 from bench.methods.heads import prediction_loss
-from bench.methods.normaliser import make_normaliser
+from bench.methods.normaliser import Normaliser, make_normaliser
 from bench.methods.places import taken
 from bench.methods.return_conditioned import ReturnConditionedModel
 from bench.methods.windows import OWN_RETURN, Pairing, WholeTrajectories, Windows, random_windows
+from bench.nn.frames import FrameEncoder
 
 # What an online test is timed from, beside a context that is read again: a state whose size does not grow, or
 # a key-value cache.
 OnlineMemory = Literal["state", "cache"]
+
+
+def reader_of(model: ReturnConditionedModel, options: Options) -> Normaliser | FrameReader:
+    """How states reach the model: standardised, or as frames that the model's own encoder reads."""
+    if not reads_frames(options):
+        return make_normaliser(options)
+    encoder = model.get_submodule("embed.embed_state")
+    assert isinstance(encoder, FrameEncoder)
+    return FrameReader(encoder, options)
 
 
 class SequenceLearner(Learner):
@@ -43,11 +54,17 @@ class SequenceLearner(Learner):
         receptive_field: int | None = None,
         pairing: Pairing = OWN_RETURN,
     ) -> None:
-        model.normaliser = make_normaliser(options)
+        model.normaliser = reader_of(model, options)
         sampler = WholeTrajectories if whole_trajectories else Windows
         super().__init__(options, model, sampler(options, model.normaliser, pairing))
         self.whole_trajectories, self.online = whole_trajectories, online
         self.receptive_field = receptive_field
+
+    def take_encoder(self, cloned: Learner) -> None:
+        """Read frames by the encoder of a trained clone from now on, without training it."""
+        own, other = self.model.normaliser, cloned.model.normaliser
+        assert isinstance(own, FrameReader) and isinstance(other, FrameReader)
+        own.freeze(other.encoder)
 
     def loss(self, batch: Batch) -> Tensor:
         """Mean over real steps: squared error, or cross-entropy of discrete actions (DeMa Section 3.1)."""
@@ -97,7 +114,7 @@ class SequenceLearner(Learner):
         return StepPolicy(self.model, self.model.normaliser, self.options, Trial(1, torch.Generator()))
 
     def _observation(self, generator: np.random.Generator) -> Observation:
-        states = generator.standard_normal((1, *state_shape(self.options)), dtype=np.float32)
+        states = random_states(self.options, (1,), generator)
         return Observation(states, np.ones(1, np.float32), np.ones(1, bool))
 
     def _online_work(self, fill: int, cached: bool, generator: np.random.Generator) -> OnlineWork:

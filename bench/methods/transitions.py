@@ -7,6 +7,7 @@ asks for it, states are standardised by the mean and deviation (+ 1e-6) of the t
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,14 +16,18 @@ from numpy.typing import NDArray
 from bench.catalogue.option_types import Options
 from bench.datasets.trajectories import Trajectories
 from bench.methods.base import Batch
+from bench.methods.frame_reader import FrameReader
+from bench.methods.frames import random_states
+from bench.methods.heads import random_choices
 from bench.methods.normaliser import Normaliser
 
-Columns = dict[str, NDArray[np.float32]]
-LayOut = Callable[[Trajectories, Normaliser], Columns]
+# Rows of numbers over all transitions; those of frames are stacked when they are asked for.
+Columns = dict[str, Any]
+LayOut = Callable[[Any, Any], Columns]
 Noise = Callable[[int, np.random.Generator], Batch]
 
 
-def states_and_actions(dataset: Trajectories, normaliser: Normaliser) -> Columns:
+def states_and_actions(dataset: Trajectories, normaliser: Normaliser | FrameReader) -> Columns:
     """States (n, S) and actions (n, A)."""
     return {"states": normaliser.of(dataset.observations), "actions": dataset.actions}
 
@@ -54,12 +59,21 @@ def random_columns(options: Options, count: int, generator: np.random.Generator)
     def normal(*shape: int) -> torch.Tensor:
         return torch.from_numpy(generator.standard_normal((count, *shape), dtype=np.float32))
 
-    bounded = generator.uniform(-1, 1, (count, options["action_dim"])).astype(np.float32)
+    def states() -> torch.Tensor:
+        return torch.from_numpy(random_states(options, (count,), generator))
+
+    def actions() -> torch.Tensor:
+        choices = options["action_dim"]
+        if options["discrete_actions"]:
+            return random_choices(choices, (count,), generator)
+        return torch.from_numpy(generator.uniform(-1, 1, (count, choices)).astype(np.float32))
+
+    chosen = actions()
     return {
-        "states": normal(options["observation_dim"]),
-        "actions": torch.from_numpy(bounded),
+        "states": states(),
+        "actions": chosen,
         "rewards": normal(),
-        "next_states": normal(options["observation_dim"]),
+        "next_states": states(),
         "terminations": torch.zeros(count),
         "mean_rewards_to_go": normal(1),
     }
@@ -80,7 +94,7 @@ class Transitions:
     def __init__(
         self,
         options: Options,
-        normaliser: Normaliser,
+        normaliser: Normaliser | FrameReader,
         names: tuple[str, ...],
         lay_out: LayOut,
         noise: Noise = no_noise,

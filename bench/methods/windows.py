@@ -5,8 +5,9 @@ with `discrete_actions`). `mask` (B, K) is True at real steps, whose `bench.meth
 `previous_actions` (B, K, A) are those of the steps before, zero before an episode's first.
 Tricks, all of the Decision Transformer's code:
 1. Trajectories are drawn with probability proportional to their length, then a step of it, evenly
-   (`window_start=anywhere`; `beginning` takes the first K steps of each).
-2. States are standardised by the dataset's mean and deviation (+ 1e-6).
+   (`window_start=anywhere`; `beginning` takes the first K steps of each; `full` moves a window that would run
+   past the end of its episode back, as far as the episode's beginning, so that it holds K steps).
+2. States are standardised by the dataset's mean and deviation (+ 1e-6); frames stay grey levels, uint8.
 3. Returns-to-go are undiscounted and divided by `return_scale`.
 4. Windows are padded on the left. Padding that is masked is zero. Padding that is attended to holds what that
    code has there: an action of -10, a state of zeros before it is standardised, a return of 0.
@@ -19,17 +20,22 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from bench.catalogue.option_types import Options
+from bench.datasets.frame_trajectories import FrameTrajectories
 from bench.datasets.trajectories import Trajectories
 from bench.methods.base import Batch
-from bench.methods.frames import state_shape
+from bench.methods.frame_reader import FrameReader
+from bench.methods.frames import random_states
+from bench.methods.heads import random_choices
 from bench.methods.normaliser import Normaliser
 from bench.methods.places import places_of
 
 Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
+Dataset = Trajectories | FrameTrajectories
+Reader = Normaliser | FrameReader
 
 # What the Decision Transformer's code, and DeMa's, give the actions of padding.
 PADDING_ACTION = -10.0
@@ -61,15 +67,14 @@ OWN_RETURN = Pairing()
 class Steps:
     """The steps of a dataset, laid out for windows to be gathered from."""
 
-    def __init__(
-        self, dataset: Trajectories, options: Options, normaliser: Normaliser, pairing: Pairing
-    ) -> None:
+    def __init__(self, dataset: Dataset, options: Options, normaliser: Reader, pairing: Pairing) -> None:
         self.dataset, self.last, self.pairing = dataset, options["max_timestep"] - 1, pairing
         self.returns_to_go = dataset.returns_to_go() / np.float32(options["return_scale"])
-        self.states = normaliser.of(dataset.observations)
+        self.states: Any = normaliser.of(dataset.observations)  # type: ignore[arg-type]
         attended = options["padding"] == "attended"
-        nothing = np.zeros((1, options["observation_dim"]), np.float32)
-        self.padding_state = normaliser.of(nothing) if attended else nothing
+        self.padding_state: NDArray[Any] = np.zeros((1, *self.states.shape[1:]), self.states.dtype)
+        if attended and isinstance(normaliser, Normaliser):
+            self.padding_state = normaliser.of(self.padding_state)
         self.padding_action = np.float32(PADDING_ACTION if attended else 0.0)
 
     def gather(self, spans: Spans, length: int, padded_on: Literal["left", "right"] = "left") -> Batch:
@@ -88,7 +93,7 @@ class Steps:
         real = mask[..., None]
         batch = {
             "returns": self.returns_to_go[index][..., None] * real,
-            "states": np.where(real, self.states[index], self.padding_state),
+            "states": or_else(self.states[index], mask, self.padding_state),
             "actions": np.where(real, actions[index], self.padding_action),
             "previous_actions": np.where(real, actions[before] * known, self.padding_action),
             "timesteps": np.minimum((index - start) * mask, self.last),
@@ -100,6 +105,16 @@ class Steps:
         return from_second(batch, self.pairing.previous_return) if self.pairing.from_second else batch
 
 
+def or_else(values: NDArray[Any], mask: Flags, otherwise: NDArray[Any]) -> NDArray[Any]:
+    """Values (B, K, ...) where the mask (B, K) is True, and elsewhere (1, ...).
+
+    Where all of it is, nothing is copied: a batch of frames is large.
+    """
+    if mask.all():
+        return values
+    return np.where(mask.reshape(*mask.shape, *[1] * (values.ndim - 2)), values, otherwise)
+
+
 def from_second(batch: dict[str, NDArray[Any]], previous_return: bool) -> dict[str, NDArray[Any]]:
     """The K - 1 steps from the second on of (B, K, .), each with what the window has before it."""
     shifted = {name: values[:, 1:] for name, values in batch.items()}
@@ -109,19 +124,21 @@ def from_second(batch: dict[str, NDArray[Any]], previous_return: bool) -> dict[s
     return shifted
 
 
-def draw_windows(dataset: Trajectories, options: Options, generator: np.random.Generator) -> Spans:
-    """Spans of up to K steps that start at random steps, or at the beginnings of episodes."""
+def draw_windows(dataset: Dataset, options: Options, generator: np.random.Generator) -> Spans:
+    """Spans of up to K steps that start at random steps, at the beginnings of episodes, or K before an end."""
     if options["window_start"] == "beginning":
         trajectory = draw_evenly(dataset, options, generator)
         first = dataset.starts[trajectory]
     else:
         trajectory, first = draw_by_length(dataset, options, generator)
-    end = np.minimum(first + options["context_length"], dataset.starts[trajectory + 1])
-    return Spans(dataset.starts[trajectory], first, end)
+    start, end = dataset.starts[trajectory], dataset.starts[trajectory + 1]
+    if options["window_start"] == "full":
+        first = np.maximum(np.minimum(first, end - options["context_length"]), start)
+    return Spans(start, first, np.minimum(first + options["context_length"], end))
 
 
 def draw_by_length(
-    dataset: Trajectories, options: Options, generator: np.random.Generator
+    dataset: Dataset, options: Options, generator: np.random.Generator
 ) -> tuple[Integers, Integers]:
     """(batch,) trajectories, drawn with probability proportional to their length, and a step of each."""
     # Nothing more than a step drawn evenly over all transitions.
@@ -129,7 +146,7 @@ def draw_by_length(
     return np.searchsorted(dataset.starts, step, side="right") - 1, step
 
 
-def draw_evenly(dataset: Trajectories, options: Options, generator: np.random.Generator) -> Integers:
+def draw_evenly(dataset: Dataset, options: Options, generator: np.random.Generator) -> Integers:
     """(batch,) trajectories, drawn evenly.
 
     With `window_start=beginning` none is drawn twice while there are enough: in a maze with two optimal
@@ -157,10 +174,11 @@ def random_windows(options: Options, sequences: int, length: int, generator: np.
         count = options["action_dim"]
         if not options["discrete_actions"]:
             return normal(count)
-        drawn = torch.from_numpy(generator.integers(count, size=(sequences, length)))
-        return nn.functional.one_hot(drawn, count).float()
+        return random_choices(count, (sequences, length), generator)
 
-    returns, states, actions = normal(1), normal(*state_shape(options)), random_actions()
+    returns = normal(1)
+    states = torch.from_numpy(random_states(options, (sequences, length), generator))
+    actions = random_actions()
     return {
         "returns": returns,
         "states": states,
@@ -175,10 +193,10 @@ def random_windows(options: Options, sequences: int, length: int, generator: np.
 class Windows:
     """Windows of up to K steps."""
 
-    def __init__(self, options: Options, normaliser: Normaliser, pairing: Pairing) -> None:
+    def __init__(self, options: Options, normaliser: Reader, pairing: Pairing) -> None:
         self.options, self.normaliser, self.pairing = options, normaliser, pairing
 
-    def prepare(self, dataset: Trajectories) -> None:
+    def prepare(self, dataset: Dataset) -> None:
         """Fit the states' normaliser, and lay out what windows are gathered from."""
         self.normaliser.fit(dataset)
         self.steps = Steps(dataset, self.options, self.normaliser, self.pairing)
@@ -202,10 +220,10 @@ class WholeTrajectories:
     last step changes no prediction before it.
     """
 
-    def __init__(self, options: Options, normaliser: Normaliser, pairing: Pairing) -> None:
+    def __init__(self, options: Options, normaliser: Reader, pairing: Pairing) -> None:
         self.options, self.normaliser, self.pairing = options, normaliser, pairing
 
-    def prepare(self, dataset: Trajectories) -> None:
+    def prepare(self, dataset: Dataset) -> None:
         """Fit the states' normaliser, and lay out what trajectories are gathered from."""
         self.normaliser.fit(dataset)
         self.steps = Steps(dataset, self.options, self.normaliser, self.pairing)

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.nn.checks import check_width
+from bench.nn.linear import GPT2Linear
 from bench.nn.mixer import Mixer
 
 TOKEN_KINDS = 3
@@ -39,12 +40,13 @@ class ConvolutionMixer(Mixer[ConvolutionState]):
     """Depthwise causal convolution over `window` tokens by kind; (batch, length, width) to the same.
 
     3 width (window + 1) parameters. Filters and biases start as those of PyTorch's convolutions, and no
-    dropout acts on the result, both as in the authors' code. Raises ValueError for a window below 1.
+    dropout acts on the result, both as in the authors' code. With `projection_dropout` a linear map and dropout
+    follow, as in their code for some games. Raises ValueError for a window below 1.
     """
 
     drops_out = False
 
-    def __init__(self, width: int, window: int) -> None:
+    def __init__(self, width: int, window: int, projection_dropout: float | None = None) -> None:
         super().__init__()
         if window < 1:
             raise ValueError(f"window: expected at least 1 token, got {window}")
@@ -53,6 +55,9 @@ class ConvolutionMixer(Mixer[ConvolutionState]):
         # The last tap is that of the token itself.
         self.weight = nn.Parameter(torch.empty(window, TOKEN_KINDS, width).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.empty(TOKEN_KINDS, width).uniform_(-bound, bound))
+        self.project: nn.Module = nn.Identity()
+        if projection_dropout is not None:
+            self.project = nn.Sequential(GPT2Linear(width, width), nn.Dropout(projection_dropout))
 
     def forward(self, x: Tensor, mask: Tensor | None = None, resets: Tensor | None = None) -> Tensor:
         """Mix (batch, length, width); the first token of every row is a return-to-go.
@@ -80,7 +85,8 @@ class ConvolutionMixer(Mixer[ConvolutionState]):
             )
             for kind in range(TOKEN_KINDS)
         ]  # fmt: skip
-        return torch.stack(mixed, dim=-1).flatten(2).transpose(1, 2)
+        projected: Tensor = self.project(torch.stack(mixed, dim=-1).flatten(2).transpose(1, 2))
+        return projected
 
     def prefill(self, x: Tensor, mask: Tensor | None, length: int) -> tuple[Tensor, ConvolutionState]:
         """Return what `forward` gives for x (batch, tokens, width), and the state after its last token.
@@ -96,7 +102,7 @@ class ConvolutionMixer(Mixer[ConvolutionState]):
         check_width(x, ("batch",), self.width)
         window = torch.cat([state.window, x.unsqueeze(1)], dim=1)
         y = (window * self.weight[:, state.kind]).sum(dim=1) + self.bias[state.kind]
-        return y, ConvolutionState(window[:, 1:], (state.kind + 1) % TOKEN_KINDS)
+        return self.project(y), ConvolutionState(window[:, 1:], (state.kind + 1) % TOKEN_KINDS)
 
     def allocate_state(self, batch: int, length: int) -> ConvolutionState:
         """Return the state before any token, of one size whatever the `length`."""
@@ -113,4 +119,5 @@ class ConvolutionMixer(Mixer[ConvolutionState]):
         y = self.bias[kinds].expand(len(padded), -1, -1)
         for tap, filters in enumerate(self.weight[:, kinds]):
             y = y + padded[:, tap : tap + length] * filters
-        return y
+        projected: Tensor = self.project(y)
+        return projected

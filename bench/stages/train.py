@@ -26,7 +26,9 @@ from bench.stages.checkpoints import (
     checkpoint_path,
     checkpoint_steps,
     initial_learner,
+    load_last,
     read_checkpoint,
+    require_trained,
 )
 from bench.stages.runner import DivergedError, require_ok, stage_command
 from bench.stages.runtime import described, device_name, one_thread, training_device
@@ -154,11 +156,15 @@ class Run:
 def train(job: Job) -> tuple[Rows, Facts]:
     """Train to the end; returns the loss curve and facts about the model."""
     one_thread()
-    source = job.upstream[0]
+    source, *cloned = job.upstream
     require_ok("its dataset", source)
+    for clone in cloned:
+        require_trained(clone, "the training that it takes its encoder from")
     collector = importlib.import_module(collector_module(job.suite.catalogue, job.cell.task))
     dataset = collector.load(checked_data(source))
     run = Run(job)
+    for clone in cloned:
+        run.learner.take_encoder(load_last(clone)[0])
     run.learner.prepare(dataset)
     run.resume()
     run.learner.model.train()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bench.catalogue.catalogue import Catalogue
 from bench.catalogue.stages import STAGES
 from bench.errors import SpecError
-from bench.work.cells import Cell, asked_by, donor_cell, resolve, where_run
+from bench.work.cells import Cell, asked_by, cloned_cell, donor_cell, resolve, where_run
 from bench.work.modules import module_path
 from bench.work.rivals import rival_cell
 
@@ -106,6 +106,9 @@ def why_missing(catalogue: Catalogue, tier: str, cell: Cell, stage: str) -> str:
             (why for read in STAGES[stage].reads if (why := why_missing(catalogue, tier, donor, read))), ""
         )
         return f"its donor {donor.task}: {why}" if why else ""
+    if STAGES[stage].reads_clone(resolved.options):
+        why = why_missing(catalogue, tier, cloned_cell(catalogue, cell), stage)
+        return f"its encoder: {why}" if why else ""
     return ""
 
 

@@ -221,7 +221,7 @@ def option_names(catalogue: Catalogue, group: OptionGroup, task: str, method: st
         case "data":
             return catalogue.tasks[task].data_names
         case "method":
-            return catalogue.method_options[method]
+            return [*catalogue.tasks[task].model_options, *catalogue.method_options[method]]
         case "protocol":
             return catalogue.protocols[catalogue.tasks[task].protocol].options
         case "probe":
@@ -272,9 +272,17 @@ def donor_cell(catalogue: Catalogue, cell: Cell, donor: str) -> Cell:
     Raises SpecError where no task is called so.
     """
     catalogue.task(donor, f"option donor of {cell.key}")
-    own = catalogue.method_options[cell.method]
+    own = set(option_names(catalogue, "method", cell.task, cell.method))
     settings = {key: value for key, value in cell.settings if key in own}
     return make_cell(catalogue, donor, cell.method, {READING: cell.reading} | settings)
+
+
+def cloned_cell(catalogue: Catalogue, cell: Cell) -> Cell:
+    """The cell whose training gives a cell of frames its encoder: the task's behaviour cloning, on the same data."""
+    task = catalogue.tasks[cell.task]
+    shared = {*task.data_names, *task.model_options} - {"encoder"}
+    settings = {key: value for key, value in cell.settings if key in shared}
+    return make_cell(catalogue, cell.task, "bc", {READING: TEXT, "encoder": "end-to-end"} | settings)
 
 
 def where_run(catalogue: Catalogue, cell: Cell, stage: str) -> str:
@@ -290,10 +298,12 @@ def reads_of(catalogue: Catalogue, tier: str, stage: str, cell: Cell) -> list[tu
     row, found = STAGES[stage], []
     for name in row.reads:
         found.append((name, recorded_cell(catalogue, name, cell)))
-    resolved = resolve(catalogue, tier, cell, stage) if row.donor_if else None
+    resolved = resolve(catalogue, tier, cell, stage) if row.donor_if or row.clone_if else None
     if resolved and row.reads_donor(resolved.options):
         donor = donor_cell(catalogue, cell, resolved.options["donor"])
         found += [(name, recorded_cell(catalogue, name, donor)) for name in row.reads]
+    if resolved and row.reads_clone(resolved.options):
+        found.append((stage, cloned_cell(catalogue, cell)))
     return found
 
 

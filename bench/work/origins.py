@@ -60,6 +60,7 @@ def _declared(catalogue: Catalogue, cell: Cell) -> dict[str, tuple[str, str]]:
     tables = [
         (task.environment_options, catalogue.where("tasks", task.family)),
         (task.data_options, catalogue.where("tasks", task.family)),
+        (task.model_options, catalogue.where("tasks", task.family)),
         (protocol.options, protocol_file),
         (protocol.drawn, protocol_file),
         *((catalogue.option_groups[group], catalogue.where("options", group)) for group in method.groups),

@@ -177,7 +177,10 @@ def test_an_action_of_dema_is_read_at_the_state_behind_the_previous_action_and_t
     for key, sees in (("previous_actions", True), ("returns", True), ("states", True), ("actions", False)):
         changed = dict(batch)
         values = batch[key].clone()
-        values[:, 2] = values[:, 2].roll(1, -1) if key.endswith("actions") else values[:, 2] + 1.0
+        if key.endswith("actions"):
+            values[:, 2] = values[:, 2].roll(1, -1)
+        else:
+            values[:, 2] = 255 - values[:, 2] if key == "states" else values[:, 2] + 1.0
         changed[key] = values
         differs = (model(**changed) - before).abs().amax((0, 2)) > 1e-6
         assert differs.tolist() == [False, False, sees, sees]
@@ -240,7 +243,7 @@ def test_a_policy_plays_from_frames_by_its_window(method):
     policy = learner.policy(Trial(2, torch.Generator().manual_seed(0)))
     generator = np.random.default_rng(0)
     for _ in range(6):
-        frames = generator.integers(256, size=(2, 2, SIDE, SIDE)).astype(np.float32)
+        frames = generator.integers(256, size=(2, 2, SIDE, SIDE), dtype=np.uint8)
         actions = policy.act(Observation(frames, np.full(2, 90.0, np.float32), np.ones(2, bool)))
         assert actions.shape == (2, 3)
         assert (actions.sum(1) == 1.0).all()
