@@ -1,7 +1,7 @@
 """Trajectories of grey frames: what `Trajectories` is for vectors, with one frame kept for each decision.
 
-A state is a stack of the last frames. Stacks overlap, so they are put together when they are asked for: half a
-million frames of 84 x 84 are 3.5 GB, and their stacks would be four times that. Shapes: T transitions of N
+A state is a stack of the last frames. Stacks overlap, so they are put together when they are asked for: half
+a million frames of 84 x 84 are 3.5 GB, and their stacks would be four times that. Shapes: T transitions of N
 trajectories, A actions to choose from, frames (side, side) of grey levels 0 ... 255, stacks (k, side, side),
 the newest frame last.
 """
@@ -134,6 +134,11 @@ class FrameStacks:
         frames = self.trajectories.frames
         return (len(frames), self.trajectories.stacked_frames, *frames.shape[1:])
 
+    @property
+    def dtype(self) -> np.dtype[np.uint8]:
+        """That of grey levels."""
+        return np.dtype(np.uint8)
+
     def __len__(self) -> int:
         return len(self.trajectories.frames)
 
@@ -142,8 +147,10 @@ class FrameStacks:
         data, steps = self.trajectories, np.asarray(steps)
         if not np.issubdtype(steps.dtype, np.integer):
             raise IndexError(f"stacks are asked for by whole numbers, got {steps.dtype}")
-        if steps.size and not (0 <= steps.min() and steps.max() < len(self)):
-            raise IndexError(f"transitions are numbered 0 to {len(self) - 1}, got {steps.min()}, {steps.max()}")
+        if steps.size and not (steps.min() >= 0 and steps.max() < len(self)):
+            raise IndexError(
+                f"transitions are numbered 0 to {len(self) - 1}, got {steps.min()}, {steps.max()}"
+            )
         owners = np.searchsorted(data.starts, steps, side="right") - 1
         places = steps[..., None] + np.arange(1 - data.stacked_frames, 1) + int(self.after)
         missing, final = places < data.starts[owners][..., None], places == data.starts[owners + 1][..., None]

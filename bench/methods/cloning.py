@@ -35,7 +35,7 @@ class CloningLearner(Learner):
         )
 
     def loss(self, batch: Batch) -> Tensor:
-        """Mean squared error between predicted and recorded actions, or the cross-entropy of discrete ones."""
+        """Mean squared error of predicted actions, or the cross-entropy of discrete ones."""
         return prediction_loss(self.model(**batch), batch["actions"], self.options["discrete_actions"])
 
     def policy(self, trial: Trial) -> FeedForwardPolicy:

@@ -7,8 +7,9 @@ Beside the squared error each critic descends `conservative_weight` times
 over `sampled_actions` actions drawn evenly and as many of the actor's, each with the density that it was
 drawn from (equation 4 and Appendix F). As in the authors' code for MuJoCo: targets hold no entropy, the
 coefficient of entropy is tuned to an entropy of minus the number of an action's numbers, and the actor begins
-by cloning, for `cloning_updates`. The code also draws the actor's actions of the next state, which estimates
-the same integral and is left out; its actor has a smaller learning rate of its own.
+by cloning, for `cloning_updates`. On frames it is another method, that of `bench.methods.discrete_cql`. The
+code also draws the actor's actions of the next state, which estimates the same integral and is left out; its
+actor has a smaller learning rate of its own.
 """
 
 from __future__ import annotations
@@ -23,8 +24,11 @@ from torch.distributions import Normal
 from bench.catalogue.option_types import Options
 from bench.methods.actor_critic import ActorCriticLearner, ActorCriticModel
 from bench.methods.base import Batch
+from bench.methods.base import Learner as BaseLearner
 from bench.methods.critics import values_of, values_through_fixed_critic
+from bench.methods.discrete_cql import DiscreteCQLLearner
 from bench.methods.feed_forward import perceptron
+from bench.methods.frames import reads_frames
 from bench.methods.normaliser import make_normaliser
 
 LOG_DEVIATIONS = (-20.0, 2.0)  # bounds of the authors' code
@@ -80,7 +84,7 @@ class CQLModel(ActorCriticModel):
         )
 
 
-class Learner(ActorCriticLearner):
+class ContinuousCQLLearner(ActorCriticLearner):
     """Conservative critics and a soft actor."""
 
     model: CQLModel
@@ -140,3 +144,12 @@ class Learner(ActorCriticLearner):
         """-log w times how far the entropy, minus the mean of log densities (B,), is below its target -A."""
         missing = densities.detach() - self.options["action_dim"]
         return -(self.model.log_entropy_weight * missing).mean()
+
+
+def make_learner(options: Options) -> BaseLearner:
+    """The learner of continuous actions, or that of games."""
+    return DiscreteCQLLearner(options) if reads_frames(options) else ContinuousCQLLearner(options)
+
+
+# A method's module is asked for this name.
+Learner = make_learner

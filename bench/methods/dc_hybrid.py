@@ -1,7 +1,8 @@
 """DC-hybrid (Kim et al. 2024, Section 5.2): Decision ConvFormer whose last block attends.
 
-All blocks but the last mix tokens by a convolution, as in DC; the last by DT's causal attention over all tokens of
-the window. All else is as in `bench.methods.dc`. A prediction therefore depends on the whole window.
+All blocks but the last mix tokens by a convolution, as in DC; the last by DT's causal attention over all
+tokens of the window. All else is as in `bench.methods.dc`. A prediction therefore depends on the whole
+window.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ def hybrid(options: Options) -> Backbone:
     width, last, dropout = options["embedding_dim"], options["layers"] - 1, options["dropout"]
 
     def mixer(layer: int) -> Mixer[Any]:
-        return CausalSelfAttention(width, options["heads"], dropout) if layer == last else convolution(options)
+        return (
+            CausalSelfAttention(width, options["heads"], dropout) if layer == last else convolution(options)
+        )
 
-    return Backbone(
-        options["layers"], width, mixer, feed_forward=options["activation"], dropout=dropout
-    )
+    return Backbone(options["layers"], width, mixer, feed_forward=options["activation"], dropout=dropout)
 
 
 class Learner(SequenceLearner):

@@ -36,7 +36,7 @@ class Inputs:
         return self.normaliser.device
 
     def __call__(self, seen: Observation) -> tuple[Tensor, Tensor]:
-        """Returns still wanted (count, 1), scaled, and states (count, S), standardised; of frames features."""
+        """Returns still wanted (count, 1), scaled, and states (count, S), standardised, or features."""
         wanted, device = torch.from_numpy(seen.wanted / self.scale).unsqueeze(-1), self.device
         return wanted.to(device), self.normaliser(torch.from_numpy(seen.states).to(device))
 

@@ -31,7 +31,9 @@ def perceptron(inputs: int, outputs: int, options: Options) -> Perceptron:
 
 def reader_of(actor: nn.Module, options: Options) -> Normaliser | FrameReader:
     """How states reach a network: standardised, or as frames that its own encoder reads."""
-    return FrameReader(actor.encoder, options) if isinstance(actor, FrameNetwork) else make_normaliser(options)
+    return (
+        FrameReader(actor.encoder, options) if isinstance(actor, FrameNetwork) else make_normaliser(options)
+    )
 
 
 def make_actor(options: Options, further: int = 0) -> nn.Sequential:

@@ -19,9 +19,9 @@ AT_ONCE = 512
 class FrameReader:
     """Stands where a task of numbers has its normaliser; the encoder is a part of the model.
 
-    A batch holds stacks of frames as they are, since the encoder is trained with the rest; once the encoder is
-    frozen it holds their features, which are computed once. A policy encodes a stack once and keeps its features
-    for as long as the window reaches back to it.
+    A batch holds stacks of frames as they are, since the encoder is trained with the rest; once the encoder
+    is frozen it holds their features, which are computed once. A policy encodes a stack once and keeps its
+    features for as long as the window reaches back to it.
     """
 
     def __init__(self, encoder: FrameEncoder, options: Options) -> None:
@@ -40,8 +40,9 @@ class FrameReader:
         """
         if trained.width != self.encoder.width:
             raise SpecError(
-                f"option encoder: the trained encoder has {trained.width} features (hidden_dim of bc), and this "
-                f"model reads {self.encoder.width} (embedding_dim). Give both one width, or set encoder to end-to-end."
+                f"option encoder: the trained encoder has {trained.width} features (hidden_dim of bc), and "
+                f"this model reads {self.encoder.width} (embedding_dim). Give both one width, or set encoder "
+                "to end-to-end."
             )
         self.encoder.load_state_dict(trained.state_dict())
         self.encoder.requires_grad_(False)

@@ -30,7 +30,7 @@ def state_shape(options: Options) -> tuple[int, ...]:
 
 
 def kept_shape(options: Options, width: int) -> tuple[int, ...]:
-    """The shape of a state as a policy keeps it for its window: its numbers, or the features of its frames."""
+    """The shape of a state as a policy keeps it: its numbers, or the features of its frames."""
     return (width,) if reads_frames(options) else state_shape(options)
 
 
@@ -93,7 +93,8 @@ class WindowPlaces(nn.Module):
         if timesteps.dim() == 1:
             first, places = torch.zeros_like(timesteps), timesteps
         else:
-            # A window that is padded on the left holds the whole of an episode. Padding has the timestep 0 too.
+            # A window that is padded on the left holds the whole of an episode. Padding has the timestep 0
+            # too.
             padding = ((timesteps == 0).sum(1, keepdim=True) - 1).clamp(min=0)
             first = timesteps[:, :1]
             places = (torch.arange(timesteps.shape[1], device=timesteps.device) - padding).clamp(min=0)

@@ -80,14 +80,17 @@ class StepEmbeddings(nn.Module):
 class ReturnConditionedModel(nn.Module, ABC):
     """A model over windows of returns-to-go, states and actions that can also read an episode step by step.
 
-    It maps (returns (B, K, 1), states (B, K, S), actions (B, K, A), previous_actions (B, K, A), timesteps
-    (B, K), mask (B, K)) to predicted actions, or their logits, (B, K, A), each from what came before it. In
-    training it is told the places `real` (n,) of the real steps too.
-    `layout` says what its tokens are. Its learner gives it the normaliser of states. States that are frames may
-    come as grey levels (B, K, frames, side, side), uint8, or as features (B, K, D) of theirs.
+    It maps (returns (B, K, 1), states (B, K, S), actions (B, K, A), previous_actions (B, K, A), timesteps (B,
+    K), mask (B, K)) to predicted actions, or their logits, (B, K, A), each from what came before it. In
+    training it is told the places `real` (n,) of the real steps too. `layout` says what its tokens are. Its
+    learner gives it the normaliser of states. States that are frames may come as grey levels (B, K, frames,
+    side, side), uint8, or as features (B, K, D) of theirs.
     """
 
     layout: TokenLayout
+    # Whether a token is told its place in the window, so that it reads otherwise once the window has moved
+    # on.
+    placed_in_window: bool = False
     normaliser: Normaliser | FrameReader
 
     @abstractmethod

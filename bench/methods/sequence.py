@@ -63,7 +63,8 @@ class SequenceLearner(Learner):
     def take_encoder(self, cloned: Learner) -> None:
         """Read frames by the encoder of a trained clone from now on, without training it."""
         own, other = self.model.normaliser, cloned.model.normaliser
-        assert isinstance(own, FrameReader) and isinstance(other, FrameReader)
+        assert isinstance(own, FrameReader)
+        assert isinstance(other, FrameReader)
         own.freeze(other.encoder)
 
     def loss(self, batch: Batch) -> Tensor:
@@ -80,13 +81,14 @@ class SequenceLearner(Learner):
     def memory_is_the_window(self) -> bool:
         """Whether reading each token of an episode once predicts what reading the window again does.
 
-        So it is if the window holds the whole episode, or all that a prediction depends on, and no padding
-        that is attended to.
+        So it is if the window holds the whole episode, or all that a prediction depends on, places in the
+        window not among it, and no padding that is attended to.
         """
         options, field, layout = self.options, self.receptive_field, self.model.layout
         if options["padding"] == "attended":
             return False
         within = field is not None and field <= layout.up_to_decision(options["context_length"])
+        within = within and not self.model.placed_in_window
         return within or options["context_length"] >= options["max_episode_steps"]
 
     def policy(self, trial: Trial) -> Policy:

@@ -58,6 +58,7 @@ class TokenModel(ReturnConditionedModel):
         self.backbone = backbone
         self.predict_action = predict_action
         self._kept = KeptProgram()
+        self.placed_in_window = embed.places is not None
         self.attends_to_padding = options["padding"] == "attended"
         self.from_beginning = options["window_start"] == "beginning"
 

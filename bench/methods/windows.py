@@ -125,7 +125,7 @@ def from_second(batch: dict[str, NDArray[Any]], previous_return: bool) -> dict[s
 
 
 def draw_windows(dataset: Dataset, options: Options, generator: np.random.Generator) -> Spans:
-    """Spans of up to K steps that start at random steps, at the beginnings of episodes, or K before an end."""
+    """Spans of up to K steps, begun where `window_start` says."""
     if options["window_start"] == "beginning":
         trajectory = draw_evenly(dataset, options, generator)
         first = dataset.starts[trajectory]

@@ -40,8 +40,8 @@ class ConvolutionMixer(Mixer[ConvolutionState]):
     """Depthwise causal convolution over `window` tokens by kind; (batch, length, width) to the same.
 
     3 width (window + 1) parameters. Filters and biases start as those of PyTorch's convolutions, and no
-    dropout acts on the result, both as in the authors' code. With `projection_dropout` a linear map and dropout
-    follow, as in their code for some games. Raises ValueError for a window below 1.
+    dropout acts on the result, both as in the authors' code. With `projection_dropout` a linear map and
+    dropout follow, as in their code for some games. Raises ValueError for a window below 1.
     """
 
     drops_out = False

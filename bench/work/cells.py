@@ -278,7 +278,7 @@ def donor_cell(catalogue: Catalogue, cell: Cell, donor: str) -> Cell:
 
 
 def cloned_cell(catalogue: Catalogue, cell: Cell) -> Cell:
-    """The cell whose training gives a cell of frames its encoder: the task's behaviour cloning, on the same data."""
+    """The cell whose training gives a cell of frames its encoder: behaviour cloning of the same data."""
     task = catalogue.tasks[cell.task]
     shared = {*task.data_names, *task.model_options} - {"encoder"}
     settings = {key: value for key, value in cell.settings if key in shared}

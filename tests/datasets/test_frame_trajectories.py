@@ -150,7 +150,10 @@ def test_a_damaged_file_is_refused_by_its_name_with_the_remedy(tmp_path: Path, n
     ("change", "problem"),
     [
         ({"frames": np.zeros((15, 6, 5), np.uint8)}, r"frames is uint8 \(15, 6, 5\)"),
-        ({"frames": np.zeros((14, 6, 6), np.uint8)}, r"frames is uint8 \(14, 6, 6\), expected .*\(15, 6, 6\)"),
+        (
+            {"frames": np.zeros((14, 6, 6), np.uint8)},
+            r"frames is uint8 \(14, 6, 6\), expected .*\(15, 6, 6\)",
+        ),
         ({"frames": np.zeros((15, 6, 6), np.float32)}, "frames is float32"),
         ({"rewards": np.full(15, np.nan, np.float32)}, "rewards holds NaN"),
         ({"actions": np.zeros((15, 3), np.float32)}, "actions are not one-hot"),

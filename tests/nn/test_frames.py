@@ -69,7 +69,9 @@ def test_in_bfloat16_features_and_gradients_are_those_of_float32_within_its_roun
         one.square().sum().backward()
     for name, parameter in exact.named_parameters():
         other = rounded.get_parameter(name).grad
-        assert torch.nn.functional.cosine_similarity(parameter.grad.flatten(), other.flatten(), 0) > 0.99, name
+        assert torch.nn.functional.cosine_similarity(parameter.grad.flatten(), other.flatten(), 0) > 0.99, (
+            name
+        )
 
 
 def levels(*shape):
