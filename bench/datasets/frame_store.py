@@ -154,9 +154,7 @@ def _promise(folder: Path) -> dict[str, Any]:
     try:
         promise = unsealed(path)
     except FileNotFoundError:
-        raise DatasetError(
-            f"{path}: missing, so there is no whole dataset of frames here. {remedy}"
-        ) from None
+        raise DatasetError(f"{path}: missing, so no whole dataset of frames is here. {remedy}") from None
     except ValueError as error:
         raise DatasetError(f"{path}: damaged or edited: {error}. {remedy}") from None
     files = TypeAdapter(Files).validate_python(promise["files"])
