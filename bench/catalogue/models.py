@@ -122,8 +122,7 @@ class TaskFamily(Strict):
     readers: dict[Reader, Values] = Field(default={})
     environment_options: OptionTable = Field(default={})
     data_options: OptionTable = Field(default={})
-    # How any method's model reads the family's states: beside the method's own options, and no part of the
-    # data.
+    # How a model of any method reads the family's states; no part of the data.
     model_options: OptionTable = Field(default={})
     groups: dict[Name, Values] = Field(default={})  # values that several of its tasks share
     tasks: dict[Name, TaskEntry]

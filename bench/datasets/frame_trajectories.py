@@ -134,14 +134,11 @@ class FrameStacks:
         frames = self.trajectories.frames
         return (len(frames), self.trajectories.stacked_frames, *frames.shape[1:])
 
-<<<<<<< HEAD
     @property
     def dtype(self) -> np.dtype[np.uint8]:
         """That of grey levels."""
         return np.dtype(np.uint8)
 
-=======
->>>>>>> atari-data
     def __len__(self) -> int:
         return len(self.trajectories.frames)
 
@@ -150,15 +147,9 @@ class FrameStacks:
         data, steps = self.trajectories, np.asarray(steps)
         if not np.issubdtype(steps.dtype, np.integer):
             raise IndexError(f"stacks are asked for by whole numbers, got {steps.dtype}")
-<<<<<<< HEAD
-        if steps.size and not (steps.min() >= 0 and steps.max() < len(self)):
-            raise IndexError(
-                f"transitions are numbered 0 to {len(self) - 1}, got {steps.min()}, {steps.max()}"
-=======
         if steps.size and (steps.min() < 0 or steps.max() >= len(self)):
             raise IndexError(
                 f"transitions are numbered 0 to {len(self) - 1}, got {steps.min()} to {steps.max()}"
->>>>>>> atari-data
             )
         owners = np.searchsorted(data.starts, steps, side="right") - 1
         places = steps[..., None] + np.arange(1 - data.stacked_frames, 1) + int(self.after)
