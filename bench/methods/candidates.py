@@ -21,7 +21,7 @@ from bench.catalogue.option_types import Options
 from bench.datasets.episodes import Episodes
 from bench.methods.base import Floats, Observation, Trial
 from bench.methods.decoding import Inputs, Window
-from bench.methods.normaliser import Normaliser
+from bench.methods.state_reader import StateReader
 from bench.methods.token_model import TokenModel
 from bench.nn.backbone import Backbone
 
@@ -63,7 +63,7 @@ class CandidatePolicy:
     drawn for an episode does not depend on which others are over.
     """
 
-    def __init__(self, model: Judged, normaliser: Normaliser, options: Options, trial: Trial) -> None:
+    def __init__(self, model: Judged, normaliser: StateReader, options: Options, trial: Trial) -> None:
         self.model, self.options, self.trial = model, options, trial
         self.inputs = Inputs(normaliser, options)
         device = self.inputs.device

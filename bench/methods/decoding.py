@@ -9,11 +9,10 @@ from torch import Tensor
 from bench.catalogue.option_types import Options
 from bench.datasets.episodes import Episodes
 from bench.methods.base import Floats, Observation, Trial
-from bench.methods.frame_reader import FrameReader
 from bench.methods.frames import kept_shape
 from bench.methods.heads import chosen_actions
-from bench.methods.normaliser import Normaliser
 from bench.methods.return_conditioned import ReturnConditionedModel
+from bench.methods.state_reader import StateReader
 from bench.nn.state import Memory
 
 
@@ -27,7 +26,7 @@ def choose_actions(predicted: Tensor, trial: Trial, discrete: bool) -> Tensor:
 class Inputs:
     """What a model reads of what a policy is shown."""
 
-    def __init__(self, normaliser: Normaliser | FrameReader, options: Options) -> None:
+    def __init__(self, normaliser: StateReader, options: Options) -> None:
         self.normaliser, self.scale = normaliser, np.float32(options["return_scale"])
 
     @property
@@ -92,7 +91,7 @@ class WindowPolicy:
     def __init__(
         self,
         model: ReturnConditionedModel,
-        normaliser: Normaliser | FrameReader,
+        normaliser: StateReader,
         options: Options,
         trial: Trial,
     ) -> None:
@@ -132,7 +131,7 @@ class StepPolicy:
     def __init__(
         self,
         model: ReturnConditionedModel,
-        normaliser: Normaliser | FrameReader,
+        normaliser: StateReader,
         options: Options,
         trial: Trial,
     ) -> None:

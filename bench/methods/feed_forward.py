@@ -19,7 +19,8 @@ from bench.methods.decoding import choose_actions
 from bench.methods.frame_reader import FrameReader
 from bench.methods.frames import frame_encoder
 from bench.methods.heads import action_head
-from bench.methods.normaliser import Normaliser, make_normaliser
+from bench.methods.normaliser import make_normaliser
+from bench.methods.state_reader import StateReader
 from bench.nn.perceptron import Perceptron
 
 
@@ -29,7 +30,7 @@ def perceptron(inputs: int, outputs: int, options: Options) -> Perceptron:
     return Perceptron([inputs, *hidden, outputs], nn.ReLU, options["dropout"])
 
 
-def reader_of(actor: nn.Module, options: Options) -> Normaliser | FrameReader:
+def reader_of(actor: nn.Module, options: Options) -> StateReader:
     """How states reach a network: standardised, or as frames that its own encoder reads."""
     return (
         FrameReader(actor.encoder, options) if isinstance(actor, FrameNetwork) else make_normaliser(options)
@@ -62,7 +63,7 @@ class FrameNetwork(nn.Module):
 class FeedForwardModel(nn.Module):
     """The networks of a method. A forward pass is a decision, so that what is counted is acting."""
 
-    def __init__(self, actor: nn.Module, normaliser: Normaliser | FrameReader) -> None:
+    def __init__(self, actor: nn.Module, normaliser: StateReader) -> None:
         super().__init__()
         self.actor, self.normaliser = actor, normaliser
 

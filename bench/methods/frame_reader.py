@@ -65,7 +65,7 @@ class FrameReader:
             found[rows] = self(torch.from_numpy(stacks[rows]).to(self.device)).cpu().numpy()
         return found
 
-    def __call__(self, frames: Tensor) -> Tensor:
-        """(count, D) features of frames (count, frames, side, side) that a policy is shown."""
-        features: Tensor = self.encoder(frames)
+    def __call__(self, states: Tensor) -> Tensor:
+        """(count, D) features of stacks (count, frames, side, side) that a policy is shown."""
+        features: Tensor = self.encoder(states)
         return features

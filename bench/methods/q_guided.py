@@ -45,9 +45,10 @@ from bench.methods.critics import (
     values_through_fixed_critic,
     without_dropout,
 )
-from bench.methods.normaliser import Normaliser, make_normaliser
+from bench.methods.normaliser import make_normaliser
 from bench.methods.places import places_of, taken
 from bench.methods.return_conditioned import ReturnConditionedModel
+from bench.methods.state_reader import StateReader
 from bench.methods.token_model import TokenModel
 from bench.methods.windows import OWN_RETURN, Steps, draw_windows, random_windows
 from bench.nn.state import Memory
@@ -127,7 +128,7 @@ class RewardedWindows:
     where it terminates.
     """
 
-    def __init__(self, options: Options, normaliser: Normaliser) -> None:
+    def __init__(self, options: Options, normaliser: StateReader) -> None:
         self.options, self.normaliser = options, normaliser
 
     def prepare(self, dataset: Trajectories) -> None:

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from bench.catalogue.option_types import Options
-from bench.methods.frame_reader import FrameReader
 from bench.methods.frames import WindowPlaces, frame_embeddings, reads_frames
-from bench.methods.normaliser import Normaliser
+from bench.methods.state_reader import StateReader
 from bench.methods.token_layout import ACTION, RETURN, STATE, TokenLayout
 from bench.nn.state import Memory
 
@@ -91,7 +90,7 @@ class ReturnConditionedModel(nn.Module, ABC):
     # Whether a token is told its place in the window, so that it reads otherwise once the window has moved
     # on.
     placed_in_window: bool = False
-    normaliser: Normaliser | FrameReader
+    normaliser: StateReader
 
     @abstractmethod
     def step(

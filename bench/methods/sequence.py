@@ -15,9 +15,10 @@ from bench.methods.decoding import StepPolicy, WindowPolicy
 from bench.methods.frame_reader import FrameReader
 from bench.methods.frames import random_states, reads_frames
 from bench.methods.heads import prediction_loss
-from bench.methods.normaliser import Normaliser, make_normaliser
+from bench.methods.normaliser import make_normaliser
 from bench.methods.places import taken
 from bench.methods.return_conditioned import ReturnConditionedModel
+from bench.methods.state_reader import StateReader
 from bench.methods.windows import OWN_RETURN, Pairing, WholeTrajectories, Windows, random_windows
 from bench.nn.frames import FrameEncoder
 
@@ -26,7 +27,7 @@ from bench.nn.frames import FrameEncoder
 OnlineMemory = Literal["state", "cache"]
 
 
-def reader_of(model: ReturnConditionedModel, options: Options) -> Normaliser | FrameReader:
+def reader_of(model: ReturnConditionedModel, options: Options) -> StateReader:
     """How states reach the model: standardised, or as frames that the model's own encoder reads."""
     if not reads_frames(options):
         return make_normaliser(options)

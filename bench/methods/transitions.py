@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from bench.catalogue.option_types import Options
 from bench.datasets.trajectories import Trajectories
 from bench.methods.base import Batch
-from bench.methods.frame_reader import FrameReader
 from bench.methods.frames import random_states
 from bench.methods.heads import random_choices
 from bench.methods.normaliser import Normaliser
+from bench.methods.state_reader import StateReader
 
 # Rows of numbers over all transitions; those of frames are stacked when they are asked for.
 Columns = dict[str, Any]
@@ -27,7 +27,7 @@ LayOut = Callable[[Any, Any], Columns]
 Noise = Callable[[int, np.random.Generator], Batch]
 
 
-def states_and_actions(dataset: Trajectories, normaliser: Normaliser | FrameReader) -> Columns:
+def states_and_actions(dataset: Trajectories, normaliser: StateReader) -> Columns:
     """States (n, S) and actions (n, A)."""
     return {"states": normaliser.of(dataset.observations), "actions": dataset.actions}
 
@@ -94,7 +94,7 @@ class Transitions:
     def __init__(
         self,
         options: Options,
-        normaliser: Normaliser | FrameReader,
+        normaliser: StateReader,
         names: tuple[str, ...],
         lay_out: LayOut,
         noise: Noise = no_noise,

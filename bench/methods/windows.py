@@ -26,16 +26,15 @@ from bench.catalogue.option_types import Options
 from bench.datasets.frame_trajectories import FrameTrajectories
 from bench.datasets.trajectories import Trajectories
 from bench.methods.base import Batch
-from bench.methods.frame_reader import FrameReader
 from bench.methods.frames import random_states
 from bench.methods.heads import random_choices
 from bench.methods.normaliser import Normaliser
 from bench.methods.places import places_of
+from bench.methods.state_reader import StateReader
 
 Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 Dataset = Trajectories | FrameTrajectories
-Reader = Normaliser | FrameReader
 
 # What the Decision Transformer's code, and DeMa's, give the actions of padding.
 PADDING_ACTION = -10.0
@@ -67,7 +66,7 @@ OWN_RETURN = Pairing()
 class Steps:
     """The steps of a dataset, laid out for windows to be gathered from."""
 
-    def __init__(self, dataset: Dataset, options: Options, normaliser: Reader, pairing: Pairing) -> None:
+    def __init__(self, dataset: Dataset, options: Options, normaliser: StateReader, pairing: Pairing) -> None:
         self.dataset, self.last, self.pairing = dataset, options["max_timestep"] - 1, pairing
         self.returns_to_go = dataset.returns_to_go() / np.float32(options["return_scale"])
         self.states: Any = normaliser.of(dataset.observations)  # type: ignore[arg-type]
@@ -193,7 +192,7 @@ def random_windows(options: Options, sequences: int, length: int, generator: np.
 class Windows:
     """Windows of up to K steps."""
 
-    def __init__(self, options: Options, normaliser: Reader, pairing: Pairing) -> None:
+    def __init__(self, options: Options, normaliser: StateReader, pairing: Pairing) -> None:
         self.options, self.normaliser, self.pairing = options, normaliser, pairing
 
     def prepare(self, dataset: Dataset) -> None:
@@ -220,7 +219,7 @@ class WholeTrajectories:
     last step changes no prediction before it.
     """
 
-    def __init__(self, options: Options, normaliser: Reader, pairing: Pairing) -> None:
+    def __init__(self, options: Options, normaliser: StateReader, pairing: Pairing) -> None:
         self.options, self.normaliser, self.pairing = options, normaliser, pairing
 
     def prepare(self, dataset: Dataset) -> None:
