@@ -113,6 +113,7 @@ class Options(TypedDict, total=False):
     kept_episodes: Literal["last", "best", "all"]
     layers: int
     learning_rate: float
+    likeliest: int
     local_position: Literal["block", "timestep", "none"]
     local_tokens: Literal["separate", "merged"]
     local_window: Literal["block", "sliding"]

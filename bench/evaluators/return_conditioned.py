@@ -81,7 +81,8 @@ def chosen(played: dict[float, Played], options: Options) -> Played:
 def trial_of(world: World, options: Options, task: str, seed: int) -> Trial:
     """How the policy acts: candidates for continuous actions are drawn from a stream that all tests share."""
     if options["discrete_actions"]:
-        return Trial(world.count, actions_generator(task, seed), options["temperature"])
+        likeliest = options.get("likeliest", 0)
+        return Trial(world.count, actions_generator(task, seed), options["temperature"], likeliest)
     return Trial(world.count, torch.Generator().manual_seed(stream_seed("eval", "candidates")))
 
 

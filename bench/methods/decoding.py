@@ -20,7 +20,7 @@ def choose_actions(predicted: Tensor, trial: Trial, discrete: bool) -> Tensor:
     """(count, A) predictions to actions: themselves, or one-hot if they are `discrete`."""
     if not discrete:
         return predicted
-    return chosen_actions(predicted, trial.temperature, trial.generator)
+    return chosen_actions(predicted, trial.temperature, trial.generator, trial.likeliest)
 
 
 class Inputs:

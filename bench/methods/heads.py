@@ -38,10 +38,15 @@ def random_choices(actions: int, shape: tuple[int, ...], generator: np.random.Ge
     return nn.functional.one_hot(drawn, actions).float()
 
 
-def chosen_actions(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
-    """One-hot actions (n, A) drawn from logits (n, A)."""
+def chosen_actions(
+    logits: Tensor, temperature: float, generator: torch.Generator, likeliest: int = 0
+) -> Tensor:
+    """One-hot actions (n, A) drawn from logits (n, A), of the `likeliest` alone if that is not 0."""
+    if likeliest:
+        least = logits.topk(min(likeliest, logits.shape[-1]), dim=-1).values[..., -1:]
+        logits = logits.masked_fill(logits < least, -torch.inf)
     drawn = drawn_actions(logits, temperature, generator)
-    return nn.functional.one_hot(drawn, logits.shape[-1]).to(logits.dtype)
+    return nn.functional.one_hot(drawn, logits.shape[-1]).float()
 
 
 def drawn_actions(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,6 +25,19 @@ def checkpoint_steps(options: Options) -> list[int]:
     """The updates after which a run is evaluated, evenly spaced, the last one at its end."""
     count = min(options["checkpoints"], options["updates"])
     return [round(options["updates"] * (number + 1) / count) for number in range(count)]
+
+
+def training_options(trained: Job) -> Options:
+    """The options of a training; with `epochs` its updates are those of so many passes over the trajectories.
+
+    Raises DatasetError where the record of the dataset is missing or damaged, and what `require_ok` raises.
+    """
+    options = trained.options
+    epochs = options.get("epochs", 0)
+    if not epochs:
+        return options
+    batches = math.ceil(dataset_facts(trained)["trajectories"] / options["batch_size"])
+    return options | {"updates": epochs * batches * options["updates_per_batch"]}  # type: ignore[return-value]
 
 
 def checkpoint_path(folder: Path, step: int) -> Path:
@@ -126,6 +140,6 @@ def initial_learner(trained: Job) -> Learner:
 def load_last(trained: Job) -> tuple[Learner, int]:
     """The learner of a training's last checkpoint, and the updates it had."""
     learner = make_learner(trained.cell.method, trained.options)
-    step = checkpoint_steps(trained.options)[-1]
+    step = checkpoint_steps(training_options(trained))[-1]
     load_checkpoint(learner, trained, step)
     return learner, step

@@ -12,6 +12,7 @@ from bench.stages.checkpoints import (
     load_checkpoint,
     require_trained,
     test_options,
+    training_options,
 )
 from bench.stages.runner import stage_command
 from bench.stages.runtime import described, one_thread
@@ -29,7 +30,8 @@ def evaluate(job: Job) -> tuple[Rows, Facts]:
     options = test_options(job)
     learner = make_learner(job.cell.method, options)
     rows: Rows = []
-    for step in checkpoint_steps(trained.options):
+    steps = checkpoint_steps(training_options(trained))
+    for step in steps:
         load_checkpoint(learner, trained, step)
         rows += [
             (metric, step, index, value)
@@ -37,7 +39,7 @@ def evaluate(job: Job) -> tuple[Rows, Facts]:
                 learner, test, options, job.cell.task, job.seed, facts
             )
         ]
-    return rows, {"checkpoints": checkpoint_steps(trained.options), **described(torch.device("cpu"))}
+    return rows, {"checkpoints": steps, **described(torch.device("cpu"))}
 
 
 main = stage_command("evaluate", evaluate)

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from bench.errors import DamagedError
-from bench.methods.base import Learner
+from bench.methods.base import Batch, Learner
 from bench.methods.optimisation import in_tokens, learning_rate_factor, make_optimiser
 from bench.seeds import stream, stream_seed
 from bench.stages.checkpoints import (
@@ -29,6 +29,7 @@ from bench.stages.checkpoints import (
     load_last,
     read_checkpoint,
     require_trained,
+    training_options,
 )
 from bench.stages.runner import DivergedError, require_ok, stage_command
 from bench.stages.runtime import described, device_name, one_thread, training_device
@@ -54,7 +55,7 @@ class Run:
     """A training run: everything that moves, and how it is saved and taken up again."""
 
     def __init__(self, job: Job) -> None:
-        self.job, self.options = job, job.options
+        self.job, self.options = job, training_options(job)
         self.learner: Learner = initial_learner(job)
         self.device = training_device()
         self.devices = [device_name(self.device)]
@@ -62,6 +63,10 @@ class Run:
         self.dropout = ("dropout", job.cell.key, job.seed)
         torch.manual_seed(stream_seed(*self.dropout))
         self.generator = stream("batch", job.cell.key, job.seed)
+        # A batch serves so many updates; it is drawn again, from here, where a run goes on in their midst.
+        self.updates_per_batch = self.options.get("updates_per_batch", 1)
+        self.before_batch: dict[str, Any] = {}
+        self.batch: Batch = {}
         self.optimiser = make_optimiser(self.learner.model, self.options)
         self.in_tokens = in_tokens(self.options)
         self.step = self.tokens = 0
@@ -76,13 +81,15 @@ class Run:
         now = clock_of(self.device)
         begun = now()
         self.learner.begin_update(self.step, self.generator)
-        batch = self.learner.draw(self.generator)
+        if not self.batch or self.step % self.updates_per_batch == 0:
+            self.before_batch = self.generator.bit_generator.state
+            self.batch = self.learner.draw(self.generator)
         if self.in_tokens:
-            self.tokens += self.learner.tokens(batch)
+            self.tokens += self.learner.tokens(self.batch)
         rate = self.options["learning_rate"] * learning_rate_factor(self.step, self.tokens, self.options)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        loss = self.learner.loss(self.learner.on_device(batch))
+        loss = self.learner.loss(self.learner.on_device(self.batch))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         for parameters in self.learner.clipped():
@@ -103,10 +110,15 @@ class Run:
             "spent": self.spent, "spent_at": self.spent_at,
             "model": self.learner.model.state_dict(), "learner": self.learner.state(),
             "optimiser": self.optimiser.state_dict(), "tokens": self.tokens,
-            "torch": torch.get_rng_state(), "numpy": self.generator.bit_generator.state,
+            "torch": torch.get_rng_state(), "numpy": self._random_state(),
             "devices": self.devices,
         })  # fmt: skip
         self._seed_device()
+
+    def _random_state(self) -> dict[str, Any]:
+        """The state from which the next update's batch is drawn, or was, if it serves that update too."""
+        in_midst = self.step % self.updates_per_batch != 0
+        return self.before_batch if in_midst else dict(self.generator.bit_generator.state)
 
     def _seed_device(self) -> None:
         """Seed a GPU's generator, which dropout draws from there, by the update.
@@ -168,9 +180,9 @@ def train(job: Job) -> tuple[Rows, Facts]:
     run.learner.prepare(dataset)
     run.resume()
     run.learner.model.train()
-    steps = checkpoint_steps(job.options)
-    every = max(1, job.options["updates"] // LOSS_POINTS)
-    while run.step < job.options["updates"]:
+    steps = checkpoint_steps(run.options)
+    every = max(1, run.options["updates"] // LOSS_POINTS)
+    while run.step < run.options["updates"]:
         run.update()
         if run.step in steps:
             run.save()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -198,3 +200,10 @@ def test_a_decision_transformer_learns_to_remember_ten_steps(tmp_path):
     after = {metric: value for metric, _, value in evaluate(learner, mazes, options, TASK, 0, {})}
     assert before["solved"] < 1.0
     assert after == {"return": 1.0, "return_deviation": 0.0, "solved": 1.0}
+
+
+def test_an_action_can_be_drawn_from_the_likeliest_alone():
+    logits = torch.tensor([[0.0, 2.0, 1.0, 1.9]]).expand(4000, -1)
+    chosen = decoding.choose_actions(logits, trial(4000, temperature=1.0, likeliest=2), True).mean(dim=0)
+    share = 1 / (1 + math.exp(-0.1))
+    torch.testing.assert_close(chosen, torch.tensor([0.0, share, 0.0, 1 - share]), atol=0.03, rtol=0)
