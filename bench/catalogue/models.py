@@ -15,7 +15,7 @@ from bench.catalogue.names import Tasks
 from bench.catalogue.stages import STAGES, StageName
 from bench.catalogue.strict import Name, OptionName, Strict, Value
 
-Reader = Literal["d4rl", "minari-sets"]
+Reader = Literal["d4rl", "minari-sets", "dqn-replay"]
 Selection = Literal["last", "best", "mean-of-last-3"]
 SELECTIONS: tuple[Selection, ...] = get_args(Selection)
 # The option that says which checkpoint a number is read at.
