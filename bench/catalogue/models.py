@@ -134,6 +134,8 @@ class Protocol(Strict):
 
     title: str
     in_context: bool = False  # whether methods that read their own past episodes can be tested
+    # What plays the test of a method that is asked for a return: a module of bench/evaluators/.
+    evaluator: Name = "return-conditioned"
     score: str
     curve: str = ""  # the metric whose last point is the score: its points are judged by the same margin
     selection: Selection
