@@ -13,8 +13,8 @@ from bench.catalogue.choices import Choice, PaperReadings, ReadingName
 from bench.catalogue.folders import VARIABLE
 from bench.catalogue.models import Method, Metric, OptionTable, Protocol
 from bench.catalogue.paper import Paper
+from bench.catalogue.sources import DRAWN_BY, DatasetRow, Given
 from bench.catalogue.sources import VARIABLE as DATA
-from bench.catalogue.sources import DatasetRow, Given
 from bench.catalogue.tiers import Spending, Tier
 from bench.errors import unknown
 from bench.files import ROOT, shown
@@ -49,8 +49,12 @@ class Task:
 
     @property
     def data_names(self) -> tuple[str, ...]:
-        """The options its dataset depends on: real data is read whole, whatever a stand-in is asked for."""
-        return (*self.environment_options, *(() if self.given else self.data_options))
+        """The options its dataset depends on.
+
+        Real data is read whole, whatever a stand-in is asked for, or drawn from by its reader's own options.
+        """
+        drawn = DRAWN_BY.get(self.given.reader, ()) if self.given else tuple(self.data_options)
+        return (*self.environment_options, *drawn)
 
 
 def paper_name(name: str) -> str:

@@ -42,7 +42,14 @@ from bench.catalogue.models import (
 from bench.catalogue.names import Names, written_out
 from bench.catalogue.paper import Paper
 from bench.catalogue.reading import read_mapping, read_model
-from bench.catalogue.sources import DATA_SOURCES, DatasetRow, Given, given_data, read_rows
+from bench.catalogue.sources import (
+    DATA_SOURCES,
+    FOLDER_READERS,
+    DatasetRow,
+    Given,
+    given_data,
+    read_rows,
+)
 from bench.catalogue.strict import Name, Value
 from bench.catalogue.tiers import Spending, Tier
 from bench.errors import SpecError, unknown
@@ -82,13 +89,22 @@ def _values(family: TaskFamily, entry: TaskEntry, given: Given | None, where: st
     return values | entry.values
 
 
+def _given_to(family: TaskFamily, run_data: Given | None) -> Given | None:
+    """The real data of a run as the family reads it; None where the family has no reader for it."""
+    if run_data is None:
+        return None
+    readers = FOLDER_READERS if run_data.reader in FOLDER_READERS else (run_data.reader,)
+    reader = next((reader for reader in readers if reader in family.readers), None)
+    return replace(run_data, reader=reader) if reader else None
+
+
 def _tasks(
     files: dict[str, Path], datasets: dict[str, DatasetRow], run_data: Given | None
 ) -> dict[str, Task]:
     tasks: dict[str, Task] = {}
     for family_name, path in files.items():
         family = read_model(path, TaskFamily)
-        given = run_data if run_data and run_data.reader in family.readers else None
+        given = _given_to(family, run_data)
         for name, entry in family.tasks.items():
             if name in tasks:
                 refuse_twice(path, f"key tasks.{name}", files[tasks[name].family])

@@ -15,7 +15,7 @@ from bench.catalogue.names import Tasks
 from bench.catalogue.stages import STAGES, StageName
 from bench.catalogue.strict import Name, OptionName, Strict, Value
 
-Reader = Literal["d4rl", "minari-sets"]
+Reader = Literal["d4rl", "minari-sets", "dqn-replay"]
 Selection = Literal["last", "best", "mean-of-last-3"]
 SELECTIONS: tuple[Selection, ...] = get_args(Selection)
 # The option that says which checkpoint a number is read at.
@@ -136,6 +136,8 @@ class Protocol(Strict):
 
     title: str
     in_context: bool = False  # whether methods that read their own past episodes can be tested
+    # What plays the test of a method that is asked for a return: a module of bench/evaluators/.
+    evaluator: Name = "return-conditioned"
     score: str
     curve: str = ""  # the metric whose last point is the score: its points are judged by the same margin
     selection: Selection

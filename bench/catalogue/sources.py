@@ -1,13 +1,14 @@
 """Real data: the rows of `workflow/datasets.csv`, and where the files of a run lie.
 
 A run is given real data by one value, the environment variable BENCH_DATA (Snakemake's config key `data` sets
-it): a folder with D4RL's HDF5 files, or the word `minari` for the store of the minari package. Without it
-every task uses the data that the suite makes itself.
+it): a folder with D4RL's HDF5 files and the DQN-replay data's folders, or the word `minari` for the store of
+the minari package. Without it every task uses the data that the suite makes itself.
 """
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import os
 import shlex
 from dataclasses import dataclass
@@ -25,7 +26,19 @@ VARIABLE = "BENCH_DATA"
 MINARI = "minari"
 MINARI_VARIABLE = "MINARI_DATASETS_PATH"  # the minari package's own
 # What a row that rests on a reader's data says of it.
-DATA_SOURCES: dict[Reader, str] = {"d4rl": "real", "minari-sets": "minari"}
+DATA_SOURCES: dict[Reader, str] = {"d4rl": "real", "minari-sets": "minari", "dqn-replay": "real"}
+# What reads a folder that a run was given: each in the families that name it.
+FOLDER_READERS: tuple[Reader, ...] = ("d4rl", "dqn-replay")
+# The options of a reader that draws from its files; the others read them whole.
+DRAWN_BY: dict[Reader, tuple[str, ...]] = {"dqn-replay": ("transitions", "buffers")}
+# The DQN-replay data of a game are a folder, in which four files hold a buffer.
+BUCKET = "gs://atari-replay-datasets/dqn/"
+REPLAY_KINDS = ("observation", "action", "reward", "terminal")
+REPLAY_REMEDY = (
+    f"It cannot be downloaded: {BUCKET} has answered 403 to anonymous readers since 2025. Copy it from "
+    "whoever has it, in the layout of that bucket: the files "
+    "$store$_{observation,action,reward,terminal}_ckpt.N.gz, N from 0 to 49, in that folder."
+)
 
 
 class DatasetRow(Strict):
@@ -54,8 +67,15 @@ class DatasetRow(Strict):
 
     @property
     def file(self) -> str:
-        """Its data file, relative to the folder that holds it."""
+        """Its data file or folder, relative to the folder that holds it."""
+        if self.is_folder:
+            return self.source.removeprefix(BUCKET)
         return f"{self.minari_id}/data/main_data.hdf5" if self.minari_id else self.source.rsplit("/", 1)[-1]
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder of the DQN-replay data, and not a single file."""
+        return self.source.startswith(BUCKET)
 
     @property
     def addresses(self) -> list[str]:
@@ -107,8 +127,8 @@ def given_data(value: str) -> Given | None:
     if not folder.is_dir():
         raise SpecError(
             f"config key data (environment variable {VARIABLE}): there is no folder {value}. Name the folder "
-            f"that holds D4RL's HDF5 files, or {MINARI!r} for Minari's store, or leave it out: the suite "
-            "then makes stand-ins."
+            f"that holds D4RL's HDF5 files or the DQN-replay data, or {MINARI!r} for Minari's store, or "
+            "leave it out: the suite then makes stand-ins."
         )
     return Given("d4rl", folder, value)
 
@@ -122,3 +142,28 @@ def file_sha256(path: Path) -> str:
     """The sha256 of a file, computed once a process while size and time of the file stay."""
     state = path.stat()
     return _sha256(path, state.st_size, state.st_mtime_ns)
+
+
+def replay_file(folder: Path, kind: str, buffer: int) -> Path:
+    """The file of a kind (`REPLAY_KINDS`) of a buffer of the DQN-replay data."""
+    return folder / f"$store$_{kind}_ckpt.{buffer}.gz"
+
+
+@cache
+def _gzip_end(path: Path, size: int, modified: int) -> str:
+    with path.open("rb") as file:
+        file.seek(-min(8, size), os.SEEK_END)
+        return file.read().hex()
+
+
+def replay_digest(folder: Path) -> str:
+    """A digest of the DQN-replay data in a folder: of its files' names, sizes and last eight bytes.
+
+    A gzip file ends with the checksum and the size of its content, so that the tens of gigabytes of a game
+    need not be read to tell them from others.
+    """
+    lines = []
+    for path in sorted(path for kind in REPLAY_KINDS for path in folder.glob(f"$store$_{kind}_ckpt.*.gz")):
+        state = path.stat()
+        lines.append(f"{path.name} {state.st_size} {_gzip_end(path, state.st_size, state.st_mtime_ns)}\n")
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

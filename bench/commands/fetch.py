@@ -2,7 +2,8 @@
 
 D4RL's files go into the folder, by the addresses of `workflow/datasets.csv` in their order; `--data minari`
 lets the minari package download into its own store. A file of D4RL's is written beside its place, checked as
-it is when it is used, and only then moved in.
+it is when it is used, and only then moved in. The DQN-replay data of Atari can be had from nowhere: a message
+says what has to lie where.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import minari
 import typer
 
 from bench.catalogue.catalogue import Catalogue, Task
-from bench.catalogue.sources import MINARI_VARIABLE, VARIABLE, DatasetRow, file_sha256
+from bench.catalogue.sources import MINARI_VARIABLE, REPLAY_REMEDY, VARIABLE, DatasetRow, file_sha256
 from bench.catalogue.values import defaults
 from bench.datasets.d4rl import read_d4rl
 from bench.errors import SpecError, UserError, exit_with_message
@@ -45,6 +46,8 @@ def main(
             path = task.given.folder / row.file
             if path.exists():
                 print(f"{path} is there")
+            elif row.is_folder:
+                raise UserError(f"{row.id}: {path} is missing. {REPLAY_REMEDY}")
             elif row.minari_id:
                 download_minari(row, task.given.folder)
             else:

@@ -27,6 +27,7 @@ from bench.datasets.frame_trajectories import Frames, FrameTrajectories
 from bench.errors import DatasetError
 from bench.files import write_atomically
 from bench.work.integrity import Files, described, first_trouble, sealed, unsealed
+from bench.work.record import Facts
 
 FRAMES, STEPS, PROMISE = "frames.zlib", "steps.npz", "frames.json"
 CHUNK = 1024  # frames that are compressed together
@@ -145,6 +146,18 @@ def load_frames(folder: Path) -> FrameTrajectories:
     return FrameTrajectories(
         frames=frames, actions=actions, stacked_frames=promise["stacked_frames"], **flags, **steps
     )
+
+
+def facts_of(data: FrameTrajectories) -> Facts:
+    """What a dataset of frames says of itself."""
+    return {
+        "transitions": int(data.transitions),
+        "trajectories": len(data),
+        "mean_return": float(data.returns.mean()),
+        "standard_deviation_of_return": float(data.returns.std()),
+        "largest_return": float(data.returns.max()),
+        "content_sha256": data.digest(),
+    }
 
 
 def _promise(folder: Path) -> dict[str, Any]:

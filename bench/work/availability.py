@@ -34,9 +34,11 @@ def world_test(catalogue: Catalogue, task: str) -> str:
 
 
 def evaluator_module(catalogue: Catalogue, cell: Cell) -> str:
-    """Module that plays a cell's policy: as one that reads its past episodes, or is asked for a return."""
-    in_context = catalogue.methods[cell.method].in_context
-    return f"bench.evaluators.{'in_context' if in_context else 'return_conditioned'}"
+    """Module that plays a cell's policy: as one that reads its past episodes, or as its protocol says."""
+    if catalogue.methods[cell.method].in_context:
+        return "bench.evaluators.in_context"
+    protocol = catalogue.protocols[catalogue.tasks[cell.task].protocol]
+    return f"bench.evaluators.{protocol.evaluator.replace('-', '_')}"
 
 
 def root_of(catalogue: Catalogue, call: str, cell: Cell) -> str:

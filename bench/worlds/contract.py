@@ -6,7 +6,8 @@ A world is one folder of `bench/worlds/`, found by the name that its family of t
     data.py     a `Collector`: what makes a task's dataset, and loads it
     test.py     a `Test`: what is played to score a policy, and what is read off
 
-Numbers of actions are integers, actions of a robot are vectors; which a task has, its space says.
+Numbers of actions are integers, actions of a robot are vectors; which a task has, its space says. A state is
+a vector of S numbers, or in Atari a stack of frames (k, side, side).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from bench.catalogue.option_types import Options
 from bench.datasets.arrays import Actions, Numbers, States
+from bench.datasets.frame_trajectories import FrameTrajectories
 from bench.datasets.histories import Histories
 from bench.datasets.trajectories import Trajectories
 from bench.work.record import Facts
@@ -51,7 +53,7 @@ class Collector(Protocol):
     def make(self, options: Options, task: str, folder: Path) -> Facts:
         """Write a task's dataset into the folder; returns what is to be said of it."""
 
-    def load(self, folder: Path) -> Trajectories | Histories:
+    def load(self, folder: Path) -> Trajectories | FrameTrajectories | Histories:
         """The dataset that `make` wrote."""
 
 

@@ -1,4 +1,4 @@
-"""Trajectories of frames: stacks of a trajectory's own frames, and a store that gives back what it was given."""
+"""Trajectories of frames: stacks of each one's own frames, and a store that gives back what it was given."""
 
 from __future__ import annotations
 
