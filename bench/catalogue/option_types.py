@@ -54,7 +54,7 @@ class Options(TypedDict, total=False):
     critics: int  # critics in the ensemble
     critics_in_target: int  # target networks drawn for each step whose least value is the target
     d_conv: int  # taps of the causal convolution
-    d_model: int  # width of pre blocks, to which the embedded tokens are projected and which the head reads
+    d_model: int
     d_state: int
     decay: Literal["constant", "cosine"]  # learning rate after the warm-up
     decay_floor: float  # share of the peak at which the cosine ends; 0.1 in DT's Atari code
@@ -97,6 +97,7 @@ class Options(TypedDict, total=False):
     goal_row: int  # row of the cell that is the goal, counted from 0 with the walls
     gradient_clip: float
     gradient_norm: Literal["module", "model"]
+    graph_edges: Literal["drawn", "none-visible"]
     head_dim: int  # hidden units of actor, critics and timestep encoder
     heads: int
     hidden_dim: int
@@ -111,6 +112,7 @@ class Options(TypedDict, total=False):
     intervened_tensors: Literal["convolution-and-scan", "scan", "mixer"]
     intervention: Literal["none", "swap", "random", "zero"]
     kept_episodes: Literal["last", "best", "all"]
+    kernel: Literal["nplr-legs", "diagonal-legs", "diagonal-linear"]
     layers: int
     learning_rate: float
     likeliest: int
@@ -153,9 +155,11 @@ class Options(TypedDict, total=False):
     reward_scale: float
     room_side: int  # cells along a side
     sampled_actions: int  # actions drawn evenly, and as many of the actor's, for the conservative term
+    score_scaling: Literal["once", "twice"]
     scored_episode: Literal["last", "largest", "mean"]
     second_policy: str  # shipped policy that half of the transitions come from, or none
     selection: Literal["last", "best", "mean-of-last-3"]
+    shown_return: Literal["previous", "current"]
     slow_policy_every: int  # updates from one move of the slow policy to the next
     slow_policy_from: int  # updates before the slow policy moves for the first time
     slow_policy_update: float  # share of the policy that enters its target network

@@ -60,6 +60,9 @@ def apply(operator: Any, arguments: Any, options: dict[str, Any]) -> Any:
     given = operator(*arguments, **options)
     if wanted == HERE:
         return given
+    if operator.overloadpacket is torch.ops.aten._conj:
+        # What is conjugated is marked so, and only one of the two tensors would bear the mark.
+        given = torch.conj_physical(arguments[0])
     # What was written in place stays the tensor it is.
     known = {id(tensor.held): tensor for tensor in remote}
     return tree_map_only(

@@ -53,8 +53,9 @@ class Trial:
     """How a policy is to act.
 
     Attributes: `count` environments side by side; `generator`, which draws whatever is drawn at random;
-    `temperature` of discrete actions, 0 for the likeliest; `likeliest`, the number of actions that one is drawn
-    from, 0 for all; `cached`, whether a context may be remembered, as against read again at each decision.
+    `temperature` of discrete actions, 0 for the likeliest; `likeliest`, the number of actions that one is
+    drawn from, 0 for all; `cached`, whether a context may be remembered, as against read again at each
+    decision.
     """
 
     count: int

@@ -14,7 +14,7 @@ from bench.errors import SpecError
         ("dma", "", "--method: unknown method 'dma'. Did you mean"),
         ("dema", "hoper-medium", "--task: unknown task 'hoper-medium'. Did you mean"),
         ("dema", "darkroom", "Nothing to check: method dema is not built for gridworld tasks yet."),
-        ("gdt", "", "Nothing to check: method gdt is not built for any task yet."),
+        ("dc-hybrid", "", "Nothing to check: method dc-hybrid is not built for any task yet."),
     ],
 )
 def test_what_cannot_be_checked_is_said(method, task, said):

@@ -1,4 +1,4 @@
-"""DT, DM, DC, LSTM and DeMa: what a prediction sees, and that decoding equals training."""
+"""DT, DM, DC, GDT, LSTM and DeMa: what a prediction sees, and that decoding equals training."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ MODELS = [
     # A window too long for the context to hold what a prediction depends on: see tests/methods/test_dc.py.
     ("dc", {"convolution_window": 8}),
     ("dc", {"convolution_window": 8, "position_embedding": False}),
+    ("gdt", {"heads": 2}),
+    ("gdt", {"heads": 2, "position_embedding": False, "score_scaling": "twice"}),
     ("lstm", {}),
     ("lstm", {"position_embedding": True, "layers": 1}),
     *(
@@ -177,7 +179,14 @@ def test_the_recurrent_policy_predicts_from_the_whole_trajectory(changes):
 
 @pytest.mark.parametrize(
     ("method", "changes"),
-    [("dema", {}), ("dema", {"tokens": "bl3d"}), ("dema", {"block": "post"}), ("dt", {}), ("dc", {})],
+    [
+        ("dema", {}),
+        ("dema", {"tokens": "bl3d"}),
+        ("dema", {"block": "post"}),
+        ("dt", {}),
+        ("dc", {}),
+        ("gdt", {"heads": 2}),
+    ],
 )
 def test_a_model_that_attends_to_padding_reads_zeros_before_an_episode(method, changes):
     learner = make(method, padding="attended", **changes)

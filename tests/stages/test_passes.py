@@ -1,4 +1,4 @@
-"""RNN-like training: a batch that serves several updates, and passes over the trajectories (DeMa App. D.2)."""
+"""RNN-like training: a batch that serves several updates, and passes over trajectories (DeMa D.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A frozen encoder is that of the same task's behaviour cloning: what is read, and what is said without it."""
+"""A frozen encoder is that of the task's behaviour cloning: what is read, and what is said without it."""
 
 from __future__ import annotations
 
