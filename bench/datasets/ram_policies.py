@@ -2,8 +2,8 @@
 
 A decision lasts four frames. A policy sees the memory after the last decision and after the one before it; at
 the start of an episode the two are the same. The files are those of `policies.py`: `policies/<name>.npz` with
-`policies/<name>.json`, and the `ladder` of `ladders.py`, where the `noise` of a rung is the temperature of the
-softmax. A snapshot has no `log_std`: that array is empty. `python -m tools.behaviour game` writes both.
+`policies/<name>.json`, and the `ladder` of `ladders.py`, where the `noise` of a rung is the softmax's
+temperature. A snapshot has no `log_std`: that array is empty. `python -m tools.behaviour game` writes both.
 
 A snapshot whose record says `"kind": "scripted-pong"` is no network, and all of its arrays are empty.
 """

@@ -1,0 +1,99 @@
+"""How a game's policies are made, read from `bench/datasets/policies/games.yaml`, and which snapshots ship.
+
+The rule of the ladder: the best snapshot by its measured score is the last rung. Levels lie evenly between
+the score of random actions and the best. Of the snapshots before the best in the run, each other rung takes
+the one whose score is nearest to its level. One that does not score more than the rung before it is left out.
+Rungs share the decisions of a dataset equally.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from pydantic import Field, ValidationError
+
+from bench.catalogue.strict import Strict
+from bench.datasets.ladders import RungRecord
+from bench.datasets.policies import SHIPPED
+from bench.errors import SpecError, unknown
+from tools.behaviour.ppo import PPOSettings
+
+RECIPES = SHIPPED / "games.yaml"
+DIGITS = 4
+
+
+class Evaluation(Strict):
+    """How a snapshot is scored: games, their seed, the softmax's temperature, the longest game."""
+
+    episodes: int = Field(ge=2)
+    seed: int = Field(ge=0)
+    temperature: float = Field(gt=0.0)
+    most_decisions: int = Field(ge=1)
+
+
+class GameRecord(Strict):
+    """One game's training run as its file has it."""
+
+    environment_id: str
+    decisions: int = Field(ge=1)
+    seed: int = Field(ge=0)
+    rungs: int = Field(ge=1)
+
+
+class RecipeFile(Strict):
+    """The file: what all games have in common, and each game's own."""
+
+    settings: dict[str, int | float]
+    snapshots: list[float]
+    evaluation: Evaluation
+    games: dict[str, GameRecord]
+
+
+@dataclass(frozen=True)
+class GameRecipe:
+    """All that a training run of one game depends on."""
+
+    game: GameRecord
+    settings: PPOSettings
+    snapshots: tuple[float, ...]
+    evaluation: Evaluation
+
+
+def read_recipe(name: str, file: Path = RECIPES) -> GameRecipe:
+    """The recipe of a game; raises SpecError for an unknown one or a file that does not hold together."""
+    try:
+        written = RecipeFile.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
+        settings = PPOSettings(**written.settings)  # type: ignore[arg-type]
+    except (ValidationError, TypeError, yaml.YAMLError) as error:
+        raise SpecError(f"{file}: {error}. Correct the file, or restore it from git.") from None
+    if name not in written.games:
+        raise unknown("game", name, written.games, str(file), every=True)
+    return GameRecipe(written.games[name], settings, tuple(written.snapshots), written.evaluation)
+
+
+def rising_ladder(
+    scores: Sequence[float], random: float, rungs: int, temperature: float
+) -> tuple[list[int], list[RungRecord]]:
+    """Which of the snapshots, by number in the order of training, ship, and their rungs.
+
+    `scores` are theirs and `random` that of random actions; a run that learnt nothing ships its best alone.
+    """
+    best = max(range(len(scores)), key=scores.__getitem__)
+    levels = [random + (scores[best] - random) * rung / rungs for rung in range(1, rungs)]
+    nearest = {min(range(best), key=lambda index: abs(scores[index] - level)) for level in levels if best > 0}
+    chosen: list[int] = []
+    for index in sorted(nearest):
+        if scores[index] < scores[best] and (not chosen or scores[index] > scores[chosen[-1]]):
+            chosen.append(index)
+    chosen.append(best)
+    return chosen, equal_shares(len(chosen), temperature)
+
+
+def equal_shares(rungs: int, temperature: float) -> list[RungRecord]:
+    """So many rungs, one for each snapshot, whose rounded shares add up to 1."""
+    shares = [round(1 / rungs, DIGITS)] * rungs
+    shares[-1] = round(1 - sum(shares[:-1]), DIGITS)
+    return [RungRecord(snapshot=index, share=share, noise=temperature) for index, share in enumerate(shares)]
