@@ -20,9 +20,9 @@ from tools.behaviour.game_recipe import (
     RECIPES,
     Evaluation,
     GameRecipe,
-    equal_shares,
     read_recipe,
     rising_ladder,
+    rising_shares,
 )
 
 PACKAGES = ("torch", "numpy", "ale-py")
@@ -75,7 +75,7 @@ def scripted_pong(output: Output = SHIPPED) -> None:
         measured = scored(ScriptedPong(share, record).act, env_id, recipe.evaluation)
         snapshots.append(_without_network(env_id, record | measured | {"random": random, "command": command}))
         typer.echo(f"pong: share {share}, {score_line(snapshots[-1])}")
-    rungs = equal_shares(len(snapshots), temperature=1.0)
+    rungs = rising_shares(len(snapshots), temperature=1.0)
     typer.echo(save_snapshots(snapshots, "pong-scripted", output, command, written_ladder(rungs)))
 
 

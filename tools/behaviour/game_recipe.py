@@ -1,9 +1,9 @@
 """How a game's policies are made, read from `bench/datasets/policies/games.yaml`, and which snapshots ship.
 
-The rule of the ladder: the best snapshot by its measured score is the last rung. Levels lie evenly between
-the score of random actions and the best. Of the snapshots before the best in the run, each other rung takes
-the one whose score is nearest to its level. One that does not score more than the rung before it is left out.
-Rungs share the decisions of a dataset equally.
+The rule of the ladder: the best snapshot by its measured score is the last rung. Levels lie evenly from the
+score of random actions to the best. Of the snapshots before the best in the run, each other rung takes the
+one whose score is nearest to its level. One that does not score more than the rung before it is left out.
+Shares of a dataset's decisions go up as 1, 2, 3: the best player has most.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class GameRecord(Strict):
     environment_id: str
     decisions: int = Field(ge=1)
     seed: int = Field(ge=0)
-    rungs: int = Field(ge=1)
+    rungs: int = Field(ge=2)
 
 
 class RecipeFile(Strict):
@@ -82,18 +82,18 @@ def rising_ladder(
     `scores` are theirs and `random` that of random actions; a run that learnt nothing ships its best alone.
     """
     best = max(range(len(scores)), key=scores.__getitem__)
-    levels = [random + (scores[best] - random) * rung / rungs for rung in range(1, rungs)]
+    levels = [random + (scores[best] - random) * rung / (rungs - 1) for rung in range(rungs - 1)]
     nearest = {min(range(best), key=lambda index: abs(scores[index] - level)) for level in levels if best > 0}
     chosen: list[int] = []
     for index in sorted(nearest):
         if scores[index] < scores[best] and (not chosen or scores[index] > scores[chosen[-1]]):
             chosen.append(index)
     chosen.append(best)
-    return chosen, equal_shares(len(chosen), temperature)
+    return chosen, rising_shares(len(chosen), temperature)
 
 
-def equal_shares(rungs: int, temperature: float) -> list[RungRecord]:
-    """So many rungs, one for each snapshot, whose rounded shares add up to 1."""
-    shares = [round(1 / rungs, DIGITS)] * rungs
-    shares[-1] = round(1 - sum(shares[:-1]), DIGITS)
+def rising_shares(rungs: int, temperature: float) -> list[RungRecord]:
+    """So many rungs, one for each snapshot, with shares as 1, 2, 3, rounded so that they add up to 1."""
+    shares = [round(rung / sum(range(rungs + 1)), DIGITS) for rung in range(1, rungs)]
+    shares.append(round(1 - sum(shares), DIGITS))
     return [RungRecord(snapshot=index, share=share, noise=temperature) for index, share in enumerate(shares)]
