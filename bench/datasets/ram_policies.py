@@ -151,10 +151,11 @@ def load_ram_ladder(name: str, folder: Path = SHIPPED) -> list[RamRung]:
     if any(rung.whole_episodes for rung in rungs):
         raise _refusal(record_file, "ladder", "whole_episodes is for robots, not for games: leave it out")
     _refuse_misshapen(record_file, snapshots)
-    return [RamRung(_policy(snapshots[rung.snapshot], rung.noise), rung.share) for rung in rungs]
+    return [RamRung(game_policy(snapshots[rung.snapshot], rung.noise), rung.share) for rung in rungs]
 
 
-def _policy(snapshot: BehaviourPolicy, temperature: float) -> GamePolicy:
+def game_policy(snapshot: BehaviourPolicy, temperature: float) -> GamePolicy:
+    """The player that a snapshot of a file stands for; a scripted one has no use for the temperature."""
     if snapshot.record.get("kind") == SCRIPTED_PONG:
         return ScriptedPong(snapshot.record["random_share"], snapshot.record)
     return RamPolicy(snapshot, temperature)

@@ -16,7 +16,7 @@ from bench.errors import SpecError
 from tools.behaviour.command import app
 from tools.behaviour.game_play import Game, GameCollector, scores, uniform
 from tools.behaviour.game_ppo import SoftmaxActorCritic, train
-from tools.behaviour.game_recipe import RECIPES, read_recipe, rising_ladder
+from tools.behaviour.game_recipe import RECIPES, read_recipe, rising_shares, rising_snapshots
 from tools.behaviour.ppo import Learner, PPOSettings, generalised_advantages
 from tools.behaviour.rollout import Rollout
 
@@ -165,15 +165,18 @@ def test_the_command_writes_a_ladder_that_can_be_played(tmp_path: Path) -> None:
 
 
 def test_rungs_are_those_nearest_to_even_levels_and_rise() -> None:
-    chosen, rungs = rising_ladder([1.0, 9.0, 52.0, 40.0, 100.0, 60.0], 0.0, 3, 0.3)
-    assert chosen == [0, 2, 4]
+    assert rising_snapshots([1.0, 9.0, 52.0, 40.0, 100.0, 60.0], 0.0, 3) == [0, 2, 4]
+    assert rising_snapshots([5.0, 3.0, 10.0], 0.0, 3) == [0, 2]
+    assert rising_snapshots([5.0, 3.0, 2.0], 0.0, 3) == [0]
+
+
+def test_shares_go_up_and_add_up() -> None:
+    rungs = rising_shares(3, 0.3)
     assert [(rung.snapshot, rung.share, rung.noise) for rung in rungs] == [
         (0, 0.1667, 0.3),
         (1, 0.3333, 0.3),
         (2, 0.5, 0.3),
     ]
-    assert rising_ladder([5.0, 3.0, 10.0], 0.0, 3, 0.3)[0] == [0, 2]
-    assert rising_ladder([5.0, 3.0, 2.0], 0.0, 3, 0.3)[0] == [0]
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from bench.datasets.ladders import written_ladder
 from bench.datasets.policies import SHIPPED, BehaviourPolicy, load_snapshots, save_snapshots
 from bench.errors import SpecError
 from bench.worlds.mujoco.data import episode_returns
-from tools.behaviour.game_command import game, scripted_pong
+from tools.behaviour.game_command import game
 from tools.behaviour.ppo import PPOSettings
 from tools.behaviour.ppo import train as train_ppo
 from tools.behaviour.recipe import TAIL, TAIL_NOISE, replay_ladder
@@ -38,7 +38,6 @@ EVALUATION_SEED = 0
 
 app = typer.Typer(no_args_is_help=True, help="Train behaviour policies, and ship them by their quality.")
 app.command()(game)
-app.command()(scripted_pong)
 Robot = Annotated[str, typer.Argument(help=f"One of {', '.join(ROBOTS)}.")]
 
 

@@ -1,4 +1,4 @@
-"""`python -m tools.behaviour game NAME`: train a game's policy and ship the ladder of its snapshots."""
+"""`python -m tools.behaviour game NAME`: train a game's policy, or take its script, and ship its ladder."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ import typer
 
 from bench.datasets.ladders import written_ladder
 from bench.datasets.policies import SHIPPED, BehaviourPolicy, save_snapshots
-from bench.datasets.ram_policies import SCRIPTED_PONG, RamPolicy, ScriptedPong
+from bench.datasets.ram_policies import SCRIPTED_PONG, game_policy
 from tools.behaviour.game_play import Choose, Game, scores, uniform
 from tools.behaviour.game_ppo import Progress, train
 from tools.behaviour.game_recipe import (
     RECIPES,
     Evaluation,
     GameRecipe,
+    GameRecord,
+    ScriptRecord,
     read_recipe,
-    rising_ladder,
     rising_shares,
+    rising_snapshots,
 )
 
 PACKAGES = ("torch", "numpy", "ale-py")
 REPORT_EVERY = 16  # updates
-SCRIPTED_SHARES = (0.6, 0.3, 0.1)  # of random actions, the poorest player first
 
 Output = Annotated[
     Path, typer.Option(help="Folder for the .npz and .json files.", show_default="the shipped policies")
@@ -41,42 +42,32 @@ def game(
         Path, typer.Option(help="File of recipes.", show_default="bench/datasets/policies/games.yaml")
     ] = RECIPES,
 ) -> None:
-    """Train PPO on a game's memory by its recipe, score the snapshots, and write NAME-ladder."""
+    """Make a game's policies by its recipe, score them, and write NAME-ladder.
+
+    Of a run of PPO on the game's memory the snapshots ship that the rule of `game_recipe.py` chooses; of a
+    script, one player for each share of random actions.
+    """
     read = read_recipe(name, recipe)
     command = shlex.join(["python", "-m", "tools.behaviour", "game", name])
-    snapshots = _trained(read, command)
-    random = scored(
-        uniform(Game(read.game.environment_id).actions), read.game.environment_id, read.evaluation
-    )
+    env_id, evaluation = read.game.environment_id, read.evaluation
+    random = scored(uniform(Game(env_id).actions), env_id, evaluation)
     typer.echo(f"{name}: random actions score {random['return_mean']} +- {random['return_error']}")
-    for policy in snapshots:
-        choose = RamPolicy(policy, read.evaluation.temperature).act
-        policy.record.update(scored(choose, policy.env_id, read.evaluation), random=random)
+    made = _trained(read, read.game) if isinstance(read.game, GameRecord) else _scripted(read.game)
+    for policy in made:
+        player = game_policy(policy, evaluation.temperature)
+        policy.record.update(
+            scored(player.act, env_id, evaluation), random=random, versions=_versions(), command=command
+        )
         typer.echo(f"{name}: {score_line(policy)}")
-    chosen, rungs = rising_ladder(
-        [policy.record["return_mean"] for policy in snapshots],
-        random["return_mean"],
-        read.game.rungs,
-        read.evaluation.temperature,
-    )
-    kept = [snapshots[index] for index in chosen]
-    typer.echo(save_snapshots(kept, f"{name}-ladder", output, command, written_ladder(rungs)))
-
-
-def scripted_pong(output: Output = SHIPPED) -> None:
-    """Write pong-scripted: the paddle follows the ball, with three shares of random actions."""
-    recipe = read_recipe("pong")
-    command = "python -m tools.behaviour scripted-pong"
-    env_id = recipe.game.environment_id
-    random = scored(uniform(ScriptedPong.ACTIONS), env_id, recipe.evaluation)
-    snapshots = []
-    for share in SCRIPTED_SHARES:
-        record = {"env_id": env_id, "kind": SCRIPTED_PONG, "random_share": share, "versions": versions()}
-        measured = scored(ScriptedPong(share, record).act, env_id, recipe.evaluation)
-        snapshots.append(_without_network(env_id, record | measured | {"random": random, "command": command}))
-        typer.echo(f"pong: share {share}, {score_line(snapshots[-1])}")
-    rungs = rising_shares(len(snapshots), temperature=1.0)
-    typer.echo(save_snapshots(snapshots, "pong-scripted", output, command, written_ladder(rungs)))
+    earned = [policy.record["return_mean"] for policy in made]
+    if isinstance(read.game, GameRecord):
+        chosen = rising_snapshots(earned, random["return_mean"], read.game.rungs)
+        rungs = rising_shares(len(chosen), evaluation.temperature)
+    else:
+        chosen = list(range(len(made)))
+        rungs = rising_shares(len(chosen))
+    ladder = written_ladder(rungs)
+    typer.echo(save_snapshots([made[index] for index in chosen], f"{name}-ladder", output, command, ladder))
 
 
 def scored(choose: Choose, env_id: str, evaluation: Evaluation) -> dict[str, Any]:
@@ -95,19 +86,19 @@ def scored(choose: Choose, env_id: str, evaluation: Evaluation) -> dict[str, Any
 def score_line(policy: BehaviourPolicy) -> str:
     """A snapshot's score in one line."""
     record = policy.record
+    made = f"{record['decisions']} decisions" if "decisions" in record else f"{record['random_share']} random"
     return (
-        f"{record.get('decisions', 0)} decisions of training, score {record['return_mean']} +- "
+        f"{made}, score {record['return_mean']} +- "
         f"{record['return_error']}, {record['decisions_mean']} decisions a game"
     )
 
 
-def versions() -> dict[str, str]:
-    """Versions of the packages that a policy and its score depend on."""
+def _versions() -> dict[str, str]:
     return {package: version(package) for package in PACKAGES}
 
 
-def _trained(recipe: GameRecipe, command: str) -> list[BehaviourPolicy]:
-    game, snapshots = recipe.game, []
+def _trained(recipe: GameRecipe, game: GameRecord) -> list[BehaviourPolicy]:
+    snapshots = []
     run = train(game.environment_id, game.decisions, recipe.snapshots, game.seed, recipe.settings)
     for update, (progress, policy) in enumerate(run, 1):
         if update % REPORT_EVERY == 0:
@@ -120,11 +111,20 @@ def _trained(recipe: GameRecipe, command: str) -> list[BehaviourPolicy]:
                 "training_decisions": game.decisions,
                 "training_seed": game.seed,
                 "training_seconds": round(progress.seconds, 1),
-                "versions": versions(),
-                "command": command,
             }
             snapshots.append(replace(policy, record=record))
     return snapshots
+
+
+def _scripted(game: ScriptRecord) -> list[BehaviourPolicy]:
+    nothing, none = np.empty(0, np.float32), np.empty(0, np.float16)
+    return [
+        BehaviourPolicy(
+            game.environment_id, nothing, nothing, (), (), none,
+            {"env_id": game.environment_id, "kind": SCRIPTED_PONG, "random_share": share},
+        )
+        for share in game.random_shares
+    ]  # fmt: skip
 
 
 def _progress_line(progress: Progress) -> str:
@@ -132,8 +132,3 @@ def _progress_line(progress: Progress) -> str:
         f"{progress.decisions} decisions, {progress.seconds:.0f} s, {progress.finished} games, "
         f"the latest score {progress.latest_score:.2f}"
     )
-
-
-def _without_network(env_id: str, record: dict[str, Any]) -> BehaviourPolicy:
-    nothing = np.empty(0, np.float32)
-    return BehaviourPolicy(env_id, nothing, nothing, (), (), np.empty(0, np.float16), record)

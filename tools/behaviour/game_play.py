@@ -7,12 +7,14 @@ thirty frames without an action, drawn uniformly: without them games would begin
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 from ale_py import ALEInterface, LoggerMode, roms
 from numpy.typing import NDArray
 
 from bench.datasets.ram_policies import FEATURES, RAM_BYTES, Ram, ram_features, standardised
+from bench.errors import SpecError
 from tools.behaviour.rollout import ActAndValue, Float32, Rollout, RunningMoments, Value
 
 FRAMES_PER_DECISION = 4
@@ -29,7 +31,7 @@ class Game:
         self._console = ALEInterface()
         self._console.setInt("random_seed", 0)
         self._console.setFloat("repeat_action_probability", 0.0)
-        self._console.loadROM(roms.get_rom_path(rom_name(env_id)))
+        self._console.loadROM(_rom(env_id))
         self._console.reset_game()
         self._start = self._console.cloneState()  # going back to it is faster than a reset, and the same
         self._actions = self._console.getMinimalActionSet()
@@ -149,9 +151,11 @@ def uniform(actions: int) -> Choose:
     return lambda now, before, generator: generator.integers(actions, size=len(now))
 
 
-def rom_name(env_id: str) -> str:
-    """The game of an identifier such as `ALE/Breakout-v5`, as the emulator names it."""
-    return env_id.removeprefix("ALE/").removesuffix("-v5").lower()
+def _rom(env_id: str) -> Path:
+    """The cartridge of an identifier such as `ALE/Breakout-v5`."""
+    if (path := roms.get_rom_path(env_id.removeprefix("ALE/").removesuffix("-v5").lower())) is None:
+        raise SpecError(f"ale-py has no game {env_id!r}: correct environment_id in the recipe.")
+    return path
 
 
 def _memories(games: Sequence[Game]) -> tuple[Ram, Ram]:

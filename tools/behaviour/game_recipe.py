@@ -43,6 +43,13 @@ class GameRecord(Strict):
     rungs: int = Field(ge=2)
 
 
+class ScriptRecord(Strict):
+    """A game that a script plays: the shares of random actions, the poorest player first."""
+
+    environment_id: str
+    random_shares: list[float] = Field(min_length=1)
+
+
 class RecipeFile(Strict):
     """The file: what all games have in common, and each game's own."""
 
@@ -50,13 +57,14 @@ class RecipeFile(Strict):
     snapshots: list[float]
     evaluation: Evaluation
     games: dict[str, GameRecord]
+    scripted: dict[str, ScriptRecord]
 
 
 @dataclass(frozen=True)
 class GameRecipe:
-    """All that a training run of one game depends on."""
+    """All that the policies of one game depend on; a scripted one has no use for settings and snapshots."""
 
-    game: GameRecord
+    game: GameRecord | ScriptRecord
     settings: PPOSettings
     snapshots: tuple[float, ...]
     evaluation: Evaluation
@@ -69,15 +77,14 @@ def read_recipe(name: str, file: Path = RECIPES) -> GameRecipe:
         settings = PPOSettings(**written.settings)  # type: ignore[arg-type]
     except (ValidationError, TypeError, yaml.YAMLError) as error:
         raise SpecError(f"{file}: {error}. Correct the file, or restore it from git.") from None
-    if name not in written.games:
-        raise unknown("game", name, written.games, str(file), every=True)
-    return GameRecipe(written.games[name], settings, tuple(written.snapshots), written.evaluation)
+    games = written.games | written.scripted
+    if name not in games:
+        raise unknown("game", name, games, str(file), every=True)
+    return GameRecipe(games[name], settings, tuple(written.snapshots), written.evaluation)
 
 
-def rising_ladder(
-    scores: Sequence[float], random: float, rungs: int, temperature: float
-) -> tuple[list[int], list[RungRecord]]:
-    """Which of the snapshots, by number in the order of training, ship, and their rungs.
+def rising_snapshots(scores: Sequence[float], random: float, rungs: int) -> list[int]:
+    """Which of the snapshots ship, `rungs` at most: their numbers in the order of training.
 
     `scores` are theirs and `random` that of random actions; a run that learnt nothing ships its best alone.
     """
@@ -88,11 +95,10 @@ def rising_ladder(
     for index in sorted(nearest):
         if scores[index] < scores[best] and (not chosen or scores[index] > scores[chosen[-1]]):
             chosen.append(index)
-    chosen.append(best)
-    return chosen, rising_shares(len(chosen), temperature)
+    return [*chosen, best]
 
 
-def rising_shares(rungs: int, temperature: float) -> list[RungRecord]:
+def rising_shares(rungs: int, temperature: float = 1.0) -> list[RungRecord]:
     """So many rungs, one for each snapshot, with shares as 1, 2, 3, rounded so that they add up to 1."""
     shares = [round(rung / sum(range(rungs + 1)), DIGITS) for rung in range(1, rungs)]
     shares.append(round(1 - sum(shares), DIGITS))
