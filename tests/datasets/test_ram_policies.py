@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from bench.datasets.policies import SHIPPED, BehaviourPolicy, save_snapshots, shipped_policies
 from bench.datasets.ram_policies import (
@@ -18,6 +19,7 @@ from bench.datasets.ram_policies import (
 )
 from bench.errors import DatasetError, UnavailableError
 
+ROOT = Path(__file__).resolve().parents[2]
 ACTIONS = 4
 LADDER = [{"snapshot": 0, "share": 0.25, "noise": 0.5}, {"snapshot": 1, "share": 0.75, "noise": 0.3}]
 GAMES = ("breakout", "pong", "qbert", "assault", "asterix", "seaquest", "gopher", "frostbite")
@@ -217,6 +219,28 @@ def test_shipped_records_say_how_they_were_made_and_scored(name: str) -> None:
         if isinstance(rung.policy, RamPolicy):
             assert rung.policy.temperature == record["evaluation"]["temperature"]
             assert {"decisions", "training_decisions", "training_seed", "training_seconds"} <= set(record)
+
+
+def documented_row(game: str, task: dict) -> str:
+    """The row of docs/data.md for a game, from what the records of its ladder and the task's file say."""
+    records = [rung.policy.record for rung in load_ram_ladder(f"{game}-ladder")]
+    rungs = [f"{record['return_mean']:.1f} ± {record['return_error']:.1f}" for record in records]
+    cells = [
+        task["title"],
+        f"{records[0]['random']['return_mean']:.1f} ± {records[0]['random']['return_error']:.1f}",
+        *(rungs + [""] * (4 - len(rungs))),
+        f"{task['values']['reference_high']:g}",
+        f"{records[0]['training_decisions']:,}" if "training_decisions" in records[0] else "script",
+        f"{records[-1]['training_seconds']:.0f}" if "training_seconds" in records[-1] else "-",
+        str(records[0].get("training_seed", "-")),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+@pytest.mark.parametrize("game", GAMES)
+def test_the_documentation_shows_the_recorded_scores(game: str) -> None:
+    tasks = yaml.safe_load((ROOT / "workflow" / "tasks" / "atari.yaml").read_text())["tasks"]
+    assert documented_row(game, tasks[game]) in (ROOT / "docs" / "data.md").read_text()
 
 
 def test_what_ships_for_the_games_is_small() -> None:

@@ -183,7 +183,7 @@ def test_shares_go_up_and_add_up() -> None:
     ("edit", "said"),
     [
         ({"settings": {"epoch": 1}}, "unexpected keyword argument 'epoch'.*Correct the file"),
-        ({"snapshots": "all"}, "snapshots.*valid list.*Correct the file"),
+        ({"evaluation": "none"}, "evaluation.*Correct the file"),
         ({"games": {}}, "unknown game 'breakout'"),
     ],
 )

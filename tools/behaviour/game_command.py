@@ -99,7 +99,7 @@ def _versions() -> dict[str, str]:
 
 def _trained(recipe: GameRecipe, game: GameRecord) -> list[BehaviourPolicy]:
     snapshots = []
-    run = train(game.environment_id, game.decisions, recipe.snapshots, game.seed, recipe.settings)
+    run = train(game.environment_id, game.decisions, game.snapshots, game.seed, recipe.settings)
     for update, (progress, policy) in enumerate(run, 1):
         if update % REPORT_EVERY == 0:
             typer.echo(_progress_line(progress))

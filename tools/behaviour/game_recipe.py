@@ -40,6 +40,7 @@ class GameRecord(Strict):
     environment_id: str
     decisions: int = Field(ge=1)
     seed: int = Field(ge=0)
+    snapshots: list[float] = Field(min_length=1)
     rungs: int = Field(ge=2)
 
 
@@ -54,7 +55,6 @@ class RecipeFile(Strict):
     """The file: what all games have in common, and each game's own."""
 
     settings: dict[str, int | float]
-    snapshots: list[float]
     evaluation: Evaluation
     games: dict[str, GameRecord]
     scripted: dict[str, ScriptRecord]
@@ -62,11 +62,10 @@ class RecipeFile(Strict):
 
 @dataclass(frozen=True)
 class GameRecipe:
-    """All that the policies of one game depend on; a scripted one has no use for settings and snapshots."""
+    """All that the policies of one game depend on; a scripted one has no use for the settings."""
 
     game: GameRecord | ScriptRecord
     settings: PPOSettings
-    snapshots: tuple[float, ...]
     evaluation: Evaluation
 
 
@@ -80,7 +79,7 @@ def read_recipe(name: str, file: Path = RECIPES) -> GameRecipe:
     games = written.games | written.scripted
     if name not in games:
         raise unknown("game", name, games, str(file), every=True)
-    return GameRecipe(games[name], settings, tuple(written.snapshots), written.evaluation)
+    return GameRecipe(games[name], settings, written.evaluation)
 
 
 def rising_snapshots(scores: Sequence[float], random: float, rungs: int) -> list[int]:
