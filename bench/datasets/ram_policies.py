@@ -2,8 +2,8 @@
 
 A decision lasts four frames. A policy sees the memory after the last decision and after the one before it; at
 the start of an episode the two are the same. The files are those of `policies.py`: `policies/<name>.npz` with
-`policies/<name>.json`, and the `ladder` of `ladders.py`, where the `noise` of a rung is the temperature of
-the softmax. A snapshot has no `log_std`: that array is empty. `python -m tools.behaviour game` writes both.
+`policies/<name>.json`, and the `ladder` of `ladders.py`, where the `noise` of a rung is the softmax's
+temperature. A snapshot has no `log_std`: that array is empty. `python -m tools.behaviour game` writes both.
 
 A snapshot whose record says `"kind": "scripted-pong"` is no network, and all of its arrays are empty.
 """
@@ -151,10 +151,11 @@ def load_ram_ladder(name: str, folder: Path = SHIPPED) -> list[RamRung]:
     if any(rung.whole_episodes for rung in rungs):
         raise _refusal(record_file, "ladder", "whole_episodes is for robots, not for games: leave it out")
     _refuse_misshapen(record_file, snapshots)
-    return [RamRung(_policy(snapshots[rung.snapshot], rung.noise), rung.share) for rung in rungs]
+    return [RamRung(game_policy(snapshots[rung.snapshot], rung.noise), rung.share) for rung in rungs]
 
 
-def _policy(snapshot: BehaviourPolicy, temperature: float) -> GamePolicy:
+def game_policy(snapshot: BehaviourPolicy, temperature: float) -> GamePolicy:
+    """The player that a snapshot of a file stands for; a scripted one has no use for the temperature."""
     if snapshot.record.get("kind") == SCRIPTED_PONG:
         return ScriptedPong(snapshot.record["random_share"], snapshot.record)
     return RamPolicy(snapshot, temperature)

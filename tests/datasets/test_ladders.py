@@ -13,6 +13,7 @@ from bench.datasets.ladders import load_ladder
 from bench.datasets.policies import SHIPPED, load_snapshots, shipped_policies
 from bench.errors import DatasetError
 
+ROBOTS = ("hopper", "halfcheetah", "walker2d")
 NAME = "hopper-medium-replay"
 GOOD = [
     {"snapshot": 0, "share": 0.75},
@@ -36,7 +37,7 @@ def write(tmp_path: Path):
     return written
 
 
-@pytest.mark.parametrize("name", shipped_policies())
+@pytest.mark.parametrize("name", [name for name in shipped_policies() if name.startswith(ROBOTS)])
 def test_the_shares_of_what_ships_add_up(name: str) -> None:
     assert sum(rung.share for rung in load_ladder(name)) == pytest.approx(1.0, abs=1e-9)
 

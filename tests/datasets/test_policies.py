@@ -22,6 +22,7 @@ def copy(tmp_path: Path) -> Path:
 
 
 ROBOTS = ("hopper", "halfcheetah", "walker2d")
+OF_ROBOTS = [name for name in shipped_policies() if name.startswith(ROBOTS)]
 EXPERT = {"hopper": 3234.3, "halfcheetah": 12135.0, "walker2d": 4592.3}  # D4RL's reference returns
 
 
@@ -33,10 +34,10 @@ def returns(name: str) -> list[float]:
 def test_each_robot_ships_three_qualities_and_hopper_a_ladder_of_a_second_run() -> None:
     qualities = ("medium", "medium-replay", "expert")
     three = {f"{robot}-{quality}" for robot in ROBOTS for quality in qualities}
-    assert set(shipped_policies()) == three | {"hopper-medium-replay-second"}
+    assert set(OF_ROBOTS) == three | {"hopper-medium-replay-second"}
 
 
-@pytest.mark.parametrize("name", shipped_policies())
+@pytest.mark.parametrize("name", OF_ROBOTS)
 def test_shipped_records_are_complete(name: str) -> None:
     keys = ("env_id", "algorithm", "environment_steps", "training_seed", "versions", "evaluation")
     for policy in load_snapshots(name):

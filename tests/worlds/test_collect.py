@@ -44,7 +44,9 @@ def test_a_longer_collection_begins_with_the_shorter(small: Trajectories) -> Non
 
 
 @pytest.mark.parametrize("mode", ["deterministic", "stochastic"])
-@pytest.mark.parametrize("name", shipped_policies())
+@pytest.mark.parametrize(
+    "name", [name for name in shipped_policies() if name.startswith(("hopper", "halfcheetah", "walker2d"))]
+)
 def test_recorded_return_is_reproduced(name: str, mode: str) -> None:
     policy = load_snapshots(name)[-1]
     recorded, evaluation = policy.record[mode], policy.record["evaluation"]

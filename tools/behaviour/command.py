@@ -1,10 +1,12 @@
-"""Train and ship the behaviour policies that MuJoCo stand-ins are rolled out from.
+"""Train and ship the behaviour policies that stand-ins are rolled out from, MuJoCo's and the games'.
 
 `python -m tools.behaviour train hopper --until 819200 --every 51200 --output zoo` trains one run and writes a
 snapshot of it after every so many environment steps. `python -m tools.behaviour ship hopper --from zoo
 --medium 307200 --expert 665600 --replay medium-replay` puts three of the four qualities of D4RL together
 from them: `hopper-medium` and `hopper-expert`, a snapshot each, and `hopper-medium-replay`, a ladder that the
 rule of `recipe.py` chooses. It writes where the shipped policies lie; committing what it wrote ships it.
+
+`python -m tools.behaviour game breakout` does both for a game (`game_command.py`).
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from bench.datasets.ladders import written_ladder
 from bench.datasets.policies import SHIPPED, BehaviourPolicy, load_snapshots, save_snapshots
 from bench.errors import SpecError
 from bench.worlds.mujoco.data import episode_returns
+from tools.behaviour.game_command import game
 from tools.behaviour.ppo import PPOSettings
 from tools.behaviour.ppo import train as train_ppo
 from tools.behaviour.recipe import TAIL, TAIL_NOISE, replay_ladder
@@ -34,6 +37,7 @@ EPISODES = 20
 EVALUATION_SEED = 0
 
 app = typer.Typer(no_args_is_help=True, help="Train behaviour policies, and ship them by their quality.")
+app.command()(game)
 Robot = Annotated[str, typer.Argument(help=f"One of {', '.join(ROBOTS)}.")]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,12 +49,13 @@ class RunningMoments:
 class Rollout:
     """What `steps` steps of `environments` environments gave; arrays are (steps, environments, ...) float32.
 
+    Discrete actions are int64.
     Observations are normalised, rewards scaled; `ends` is 1 where an episode ended in that step;
     `last_values` (environments,) are the values of the observations after the last step.
     """
 
     observations: Float32
-    actions: Float32
+    actions: NDArray[Any]
     log_probabilities: Float32
     values: Float32
     rewards: Float32
