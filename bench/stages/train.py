@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ class Run:
         self.generator = stream("batch", job.cell.key, job.seed)
         # A batch serves so many updates; it is drawn again, from here, where a run goes on in their midst.
         self.updates_per_batch = self.options.get("updates_per_batch", 1)
-        self.before_batch: dict[str, Any] = {}
+        self.before_batch: Mapping[str, Any] = {}
         self.batch: Batch = {}
         self.optimiser = make_optimiser(self.learner.model, self.options)
         self.in_tokens = in_tokens(self.options)
@@ -115,10 +115,10 @@ class Run:
         })  # fmt: skip
         self._seed_device()
 
-    def _random_state(self) -> dict[str, Any]:
+    def _random_state(self) -> Mapping[str, Any]:
         """The state from which the next update's batch is drawn, or was, if it serves that update too."""
         in_midst = self.step % self.updates_per_batch != 0
-        return self.before_batch if in_midst else dict(self.generator.bit_generator.state)
+        return self.before_batch if in_midst else self.generator.bit_generator.state
 
     def _seed_device(self) -> None:
         """Seed a GPU's generator, which dropout draws from there, by the update.
