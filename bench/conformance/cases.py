@@ -20,6 +20,7 @@ from bench.datasets.arrays import States
 from bench.datasets.episodes import Episodes
 from bench.datasets.trajectories import Trajectories
 from bench.methods.base import Learner, Observation, Policy, Trial, make_learner
+from bench.methods.frames import random_states
 from bench.methods.in_context import random_episodes
 from bench.methods.spaces import Space, space_of
 from bench.work.availability import collector_module, evaluator_module, why_not_built, world_test
@@ -34,7 +35,8 @@ SMALL: dict[str, bool | int | float | str] = {
     "mamba_layers": 1, "transformer_layers": 1, "heads": 2, "dropout": 0.0, "batch_size": 4, "updates": 20,
     "collect_rooms": 4, "replay_size": 8, "candidates_per_target": 3, "sampled_actions": 2,
     "slow_policy_from": 2, "slow_policy_every": 2, "warmup_updates": 0, "evaluation_environments": 4,
-    "episodes": 2, "evaluation_episodes": 2, "target_multiples": "1",
+    "episodes": 2, "evaluation_episodes": 2, "target_multiples": "1", "frame_side": 36, "target_returns": "1",
+    "warmup_tokens": 0, "decay_tokens": 0,
 }  # fmt: skip
 COUNT, STEPS = 2, 4  # environments side by side, and steps that they are acted in
 EPISODE = 20  # the most steps of an episode
@@ -81,11 +83,10 @@ class Case:
         return learner
 
     def states(self, generator: np.random.Generator) -> States:
-        """(STEPS, COUNT, S) states with random content."""
-        shape = STEPS, COUNT, self.space.state_dim
+        """(STEPS, COUNT, S) states with random content, or stacks of frames (STEPS, COUNT, k, side, side)."""
         if self.space.room_side:
-            return generator.integers(self.space.room_side, size=shape)
-        return generator.standard_normal(shape, dtype=np.float32)
+            return generator.integers(self.space.room_side, size=(STEPS, COUNT, self.space.state_dim))
+        return random_states(self.options, (STEPS, COUNT), generator)
 
     def past(self, generator: np.random.Generator) -> Episodes:
         """Two earlier episodes of each environment, with random content."""

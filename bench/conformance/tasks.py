@@ -14,6 +14,7 @@ import torch
 
 from bench.conformance.cases import Case
 from bench.conformance.methods import require
+from bench.datasets.frame_trajectories import FrameTrajectories
 from bench.datasets.histories import Histories
 from bench.datasets.trajectories import Trajectories
 from bench.work.integrity import described, files_below
@@ -39,13 +40,14 @@ def facts_are_plain(case: Case) -> None:
 def datasets_fit_the_space(case: Case) -> None:
     """What load() gives has the states and actions of the task's space."""
     dataset, space = case.dataset(), case.space
-    require(isinstance(dataset, Histories | Trajectories), f"load() gives a {type(dataset).__name__}")
+    known = Histories | Trajectories | FrameTrajectories
+    require(isinstance(dataset, known), f"load() gives a {type(dataset).__name__}")
     if isinstance(dataset, Histories):
         found = dataset.positions.shape[-1], int(dataset.actions.max()) + 1
         require(found[1] <= space.action_dim, f"actions up to {found[1]}, of {space.action_dim}")
     else:
-        assert isinstance(dataset, Trajectories)
-        found = dataset.observations.shape[1], dataset.actions.shape[1]
+        assert isinstance(dataset, Trajectories | FrameTrajectories)
+        found = math.prod(dataset.observations.shape[1:]), dataset.actions.shape[1]
         require(found[1] == space.action_dim, f"actions of {found[1]} numbers, not {space.action_dim}")
     require(found[0] == space.state_dim, f"states of {found[0]} numbers, not {space.state_dim}")
 

@@ -6,12 +6,14 @@ robots show numbers, taken as they are. Actions are one of several, or a vector 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from bench.catalogue.option_types import Options
+from bench.methods.frames import state_shape
 from bench.methods.heads import prediction_head, prediction_loss
 from bench.worlds.gridworld.world import ACTIONS
 
@@ -20,9 +22,10 @@ from bench.worlds.gridworld.world import ACTIONS
 class Space:
     """States and actions of a task.
 
-    Attributes: `state_dim`, the numbers of a state as it is stored; `state_features`, the numbers a model
-    reads of it; `action_dim`, the actions to choose from, or the numbers of a continuous one; `discrete`;
-    `room_side` of a grid world, 0 elsewhere; `horizon`, the most steps of an episode.
+    Attributes: `state_dim`, the numbers of a state as it is stored, or the pixels of a stack of frames;
+    `state_features`, the numbers a model reads of it; `action_dim`, the actions to choose from, or the
+    numbers of a continuous one; `discrete`; `room_side` of a grid world, 0 elsewhere; `horizon`, the most
+    steps of an episode.
     """
 
     state_dim: int
@@ -69,5 +72,5 @@ def space_of(options: Options) -> Space:
         side = options["room_side"]
         features = 2 * side if options["state_code"] == "one-hot" else 2
         return Space(2, features, ACTIONS, True, side, options["horizon"])
-    states, actions = options["observation_dim"], options["action_dim"]
+    states, actions = math.prod(state_shape(options)), options["action_dim"]
     return Space(states, states, actions, options["discrete_actions"], 0, options["max_episode_steps"])
