@@ -43,7 +43,7 @@ from bench.work.record import Facts
 BUFFERS = 50
 READABLE = 100_000  # steps of a buffer
 VISIT = 11  # trajectories
-KINDS = {"action": np.int32, "reward": np.float32, "terminal": np.uint8}
+KINDS: dict[str, type[np.generic]] = {"action": np.int32, "reward": np.float32, "terminal": np.uint8}
 SIZE_BYTES = 4  # at the end of a gzip file: the size of its content
 
 
@@ -111,9 +111,9 @@ def read_steps(folder: Path, buffer: int, action_dim: int) -> Steps:
     count = _shape(replay_file(folder, "observation", buffer), np.uint8, 3)[0]
     for kind, dtype in KINDS.items():
         path = replay_file(folder, kind, buffer)
-        steps = _shape(path, dtype, 1)[0]
-        if steps != count:
-            raise _refusal(path, f"it has {steps} steps, but {_name('observation', buffer)} has {count}")
+        found = _shape(path, dtype, 1)[0]
+        if found != count:
+            raise _refusal(path, f"it has {found} steps, but {_name('observation', buffer)} has {count}")
         try:
             with gzip.open(path) as file:
                 read[kind] = npy.read_array(file, allow_pickle=False)[:READABLE]
