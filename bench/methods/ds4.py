@@ -87,8 +87,8 @@ class DecisionS4(ReturnConditionedModel):
     ) -> tuple[Tensor, EpisodeMemory]:
         """Predicted action (B, A), clipped to -1 ... 1."""
         held = cast("EpisodeMemory", memory)
-        late = self.shown_late and held.last_return is not None
-        tokens = self._tokens(held.last_return if late else returns, states, last_action)
+        shown = returns if held.last_return is None or not self.shown_late else held.last_return
+        tokens = self._tokens(shown, states, last_action)
         hidden, moved = self.backbone.step(tokens, held.states)
         return self.predict_action(hidden).clamp(-1.0, 1.0), EpisodeMemory(moved, returns)
 

@@ -217,5 +217,5 @@ class GraphTransformer(nn.Module):
 
 
 def beside_the_one_before(x: Tensor, before: Tensor) -> Tensor:
-    """Tokens (B, L, D), each with the one before it, (B, L, 2 D); `before` (B, D) comes before the first."""
+    """Tokens (B, L, D), each with the one before it beside it, (B, L, 2 D); the first has `before` (B, D)."""
     return torch.cat([x, torch.cat([before.unsqueeze(1), x[:, :-1]], dim=1)], dim=-1)

@@ -33,7 +33,9 @@ STEP_MIN, STEP_MAX = 0.001, 0.1  # between which step sizes begin, as in S4's co
 class Recurrence(Protocol):
     """A kernel as a recurrence, its coefficients computed once."""
 
-    outputs: Tensor  # (H, N / 2) complex: C
+    @property
+    def outputs(self) -> Tensor:
+        """(H, N / 2) complex: C."""
 
     def advance(self, modes: Tensor, u: Tensor) -> Tensor:
         """The modes (B, H, N / 2) after one more token u (B, H)."""

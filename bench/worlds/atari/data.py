@@ -103,7 +103,7 @@ def roll_out(
         actions = policy.act(now, before, choices)
         before, now = now, now.copy()
         for index in np.flatnonzero(alive):
-            game, episode = games[index], played[index]
+            game, episode = games[int(index)], played[int(index)]
             reward, frame = game.act(int(actions[index]))
             episode.frames.append(frame)
             episode.actions.append(int(actions[index]))

@@ -49,7 +49,7 @@ class AtariWorld:
         """
         rewards, drawn = np.zeros(self.count), self._repeats()
         for index in np.flatnonzero(self._alive):
-            game = self.games[index]
+            game = self.games[int(index)]
             rewards[index], frame = game.act(int(actions[index]), None if drawn is None else drawn[index])
             self._stacks[index, :-1] = self._stacks[index, 1:]
             self._stacks[index, -1] = frame
