@@ -88,15 +88,12 @@ class DiscreteCQLLearner(Learner):
             "terminations": dataset.terminations,
         }
 
-    def prepare(self, dataset: FrameTrajectories) -> None:
-        """Take the dataset; the target reads frames as the other network does."""
-        super().prepare(dataset)
-        start_target(self.model.target, self.model.actor)
-
     def move(self, done: int, generator: np.random.Generator) -> None:
-        """Move the target network by the update before."""
+        """Move the target network by the update before; it starts as the other, which reads frames by now."""
         if done:
             polyak_update(self.model.target, self.model.actor, self.options["target_update"])
+        else:
+            start_target(self.model.target, self.model.actor)
 
     @torch.no_grad()
     def targets(self, batch: Batch) -> Tensor:

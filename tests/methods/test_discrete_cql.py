@@ -75,10 +75,10 @@ def test_values_are_highest_where_the_data_acted():
 def test_the_target_network_follows():
     learner = learner_of("cql", target_update=0.25)
     learner.prepare(episodes())
+    learner.begin_update(0, np.random.default_rng(0))
     before = learner.model.target.head.weight.clone()
+    assert torch.equal(before, learner.model.actor.head.weight)
     with torch.no_grad():
         learner.model.actor.head.weight.add_(1.0)
-    learner.begin_update(0, np.random.default_rng(0))
-    assert torch.equal(learner.model.target.head.weight, before)
     learner.begin_update(1, np.random.default_rng(0))
     torch.testing.assert_close(learner.model.target.head.weight, before + 0.25)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from suites import suite_with
+import shutil
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from bench.catalogue.catalogue import WORKFLOW
 from bench.work.availability import why_missing
 from bench.work.cells import make_cell, reads_of
+from bench.work.suite import Suite
 
 SEQUENCE = """
 title: Sequence models with a cloned encoder
@@ -28,7 +32,19 @@ CLONE = """
     options: {}
     core_seconds: {train: 1, evaluate: 1}
 """
-WITH, WITHOUT = suite_with(tiny=SEQUENCE + CLONE), suite_with(tiny=SEQUENCE)
+
+
+def suite_with_games(tier):
+    """The suite with a tier `tiny`, and every game played."""
+    with TemporaryDirectory() as folder:
+        copy = Path(shutil.copytree(WORKFLOW, Path(folder) / "workflow"))
+        games = copy / "tasks" / "atari.yaml"
+        games.write_text(games.read_text().replace("    built: false\n", ""))
+        (copy / "tiers" / "tiny.yaml").write_text(tier)
+        return Suite.open(copy)
+
+
+WITH, WITHOUT = suite_with_games(SEQUENCE + CLONE), suite_with_games(SEQUENCE)
 
 
 def read_by(method, **settings):
