@@ -55,8 +55,8 @@ def line_look(place: int) -> Look:
 
 def under_heading(heading: str, note: str, columns: int) -> str:
     """The heading, and the artifact's note under it, as wide as some columns of panels."""
-    note = textwrap.fill(" ".join(note.split()), 46 * columns)
-    return f"{heading}\n{note}" if note else heading
+    lines = [*heading.splitlines(), " ".join(note.split())]
+    return "\n".join(textwrap.fill(line, 46 * columns) for line in lines if line)
 
 
 def label_values(ax: Axes, panel: tuple[str, ...], readings: list[Reading]) -> None:

@@ -46,11 +46,13 @@ class Layout(PanelLayout):
                 data["index"], data["low"], data["high"], color=looks[name]["color"], alpha=0.18, linewidth=0
             )
             means += [*data["mean"]]
-        if self.diagonal:
-            ax.axline((0.0, 0.0), slope=1.0, color="0.5", linestyle=":", linewidth=1, zorder=0)
         ax.set_xlabel(self.x.replace("_", " "))
         ax.set_ylabel(metric_label(readings[0].entry.suite.catalogue, self.y))
-        _focus(ax, means)
+        if self.diagonal:
+            ax.axline((0.0, 0.0), slope=1.0, color="0.5", linestyle=":", linewidth=1, zorder=0)
+            ax.set_ylim(bottom=0.0)
+        else:
+            _focus(ax, means)
 
     def describe(self, shown: list[Entry]) -> str:
         """The metric, what it is over, and the lines."""
