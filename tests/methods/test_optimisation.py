@@ -95,8 +95,13 @@ def decayed(learner, **options):
     return found[0]
 
 
-def test_in_mujocos_code_everything_decays(dema):
-    assert decayed(dema) == {name for name, _ in dema.model.named_parameters()}
+def test_in_mujocos_code_everything_decays():
+    learner = made("dema", "hopper-medium")
+    assert decayed(learner) == {name for name, _ in learner.model.named_parameters()}
+
+
+def test_atari_has_the_settings_of_dts_code(dema):
+    assert decayed(dema) == decayed(dema, decayed="weights")
 
 
 def test_in_ataris_code_weights_decay_and_no_biases_norms_and_tables(dema):
