@@ -82,3 +82,13 @@ def test_the_target_network_follows():
         learner.model.actor.head.weight.add_(1.0)
     learner.begin_update(1, np.random.default_rng(0))
     torch.testing.assert_close(learner.model.target.head.weight, before + 0.25)
+
+
+def test_the_target_network_reads_frames_as_the_other_does():
+    learner = learner_of("cql", frame_input="centred")
+    learner.prepare(episodes())
+    learner.begin_update(0, np.random.default_rng(0))
+    own, other = learner.model.actor.encoder, learner.model.target.encoder
+    assert own.mean_frame.any()
+    assert torch.equal(other.mean_frame, own.mean_frame)
+    assert torch.equal(other.deviation, own.deviation)
